@@ -1,0 +1,1 @@
+//! Seeded data sets shared by all benches.

@@ -1,0 +1,54 @@
+//! What the door hands to the coordinator: the samples of one request, their labels left encoded.
+//!
+//! A batch is one buffer and a list of records that point into it. For remote write the buffer is
+//! the decompressed body itself, so that a series the node already knows costs no walk over its
+//! labels: its bytes are compared with the stored ones. A record's label bytes are therefore
+//! *unchecked* until the owner either finds them equal to a known series' canonical bytes or
+//! parses them with [`crate::Labels::parse`].
+
+use crate::{Timestamp, ValueKind};
+
+/// One sample on its way in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Record {
+    /// Where the series' label fields begin in the batch's buffer, in bytes.
+    pub labels_offset: u32,
+    /// How many bytes they have.
+    pub labels_len: u32,
+    /// When the sample was taken.
+    pub timestamp: Timestamp,
+    /// The sample's value, bit for bit.
+    pub value_bits: u64,
+}
+
+/// The samples of one request.
+#[derive(Debug, Default)]
+pub struct WriteBatch {
+    /// The bytes that hold the label fields of every record.
+    pub buffer: Vec<u8>,
+    /// The samples, in the order of the request.
+    pub records: Vec<Record>,
+    /// The kind of every value of the batch.
+    pub kind: ValueKind,
+}
+
+impl WriteBatch {
+    /// The label bytes of `record`.
+    #[must_use]
+    pub fn labels_of(&self, record: &Record) -> &[u8] {
+        labels_in(&self.buffer, record)
+    }
+
+    /// Empties the batch and keeps its memory.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+        self.records.clear();
+    }
+}
+
+/// The label bytes of `record` in `buffer`.
+#[must_use]
+pub fn labels_in<'a>(buffer: &'a [u8], record: &Record) -> &'a [u8] {
+    let start = record.labels_offset as usize;
+    &buffer[start..start + record.labels_len as usize]
+}

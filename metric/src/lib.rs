@@ -1,0 +1,37 @@
+//! The nouns every crate shares: time, labels, matchers, samples, batches, limits.
+//!
+//! Suggested reading order: [`time`], [`labels`], [`sample`], [`batch`], [`matcher`], [`limits`].
+//!
+//! Always holds: no I/O, no clock, no knowledge of any other crate of ours. A value of this crate
+//! can be sent to another core or written to disk as it is.
+
+pub mod batch;
+pub mod labels;
+pub mod limits;
+pub mod matcher;
+pub mod murmur3;
+pub mod sample;
+pub mod time;
+pub mod value;
+
+pub use batch::{Record, WriteBatch};
+pub use labels::{LabelError, Labels, LabelsBuilder};
+pub use matcher::{MatchOp, Matcher};
+pub use sample::{STALE_NAN_BITS, ValueKind, is_stale};
+pub use time::{Span, Timestamp};
+
+/// One pinned thread with its ring. Never a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CoreId(pub u16);
+
+/// M3's virtual shard: a hash slot of series, the unit of placement. Never a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardId(pub u32);
+
+/// A namespace's number inside this node, stable for the life of the data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NamespaceId(pub u32);
+
+/// A series' position in its namespace's table on one core; dense from 0, in order of arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesOrdinal(pub u32);

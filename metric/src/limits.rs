@@ -1,0 +1,25 @@
+//! Every bound of the system that is not a knob of one component: name, unit, reason.
+//! A knob takes its default from here; `_max` is inclusive.
+
+/// Bytes of one label name or value; M3's default literal limit, which also keeps lengths in u16.
+pub const LABEL_LITERAL_BYTES_MAX: usize = 65_535;
+/// Labels of one series.
+pub const LABELS_PER_SERIES_MAX: usize = 128;
+/// Bytes of one series' canonical label block; keeps the hot line's length field in 17 bits.
+pub const LABEL_BLOCK_BYTES_MAX: usize = 131_071;
+/// Bytes of a request body as it arrives (compressed).
+pub const BODY_BYTES_MAX: usize = 32 << 20;
+/// Bytes of a request body after decompression, checked before memory is taken.
+pub const BODY_DECODED_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a request head: line and headers.
+pub const HEAD_BYTES_MAX: usize = 16 << 10;
+/// Steps of one series in a range query, Prometheus' own limit.
+pub const QUERY_POINTS_PER_SERIES_MAX: i64 = 11_000;
+/// Samples a query may hold at once, M3's default.
+pub const QUERY_SAMPLES_MAX: u64 = 100_000_000;
+/// Series one query may fetch, M3's default (`M3-Limit-Max-Series`).
+pub const QUERY_SERIES_MAX: u64 = 100_000;
+/// Nesting of a PromQL expression; deeper text is refused before it can exhaust the stack.
+pub const QUERY_DEPTH_MAX: usize = 256;
+/// Bytes of a query's text.
+pub const QUERY_BYTES_MAX: usize = 128 << 10;

@@ -1,0 +1,1 @@
+//! The node: wires the parts.
