@@ -327,6 +327,31 @@ impl LabelsBuilder {
     }
 }
 
+/// Whether `bytes` are a canonical block as they stand: one pass, no allocation.
+#[must_use]
+pub fn is_canonical(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    let mut previous: &[u8] = &[];
+    let mut count = 0;
+    while !rest.is_empty() {
+        let before = rest;
+        let Ok((name, value)) = read_label(&mut rest) else { return false };
+        let inner = 2 + varint_len(name.len()) + name.len() + varint_len(value.len()) + value.len();
+        let shortest = 1 + varint_len(inner) + inner == before.len() - rest.len();
+        let ordered = previous < name && !value.is_empty();
+        let short = name.len() <= LABEL_LITERAL_BYTES_MAX && value.len() <= LABEL_LITERAL_BYTES_MAX;
+        let utf8 = std::str::from_utf8(name).is_ok() && std::str::from_utf8(value).is_ok();
+        // Of the shortest length and not beginning with the name's tag: fields were swapped.
+        let name_first = before[1 + varint_len(inner)] == 0x0a;
+        if !(shortest && ordered && short && utf8 && name_first) {
+            return false;
+        }
+        previous = name;
+        count += 1;
+    }
+    count > 0 && count <= LABELS_PER_SERIES_MAX && bytes.len() <= LABEL_BLOCK_BYTES_MAX
+}
+
 fn check_label(index: usize, name: &str, value: &str) -> Result<(), LabelError> {
     if name.is_empty() {
         return Err(LabelError::NameEmpty { index });

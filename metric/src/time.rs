@@ -56,3 +56,98 @@ impl Span {
         Self(ms.saturating_mul(NS_PER_MS))
     }
 }
+
+/// RFC 3339 in UTC, as Go's `time.RFC3339Nano` prints it: no fraction when it is zero.
+impl std::fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = self.0.div_euclid(NS_PER_S);
+        let fraction = self.0.rem_euclid(NS_PER_S);
+        let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
+        let of_day = seconds.rem_euclid(86_400);
+        let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        if fraction != 0 {
+            let digits = format!("{fraction:09}");
+            write!(f, ".{}", digits.trim_end_matches('0'))?;
+        }
+        f.write_str("Z")
+    }
+}
+
+/// Year, month and day of a day number since 1970-01-01 (Howard Hinnant's `civil_from_days`).
+const fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_index = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_index + 2) / 5 + 1;
+    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
+    (year, month, day)
+}
+
+/// As Go prints a `time.Duration`: `1h2m3.5s`, `250ms`, `0s`.
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0 == 0 {
+            return f.write_str("0s");
+        }
+        if self.0 < 0 {
+            f.write_str("-")?;
+        }
+        let ns = self.0.unsigned_abs();
+        match ns {
+            0..1_000 => write!(f, "{ns}ns"),
+            1_000..1_000_000 => write!(f, "{}\u{b5}s", with_fraction(ns, 1_000)),
+            1_000_000..1_000_000_000 => write!(f, "{}ms", with_fraction(ns, 1_000_000)),
+            _ => {
+                let seconds = ns / 1_000_000_000;
+                let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+                if hours > 0 {
+                    write!(f, "{hours}h")?;
+                }
+                if hours > 0 || minutes > 0 {
+                    write!(f, "{minutes}m")?;
+                }
+                write!(f, "{}s", with_fraction(ns % 60_000_000_000, 1_000_000_000))
+            }
+        }
+    }
+}
+
+fn with_fraction(ns: u64, unit: u64) -> String {
+    let fraction = ns % unit;
+    if fraction == 0 {
+        return (ns / unit).to_string();
+    }
+    let width = unit.ilog10() as usize;
+    let digits = format!("{fraction:0width$}");
+    format!("{}.{}", ns / unit, digits.trim_end_matches('0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Span, Timestamp};
+
+    #[test]
+    fn timestamps_print_as_go_prints_them() {
+        let check = |ns, want: &str| assert_eq!(Timestamp(ns).to_string(), want);
+        check(0, "1970-01-01T00:00:00Z");
+        check(1_714_979_289_000_000_000, "2024-05-06T07:08:09Z");
+        check(1_582_934_400_123_000_000, "2020-02-29T00:00:00.123Z");
+        check(-1, "1969-12-31T23:59:59.999999999Z");
+    }
+
+    #[test]
+    fn spans_print_as_go_prints_them() {
+        let check = |ns, want: &str| assert_eq!(Span(ns).to_string(), want);
+        check(0, "0s");
+        check(1_500, "1.5\u{b5}s");
+        check(250_000_000, "250ms");
+        check(3_723_500_000_000, "1h2m3.5s");
+        check(172_800_000_000_000, "48h0m0s");
+        check(-60_000_000_000, "-1m0s");
+    }
+}

@@ -65,3 +65,29 @@ fn filtered_keeps_bytes() {
     let kept = labels.filtered(|name| name != "__name__");
     assert_eq!(kept, Labels::from_pairs([("a", "1"), ("b", "2")]).unwrap());
 }
+
+#[test]
+fn canonical_is_what_parse_would_give() {
+    let agree = |bytes: &[u8]| {
+        let parsed = Labels::parse(bytes).is_ok_and(|labels| labels.as_bytes() == bytes);
+        assert_eq!(is_canonical(bytes), parsed, "{bytes:?}");
+    };
+    let good = wire(&[("__name__", "up"), ("instance", "a:1"), ("job", "x")]);
+    agree(&good);
+    agree(&[]);
+    agree(&wire(&[("b", "1"), ("a", "1")]));
+    agree(&wire(&[("a", "1"), ("a", "1")]));
+    agree(&wire(&[("a", "")]));
+    // Value before name, and a length with a needless byte.
+    agree(&[0x0a, 6, 0x12, 1, b'v', 0x0a, 1, b'n']);
+    agree(&[0x0a, 0x86, 0x00, 0x0a, 1, b'n', 0x12, 1, b'v']);
+    agree(&[0x0a, 7, 0x0a, 0x81, 0x00, b'n', 0x12, 1, b'v']);
+    // One byte changed everywhere.
+    for at in 0..good.len() {
+        for bit in 0..8 {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << bit;
+            agree(&bad);
+        }
+    }
+}
