@@ -1,1 +1,20 @@
-//! m3-http
+//! The door: HTTP/1.1, M3's and Prometheus' routes, JSON, protobuf, and the decoders of what
+//! senders send.
+//!
+//! Suggested reading order: [`message`], [`wire`], [`server`], [`api`], [`ingest`], [`reply`].
+//!
+//! ```text
+//! socket -> server (wire: head, body) -> Request -> api::Api::route -> Call -> the coordinator
+//! socket <- server <- Response <- reply::Shape::render <- Reply <----------- the coordinator
+//! ```
+//!
+//! Always holds: nothing a client sends makes this crate panic or take memory beyond a limit of
+//! [`server::ServerLimits`]; responses leave in the order of their requests.
+
+pub mod api;
+pub mod ingest;
+pub mod message;
+pub mod wire;
+
+pub use api::{ApiError, Call, Reply};
+pub use message::{Headers, Method, Params, Request, Response};

@@ -1,0 +1,250 @@
+//! A request as a handler sees it and the response it gives back.
+//!
+//! A [`Request`] belongs to its connection, which fills the same one again and again: the handler
+//! borrows it, takes out what it wants to keep (`std::mem::take`), and leaves the memory of the
+//! rest for the next request.
+//!
+//! Always holds: the path and the parameters are percent-decoded; header names compare without
+//! regard to case.
+
+use std::net::SocketAddr;
+
+/// A request's method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// GET
+    #[default]
+    Get,
+    /// HEAD: the handler sees it as it is, the server leaves the body out.
+    Head,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// DELETE
+    Delete,
+    /// OPTIONS: answered by the server.
+    Options,
+    /// PATCH
+    Patch,
+}
+
+impl Method {
+    /// The method named `name`, if the server knows it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "DELETE" => Self::Delete,
+            "OPTIONS" => Self::Options,
+            "PATCH" => Self::Patch,
+            _ => return None,
+        })
+    }
+
+    /// The method's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Patch => "PATCH",
+        }
+    }
+}
+
+/// Headers in the order of arrival, in one reused buffer.
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
+    text: String,
+    /// Ends of name and value in `text`.
+    ends: Vec<(u32, u32)>,
+}
+
+impl Headers {
+    /// Forgets all headers and keeps the memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// Adds a header. Bytes of the value beyond ASCII that are not UTF-8 are replaced.
+    pub fn push(&mut self, name: &str, value: &[u8]) {
+        self.text.push_str(name);
+        let name_end = self.text.len();
+        self.text.push_str(&String::from_utf8_lossy(value));
+        let ends = (name_end, self.text.len());
+        let narrow = |end: usize| u32::try_from(end).expect("a head is bounded far below 4 GiB");
+        self.ends.push((narrow(ends.0), narrow(ends.1)));
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut start = 0;
+        self.ends.iter().map(move |&(name_end, value_end)| {
+            let pair = (
+                &self.text[start..name_end as usize],
+                &self.text[name_end as usize..value_end as usize],
+            );
+            start = value_end as usize;
+            pair
+        })
+    }
+
+    /// The first value of `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+    }
+
+    /// The first value of `name` that is not empty, as M3 reads its headers.
+    #[must_use]
+    pub fn filled(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+}
+
+/// Parameters in the order of arrival; a name may repeat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// Parameters from pairs.
+    #[must_use]
+    pub fn from_pairs(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, name: String, value: String) {
+        self.0.push((name, value));
+    }
+
+    /// Puts `first` before what is here, as a form's values come before the URL's.
+    pub fn prepend(&mut self, mut first: Self) {
+        first.0.append(&mut self.0);
+        self.0 = first.0;
+    }
+
+    /// The first value of `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// The first value of `name`, unless it is empty: Go does not tell absent from empty.
+    #[must_use]
+    pub fn filled(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// All values of `name`.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
+    }
+}
+
+/// What a client asks.
+#[derive(Debug, Default)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path, percent-decoded.
+    pub path: String,
+    /// Parameters of the URL, and of a form once [`Request::merge_form`] was called.
+    pub query: Params,
+    /// The headers.
+    pub headers: Headers,
+    /// The body, whole, without its content encoding.
+    pub body: Vec<u8>,
+    /// Who asks, where the socket knows it.
+    pub peer: Option<SocketAddr>,
+}
+
+impl Request {
+    /// Takes the body for a form and puts its parameters before the URL's, as Go does. A body of
+    /// another content type, or of a method without a body, is left alone.
+    ///
+    /// # Errors
+    /// What is wrong with the form.
+    pub fn merge_form(&mut self) -> Result<(), String> {
+        let takes_form = matches!(self.method, Method::Post | Method::Put | Method::Patch);
+        let is_form = self.headers.get("content-type").is_some_and(|value| {
+            let kind = value.split(';').next().unwrap_or_default().trim();
+            kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        });
+        if !takes_form || !is_form || self.body.is_empty() {
+            return Ok(());
+        }
+        let mut form = Params::default();
+        crate::wire::target::read_params(&self.body, &mut form).map_err(|e| e.to_string())?;
+        self.query.prepend(form);
+        Ok(())
+    }
+}
+
+/// What the server answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The headers; length, connection and CORS are the server's business.
+    pub headers: Vec<(&'static str, HeaderValue)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The route's name in the server's counters; empty: unknown.
+    pub route: &'static str,
+}
+
+/// A header's value: mostly a constant.
+pub type HeaderValue = std::borrow::Cow<'static, str>;
+
+impl Response {
+    /// A response without headers and body.
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    /// A response with a body of `content_type`.
+    #[must_use]
+    pub fn with_body(status: u16, content_type: &'static str, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            headers: vec![("Content-Type", HeaderValue::Borrowed(content_type))],
+            body,
+            route: "",
+        }
+    }
+
+    /// Adds a header. Line breaks in the value would end the head, so they become spaces.
+    pub fn push_header(&mut self, name: &'static str, value: impl Into<HeaderValue>) {
+        let value = value.into();
+        let breaks = |c: char| c.is_control() && c != '\t';
+        let value = if value.contains(breaks) { value.replace(breaks, " ").into() } else { value };
+        self.headers.push((name, value));
+    }
+
+    /// The first value of header `name`.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_ref())
+    }
+}

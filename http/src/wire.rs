@@ -1,0 +1,78 @@
+//! HTTP/1.1 as bytes: heads, targets, bodies. No I/O.
+//!
+//! Suggested reading order: [`head`], [`target`], [`body`].
+//!
+//! Always holds: a request whose end is open to interpretation is refused and its connection
+//! closed, so that no two parties can disagree about where the next request begins.
+//!
+//! Format: RFC 9110 and RFC 9112.
+
+pub mod target;
+
+/// Why bytes are no request this server serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WireError {
+    /// The head breaks the grammar or a rule of this server.
+    BadRequest(&'static str),
+    /// A parameter or the path has a `%` without two hexadecimal digits, or decodes to what is
+    /// no UTF-8.
+    BadEscape(String),
+    /// The head is longer than it may be.
+    HeadTooLong {
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The body is longer than it may be.
+    BodyTooLong {
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The method is unknown.
+    UnknownMethod(String),
+    /// A transfer coding other than `chunked`.
+    UnknownCoding(String),
+    /// An expectation other than `100-continue`.
+    UnknownExpectation(String),
+    /// Not HTTP/1.0 or 1.1.
+    Version,
+}
+
+impl WireError {
+    /// The status code of the refusal.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::BadRequest(_) | Self::BadEscape(_) => 400,
+            Self::HeadTooLong { .. } => 431,
+            Self::BodyTooLong { .. } => 413,
+            Self::UnknownMethod(_) | Self::UnknownCoding(_) => 501,
+            Self::UnknownExpectation(_) => 417,
+            Self::Version => 505,
+        }
+    }
+}
+
+impl std::fmt::Display for WireError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BadRequest(why) => write!(f, "malformed request: {why}"),
+            Self::BadEscape(text) => write!(f, "invalid URL escape \"{text}\""),
+            Self::HeadTooLong { limit } => {
+                write!(f, "request head too long: at most {limit} bytes of line and headers")
+            }
+            Self::BodyTooLong { limit } => {
+                write!(f, "request body too large: at most {limit} bytes")
+            }
+            Self::UnknownMethod(name) => write!(f, "unknown method {name:?}"),
+            Self::UnknownCoding(name) => {
+                write!(f, "unknown transfer coding {name:?}: only chunked is known")
+            }
+            Self::UnknownExpectation(name) => {
+                write!(f, "unknown expectation {name:?}: only 100-continue is known")
+            }
+            Self::Version => f.write_str("unsupported HTTP version: 1.0 and 1.1 are known"),
+        }
+    }
+}
+
+impl std::error::Error for WireError {}
