@@ -1,1 +1,50 @@
-//! m3-io
+//! The only crate that knows a runtime, a file, a socket or a clock.
+//!
+//! Suggested reading order: [`driver`] (io_uring or epoll, and why), [`runtime`] (one pinned thread
+//! per core), [`task`] and [`local`] (what runs on a core), [`time`], [`mesh`] and [`oneshot`]
+//! (between cores), [`file`], [`net`], [`idle`] (CPU-heavy work), [`signal`], [`process`],
+//! [`blocking`] (before the cores start).
+//!
+//! Always holds: no type of the runtime beneath appears in a public signature, so that a second
+//! body (a simulator with a seeded clock, disk and network) fits under the same names. Buffers are
+//! owned: an operation takes a `Vec<u8>` and gives it back with its result.
+
+mod affinity;
+pub mod blocking;
+pub mod driver;
+mod error;
+pub mod file;
+pub mod idle;
+pub mod local;
+pub mod mesh;
+pub mod net;
+pub mod oneshot;
+mod pool;
+pub mod process;
+pub mod runtime;
+pub mod signal;
+pub mod task;
+pub mod time;
+mod uring;
+
+pub use error::{Gone, IoError, PathError, os_code};
+pub use local::{Gate, Notify, Pass, Permit, Semaphore};
+pub use oneshot::{Reply, ReplyTo, oneshot};
+pub use task::{Either, JoinHandle, race, spawn, spawn_join, try_spawn, yield_now};
+
+/// One pinned thread with its ring, counted from 0. Not a cpu number and never a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CoreId(pub u16);
+
+impl CoreId {
+    /// The id as an index into per-core tables.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl std::fmt::Display for CoreId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}

@@ -1,0 +1,193 @@
+//! Files before the cores start: configuration, the data directory and its lock.
+//!
+//! Never call these on a core: they block the thread.
+#![expect(clippy::disallowed_methods, reason = "the facade's own home of blocking file calls")]
+
+use std::fs;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{IoError, at_path};
+
+/// An entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirEntry {
+    /// The name inside its directory, without a path. Names that are not UTF-8 are made readable.
+    pub name: String,
+    /// Length in bytes; of no meaning for a directory.
+    pub len: u64,
+    /// A directory, not a file.
+    pub is_dir: bool,
+}
+
+/// Most entries that [`list_dir`] returns.
+pub const LIST_DIR_MAX: usize = 1 << 20;
+
+/// The file that [`lock_dir`] locks inside its directory.
+pub const LOCK_FILE: &str = "LOCK";
+
+/// Reads a whole file of at most `max_bytes`.
+///
+/// # Errors
+/// What the operating system said, or `FileTooLarge`; the path is in the text.
+pub fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let path = path.as_ref();
+    let read = || {
+        let file = fs::File::open(path)?;
+        let mut bytes = Vec::new();
+        file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > max_bytes {
+            return Err(too_large(max_bytes));
+        }
+        Ok(bytes)
+    };
+    read().map_err(|e| at_path("read", path, e))
+}
+
+/// A file is larger than its reader allows.
+pub(crate) fn too_large(max_bytes: u64) -> io::Error {
+    let text = format!("it is larger than the {max_bytes} bytes allowed");
+    io::Error::new(io::ErrorKind::FileTooLarge, text)
+}
+
+/// A short text file of the kernel's.
+pub(crate) fn read_text(path: &str) -> io::Result<String> {
+    let bytes = read_file(path, 1 << 20)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Writes `bytes` so that a reader finds the old file or the new one, never a mixture, and syncs it.
+///
+/// # Errors
+/// What the operating system said; the old file is then still there.
+pub fn replace_file(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+    let path = path.as_ref();
+    let temporary = temporary_beside(path);
+    let write = || {
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_parent(path)
+    };
+    write().map_err(|e| at_path("replace", path, e))
+}
+
+/// The name under which the next version of `path` is written.
+pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    PathBuf::from(name)
+}
+
+/// The directory that holds `path`.
+pub(crate) fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    fs::File::open(parent_of(path))?.sync_all()
+}
+
+/// Makes a directory and those above it, and syncs every directory that got a new entry, so that
+/// a power cut does not take them back.
+///
+/// # Errors
+/// What the operating system said, or `NotADirectory` if a file is in the way.
+pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    make_dirs(path).map_err(|e| at_path("create directory", path, e))
+}
+
+fn make_dirs(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => {
+            let text = "a file of that name is in the way";
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, text));
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(e),
+    }
+    make_dirs(parent_of(path))?;
+    match fs::create_dir(path) {
+        // Another thread was faster; its sync does not excuse ours.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other?,
+    }
+    sync_parent(path)
+}
+
+/// The entries of a directory, sorted by name.
+///
+/// # Errors
+/// What the operating system said, or `FileTooLarge` beyond [`LIST_DIR_MAX`] entries.
+pub fn list_dir(path: impl AsRef<Path>) -> io::Result<Vec<DirEntry>> {
+    let path = path.as_ref();
+    let list = || {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            // A file may vanish between the listing and the look at it.
+            let found = match entry.metadata() {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                other => other?,
+            };
+            if entries.len() == LIST_DIR_MAX {
+                let text = format!("it has more than {LIST_DIR_MAX} entries");
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+            }
+            let name = entry.file_name().to_string_lossy().into_owned();
+            entries.push(DirEntry { name, len: found.len(), is_dir: found.is_dir() });
+        }
+        entries.sort();
+        Ok(entries)
+    };
+    list().map_err(|e| at_path("list directory", path, e))
+}
+
+/// A directory that belongs to this process until the value is dropped or the process ends.
+#[derive(Debug)]
+pub struct DirLock {
+    // Closing the file is what gives the lock back.
+    _file: fs::File,
+    path: PathBuf,
+}
+
+impl DirLock {
+    /// The lock file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Takes the directory for this process and writes its pid into the lock file.
+///
+/// # Errors
+/// `DirLocked` if another process has it; `File` if the lock file cannot be made.
+pub fn lock_dir(dir: impl AsRef<Path>) -> Result<DirLock, IoError> {
+    let path = dir.as_ref().join(LOCK_FILE);
+    let open =
+        || fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = open().map_err(|e| at_path("open lock file", &path, e))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(fs::TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // Only for the message: a holder that has not written itself yet is fine.
+            let _ = file.take(32).read_to_string(&mut text);
+            return Err(IoError::DirLocked { path, holder: text.trim().parse().ok() });
+        }
+        Err(fs::TryLockError::Error(e)) => return Err(at_path("lock", &path, e).into()),
+    }
+    let mut write = || {
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(format!("{}\n", std::process::id()).as_bytes())
+    };
+    write().map_err(|e| at_path("write lock file", &path, e))?;
+    Ok(DirLock { _file: file, path })
+}

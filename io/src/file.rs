@@ -1,0 +1,27 @@
+//! Files of a core: positioned reads and writes with owned buffers, and what makes them durable.
+//!
+//! A read appends to the spare capacity of its buffer; a write takes a buffer and gives it back.
+//! Errors name the path. Free functions work on paths; [`File`] on an open file.
+//!
+//! Always holds: a write or sync future runs to its end once polled, if its owner does not drop it;
+//! owners must not (see [`crate::time::timeout`]). A failed sync is reported once and never retried
+//! here: after it the kernel may have forgotten which pages were dirty.
+
+mod allocate;
+mod open;
+mod space;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use open::File;
+pub use space::DiskSpace;
+pub use tree::{
+    create_dir_all, disk_space, exists, list_dir, lock_dir, read_file, remove, remove_dir, rename,
+    replace_file, sync_dir,
+};
+
+pub use crate::blocking::{DirEntry, DirLock, LIST_DIR_MAX};
+
+/// Buffers of one vectored write at most; more are written in several.
+const VECTOR_MAX: usize = 1024;

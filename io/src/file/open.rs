@@ -1,0 +1,281 @@
+//! An open file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use compio::BufResult;
+use compio::buf::{IntoInner, IoBuf, IoBufMut, IoVectoredBuf};
+use compio::driver::ToSharedFd;
+use compio::fs::OpenOptions;
+use compio::io::{AsyncReadAt, AsyncWriteAt};
+
+use super::VECTOR_MAX;
+use super::allocate::Allocate;
+use crate::error::at_path;
+use crate::pool;
+
+/// An open file of this core. All operations take `&self` and may overlap; share it with `Rc`.
+#[derive(Debug)]
+pub struct File {
+    inner: compio::fs::File,
+    path: PathBuf,
+}
+
+impl File {
+    /// Opens an existing file to read.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub async fn open_read(path: impl AsRef<Path>) -> io::Result<File> {
+        File::open(path.as_ref(), OpenOptions::new().read(true), "open").await
+    }
+
+    /// Opens an existing file to read and write.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub async fn open_write(path: impl AsRef<Path>) -> io::Result<File> {
+        File::open(path.as_ref(), OpenOptions::new().read(true).write(true), "open").await
+    }
+
+    /// Makes a file that was not there, to read and write. The directory is not synced.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or what else the operating system said.
+    pub async fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        File::open(path.as_ref(), &options, "create").await
+    }
+
+    /// Makes a file or empties the one that is there, to read and write.
+    pub(super) async fn create(path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        File::open(path, &options, "create").await
+    }
+
+    async fn open(path: &Path, options: &OpenOptions, what: &'static str) -> io::Result<File> {
+        let _permit = pool::read_permit().await;
+        match options.open(path).await {
+            Ok(inner) => Ok(File { inner, path: path.to_owned() }),
+            Err(e) => Err(at_path(what, path, e)),
+        }
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn context(&self, what: &'static str) -> impl FnOnce(io::Error) -> io::Error {
+        move |e| at_path(what, &self.path, e)
+    }
+
+    /// Reads once at `offset`, appending to the spare capacity of `buf`. Returns how many bytes came;
+    /// 0 is the end of the file.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `buf` has no spare capacity; else what the operating system said.
+    pub async fn read_at(&self, buf: Vec<u8>, offset: u64) -> (io::Result<usize>, Vec<u8>) {
+        if buf.len() == buf.capacity() {
+            return (Err(self.context("read")(no_room())), buf);
+        }
+        let _permit = pool::read_permit().await;
+        let BufResult(result, buf) = self.inner.read_at(buf.uninit(), offset).await;
+        (result.map_err(self.context("read")), buf.into_inner())
+    }
+
+    /// Appends exactly `len` bytes from `offset` to `buf`, growing it as needed.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the file is shorter (what there is has been appended); else what the
+    /// operating system said.
+    pub async fn read_exact_at(
+        &self,
+        mut buf: Vec<u8>,
+        len: usize,
+        offset: u64,
+    ) -> (io::Result<()>, Vec<u8>) {
+        let end = buf.len() + len;
+        let first = buf.len();
+        buf.reserve_exact(len);
+        while buf.len() < end {
+            let at = offset + (buf.len() - first) as u64;
+            let begin = buf.len();
+            let permit = pool::read_permit().await;
+            let BufResult(result, part) = self.inner.read_at(buf.slice(begin..end), at).await;
+            drop(permit);
+            buf = part.into_inner();
+            match result {
+                Ok(0) => {
+                    let e = io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        format!("it ends at byte {at}, {} bytes early", end - begin),
+                    );
+                    return (Err(self.context("read")(e)), buf);
+                }
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return (Err(self.context("read")(e)), buf),
+            }
+        }
+        (Ok(()), buf)
+    }
+
+    /// Writes all of `buf` at `offset`.
+    ///
+    /// # Errors
+    /// What the operating system said; how much was written is then unknown.
+    pub async fn write_all_at(&self, mut buf: Vec<u8>, offset: u64) -> (io::Result<()>, Vec<u8>) {
+        let mut done = 0;
+        while done < buf.len() {
+            let permit = pool::write_permit().await;
+            let slice = buf.slice(done..);
+            let BufResult(result, slice) =
+                (&self.inner).write_at(slice, offset + done as u64).await;
+            drop(permit);
+            buf = slice.into_inner();
+            match advance(result) {
+                Ok(written) => done += written,
+                Err(e) => return (Err(self.context("write")(e)), buf),
+            }
+        }
+        (Ok(()), buf)
+    }
+
+    /// Writes all buffers at `offset`, one after the other, in as few calls as possible.
+    ///
+    /// # Errors
+    /// What the operating system said; how much was written is then unknown.
+    pub async fn write_vectored_all_at(
+        &self,
+        mut bufs: Vec<Vec<u8>>,
+        mut offset: u64,
+    ) -> (io::Result<()>, Vec<Vec<u8>>) {
+        let mut written = Vec::new();
+        loop {
+            let rest =
+                if bufs.len() > VECTOR_MAX { bufs.split_off(VECTOR_MAX) } else { Vec::new() };
+            let total = bufs.iter().map(Vec::len).sum::<usize>();
+            let (result, back) = self.write_vector_at(bufs, total, offset).await;
+            if written.is_empty() {
+                written = back;
+            } else {
+                written.extend(back);
+            }
+            if result.is_err() || rest.is_empty() {
+                written.extend(rest);
+                return (result, written);
+            }
+            bufs = rest;
+            offset += total as u64;
+        }
+    }
+
+    async fn write_vector_at(
+        &self,
+        mut bufs: Vec<Vec<u8>>,
+        total: usize,
+        offset: u64,
+    ) -> (io::Result<()>, Vec<Vec<u8>>) {
+        let mut done = 0;
+        while done < total {
+            let permit = pool::write_permit().await;
+            let at = offset + done as u64;
+            let BufResult(result, slice) =
+                (&self.inner).write_vectored_at(bufs.slice(done), at).await;
+            drop(permit);
+            bufs = slice.into_inner();
+            match advance(result) {
+                Ok(written) => done += written,
+                Err(e) => return (Err(self.context("write")(e)), bufs),
+            }
+        }
+        (Ok(()), bufs)
+    }
+
+    /// Waits until what was written before is on the disk, with the metadata needed to read it back
+    /// (fdatasync).
+    ///
+    /// # Errors
+    /// What the operating system said. Treat the file as lost beyond the last good sync.
+    pub async fn sync_data(&self) -> io::Result<()> {
+        let _permit = pool::write_permit().await;
+        self.inner.sync_data().await.map_err(self.context("sync"))
+    }
+
+    /// As [`File::sync_data`], with all metadata (fsync).
+    ///
+    /// # Errors
+    /// As [`File::sync_data`].
+    pub async fn sync_all(&self) -> io::Result<()> {
+        let _permit = pool::write_permit().await;
+        self.inner.sync_all().await.map_err(self.context("sync"))
+    }
+
+    /// Reserves room for the first `len` bytes and makes the file at least that long; what was not
+    /// written reads as zeros. Where the file system cannot reserve, only the length is set.
+    ///
+    /// # Errors
+    /// `StorageFull` if there is no room; else what the operating system said.
+    pub async fn allocate(&self, len: u64) -> io::Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
+        let permit = pool::write_permit().await;
+        let op = Allocate::new(self.inner.to_shared_fd(), len);
+        let result = compio::runtime::submit(op).await.0;
+        drop(permit);
+        match result {
+            Ok(_) => Ok(()),
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => {
+                if self.len().await? < len { self.truncate(len).await } else { Ok(()) }
+            }
+            Err(e) => Err(self.context("allocate")(e)),
+        }
+    }
+
+    /// Cuts or extends the file to `len` bytes; an extension reads as zeros.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub async fn truncate(&self, len: u64) -> io::Result<()> {
+        let _permit = pool::write_permit().await;
+        self.inner.set_len(len).await.map_err(self.context("truncate"))
+    }
+
+    /// Length in bytes.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    #[expect(clippy::len_without_is_empty, reason = "asking costs a system call; callers compare")]
+    pub async fn len(&self) -> io::Result<u64> {
+        let _permit = pool::read_permit().await;
+        let found = self.inner.metadata().await.map_err(self.context("look at"))?;
+        Ok(found.len())
+    }
+
+    /// Closes the file after the operations in flight. Dropping does it too, without the error.
+    ///
+    /// # Errors
+    /// What the operating system said, which may be a late write error.
+    pub async fn close(self) -> io::Result<()> {
+        let _permit = pool::write_permit().await;
+        let File { inner, path } = self;
+        inner.close().await.map_err(|e| at_path("close", &path, e))
+    }
+}
+
+fn no_room() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "the buffer has no spare capacity to read into")
+}
+
+/// Bytes to go on by after a write; an interruption counts as none, a write of nothing is an error.
+fn advance(result: io::Result<usize>) -> io::Result<usize> {
+    match result {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(0),
+        other => other,
+    }
+}

@@ -1,0 +1,144 @@
+//! Files and directories by their path.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::open::File;
+use super::space::{self, DiskSpace};
+use crate::blocking::{self, DirEntry, DirLock};
+use crate::error::{IoError, at_path};
+use crate::pool;
+
+/// Gives a file another name, replacing what had it. Durable after [`sync_dir`] of both parents.
+///
+/// # Errors
+/// What the operating system said.
+pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
+    let _permit = pool::write_permit().await;
+    let done = compio::fs::rename(from.as_ref(), to.as_ref()).await;
+    done.map_err(|e| at_path("rename", from.as_ref(), e))
+}
+
+/// Removes a file. Durable after [`sync_dir`] of its parent.
+///
+/// # Errors
+/// What the operating system said.
+pub async fn remove(path: impl AsRef<Path>) -> io::Result<()> {
+    let _permit = pool::write_permit().await;
+    compio::fs::remove_file(path.as_ref()).await.map_err(|e| at_path("remove", path.as_ref(), e))
+}
+
+/// Removes an empty directory. Durable after [`sync_dir`] of its parent.
+///
+/// # Errors
+/// What the operating system said.
+pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    let _permit = pool::write_permit().await;
+    compio::fs::remove_dir(path.as_ref()).await.map_err(|e| at_path("remove", path.as_ref(), e))
+}
+
+/// Makes new names, lost names and lost files of a directory durable.
+///
+/// # Errors
+/// What the operating system said.
+pub async fn sync_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    let dir = File::open_read(path.as_ref()).await?;
+    dir.sync_all().await
+}
+
+/// Makes a directory and those above it, and syncs every directory that got a new entry.
+///
+/// # Errors
+/// As [`blocking::create_dir_all`].
+pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    pool::run(move || blocking::create_dir_all(path)).await
+}
+
+/// The entries of a directory, sorted by name.
+///
+/// # Errors
+/// As [`blocking::list_dir`].
+pub async fn list_dir(path: impl AsRef<Path>) -> io::Result<Vec<DirEntry>> {
+    let path = path.as_ref().to_owned();
+    pool::run(move || blocking::list_dir(path)).await
+}
+
+/// Something has that path.
+///
+/// # Errors
+/// What the operating system said, if it is not simply absent.
+pub async fn exists(path: impl AsRef<Path>) -> io::Result<bool> {
+    let _permit = pool::read_permit().await;
+    match compio::fs::metadata(path.as_ref()).await {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(at_path("look at", path.as_ref(), e)),
+    }
+}
+
+/// Reads a whole file of at most `max_bytes`.
+///
+/// # Errors
+/// `FileTooLarge`, or what the operating system said.
+pub async fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let file = File::open_read(path.as_ref()).await?;
+    let len = file.len().await?;
+    let too_large = || at_path("read", path.as_ref(), blocking::too_large(max_bytes));
+    if len > max_bytes {
+        return Err(too_large());
+    }
+    // One byte more than it had, to see its end in the first read.
+    let mut buf = Vec::with_capacity(usize::try_from(len).unwrap_or(usize::MAX - 1) + 1);
+    loop {
+        let at = buf.len() as u64;
+        let (result, back) = file.read_at(buf, at).await;
+        buf = back;
+        match result {
+            Ok(0) => return Ok(buf),
+            Ok(_) if buf.len() as u64 > max_bytes => return Err(too_large()),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+        if buf.len() == buf.capacity() {
+            buf.reserve(8192);
+        }
+    }
+}
+
+/// Puts `bytes` at `path` so that a reader, now or after a crash, finds the old file or the new
+/// one, whole; durable when it returns. Writers of one path take turns: the temporary file has a
+/// fixed name beside it, so that crashes leave no heap of them.
+///
+/// # Errors
+/// What the operating system said; the old file is then still there.
+pub async fn replace_file(path: impl AsRef<Path>, bytes: Vec<u8>) -> io::Result<()> {
+    let path = path.as_ref();
+    let temporary: PathBuf = blocking::temporary_beside(path);
+    let file = File::create(&temporary).await?;
+    let (written, _) = file.write_all_at(bytes, 0).await;
+    written?;
+    file.sync_all().await?;
+    file.close().await?;
+    rename(&temporary, path).await?;
+    sync_dir(blocking::parent_of(path)).await
+}
+
+/// Takes a directory for this process.
+///
+/// # Errors
+/// As [`blocking::lock_dir`].
+pub async fn lock_dir(path: impl AsRef<Path>) -> Result<DirLock, IoError> {
+    let path = path.as_ref().to_owned();
+    pool::run(move || blocking::lock_dir(path)).await
+}
+
+/// Room on the file system that holds `path`.
+///
+/// # Errors
+/// What the operating system said.
+pub async fn disk_space(path: impl AsRef<Path>) -> io::Result<DiskSpace> {
+    let path = path.as_ref().to_owned();
+    pool::run(move || space::statvfs(&path).map_err(|e| at_path("ask the room of", &path, e))).await
+}

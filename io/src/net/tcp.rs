@@ -1,0 +1,337 @@
+//! TCP listeners and streams.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use compio::BufResult;
+use compio::buf::{IntoInner, IoBuf, IoBufMut, IoVectoredBuf};
+use compio::io::{AsyncRead, AsyncWrite};
+use socket2::{Protocol, SockRef, Type};
+
+use super::{Options, VECTOR_MAX, bind, bind_error, new_socket, no_room};
+use crate::error::IoError;
+use crate::{task, time};
+
+/// A socket that accepts connections on this core.
+#[derive(Debug)]
+pub struct TcpListener {
+    inner: compio::net::TcpListener,
+    addr: SocketAddr,
+}
+
+/// Why no connection was accepted, sorted by what to do.
+#[derive(Debug)]
+pub enum AcceptError {
+    /// The process or the machine is out of descriptors or memory (EMFILE, ENFILE, ENOBUFS,
+    /// ENOMEM): wait before trying again, the connection is still in the queue.
+    Exhausted(io::Error),
+    /// This one connection failed before it was accepted: try again at once.
+    Connection(io::Error),
+    /// The listener itself is broken.
+    Listener(io::Error),
+}
+
+impl AcceptError {
+    fn sort(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                AcceptError::Exhausted(error)
+            }
+            Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP | libc::EFAULT) => {
+                AcceptError::Listener(error)
+            }
+            _ => AcceptError::Connection(error),
+        }
+    }
+}
+
+impl fmt::Display for AcceptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AcceptError::Exhausted(e) => write!(
+                f,
+                "cannot accept a connection: {e}; raise the limit on open files (ulimit -n, \
+                 LimitNOFILE=) or lower the bound on connections"
+            ),
+            AcceptError::Connection(e) => {
+                write!(f, "a connection failed before it was accepted: {e}")
+            }
+            AcceptError::Listener(e) => write!(f, "the listener is broken: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for AcceptError {}
+
+impl TcpListener {
+    /// Listens on `addr`; port 0 lets the system choose. Does not wait.
+    ///
+    /// # Errors
+    /// `AddressInUse` or `Bind`.
+    pub fn bind(addr: SocketAddr, options: Options) -> Result<TcpListener, IoError> {
+        let listen = || {
+            let socket = new_socket(addr, Type::STREAM, Protocol::TCP)?;
+            // A restart must not wait for the last run's connections to time out.
+            socket.set_reuse_address(true)?;
+            bind(&socket, addr, options.reuse_port)?;
+            socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+            let inner = compio::net::TcpListener::from_std(socket.into())?;
+            let addr = inner.local_addr()?;
+            Ok(TcpListener { inner, addr })
+        };
+        listen().map_err(bind_error(addr))
+    }
+
+    /// The address it listens on, with the port the system chose.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Waits for a connection. A connection that arrives while the future is being dropped may be
+    /// closed at once.
+    ///
+    /// # Errors
+    /// [`AcceptError`], which says whether to try again.
+    pub async fn accept(&self) -> Result<(TcpStream, SocketAddr), AcceptError> {
+        let (inner, addr) = self.inner.accept().await.map_err(AcceptError::sort)?;
+        task::spend().await;
+        Ok((TcpStream::new(inner), addr))
+    }
+}
+
+/// A TCP connection. Cloning shares it, for a reader and a writer in separate tasks; it closes
+/// with the last clone.
+#[derive(Clone, Debug)]
+pub struct TcpStream {
+    shared: Rc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    inner: compio::net::TcpStream,
+    /// An operation was dropped before it was done and may still be with the kernel.
+    abandoned: Cell<bool>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.abandoned.get() {
+            // The kernel holds the socket open for the operation that nobody waits for, so closing
+            // would not end it; this does. A connection that is already down needs nothing.
+            let _ = self.socket().shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Shared {
+    fn socket(&self) -> SockRef<'_> {
+        SockRef::from(&self.inner)
+    }
+}
+
+/// Notes that an operation was dropped unless it is told of its end.
+struct InFlight<'a> {
+    shared: &'a Shared,
+    done: bool,
+}
+
+impl InFlight<'_> {
+    fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.shared.abandoned.set(true);
+        }
+    }
+}
+
+/// Time between two looks whether the peer has closed.
+const PEER_LOOK: Duration = Duration::from_millis(250);
+
+impl TcpStream {
+    fn new(inner: compio::net::TcpStream) -> Self {
+        TcpStream { shared: Rc::new(Shared { inner, abandoned: Cell::new(false) }) }
+    }
+
+    fn begin(&self) -> InFlight<'_> {
+        InFlight { shared: &self.shared, done: false }
+    }
+
+    /// Connects to `addr`.
+    ///
+    /// # Errors
+    /// What the operating system said, with the address.
+    pub async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+        let context =
+            |e: io::Error| io::Error::new(e.kind(), format!("cannot connect to {addr}: {e}"));
+        let socket = new_socket(addr, Type::STREAM, Protocol::TCP).map_err(context)?;
+        let socket = compio::net::TcpSocket::from_std_stream(socket.into()).map_err(context)?;
+        let inner = socket.connect(addr).await.map_err(context)?;
+        Ok(TcpStream::new(inner))
+    }
+
+    /// Reads once, appending to the spare capacity of `buf`. Returns how many bytes came; 0 means
+    /// that the peer sends no more.
+    ///
+    /// Dropping the future loses the buffer and perhaps bytes: close the connection then.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `buf` has no spare capacity; else what the operating system said.
+    pub async fn read(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        if buf.len() == buf.capacity() {
+            return (Err(no_room()), buf);
+        }
+        let in_flight = self.begin();
+        let mut inner = &self.shared.inner;
+        let BufResult(result, buf) = inner.read(buf.uninit()).await;
+        in_flight.done();
+        task::spend().await;
+        (result, buf.into_inner())
+    }
+
+    /// Writes all of `buf`.
+    ///
+    /// # Errors
+    /// What the operating system said; how much was sent is then unknown.
+    pub async fn write_all(&self, mut buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        let mut done = 0;
+        while done < buf.len() {
+            let in_flight = self.begin();
+            let mut inner = &self.shared.inner;
+            let BufResult(result, slice) = inner.write(buf.slice(done..)).await;
+            in_flight.done();
+            buf = slice.into_inner();
+            match result {
+                Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), buf),
+                Ok(sent) => done += sent,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return (Err(e), buf),
+            }
+        }
+        task::spend().await;
+        (Ok(()), buf)
+    }
+
+    /// Writes all buffers, one after the other, in as few calls as possible.
+    ///
+    /// # Errors
+    /// What the operating system said; how much was sent is then unknown.
+    pub async fn write_vectored_all(
+        &self,
+        mut bufs: Vec<Vec<u8>>,
+    ) -> (io::Result<()>, Vec<Vec<u8>>) {
+        let mut written = Vec::new();
+        loop {
+            let rest =
+                if bufs.len() > VECTOR_MAX { bufs.split_off(VECTOR_MAX) } else { Vec::new() };
+            let (result, back) = self.write_vector(bufs).await;
+            if written.is_empty() {
+                written = back;
+            } else {
+                written.extend(back);
+            }
+            if result.is_err() || rest.is_empty() {
+                written.extend(rest);
+                return (result, written);
+            }
+            bufs = rest;
+        }
+    }
+
+    async fn write_vector(&self, mut bufs: Vec<Vec<u8>>) -> (io::Result<()>, Vec<Vec<u8>>) {
+        let total = bufs.iter().map(Vec::len).sum::<usize>();
+        let mut done = 0;
+        while done < total {
+            let in_flight = self.begin();
+            let mut inner = &self.shared.inner;
+            let BufResult(result, slice) = inner.write_vectored(bufs.slice(done)).await;
+            in_flight.done();
+            bufs = slice.into_inner();
+            match result {
+                Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), bufs),
+                Ok(sent) => done += sent,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return (Err(e), bufs),
+            }
+        }
+        task::spend().await;
+        (Ok(()), bufs)
+    }
+
+    /// Says that nothing more will be sent; reading goes on. Does not wait.
+    ///
+    /// # Errors
+    /// What the operating system said; a connection that is already down is none.
+    pub fn shutdown(&self) -> io::Result<()> {
+        self.stop(Shutdown::Write)
+    }
+
+    /// Ends the connection in both directions; reads and writes in flight end too. Does not wait.
+    ///
+    /// # Errors
+    /// As [`TcpStream::shutdown`].
+    pub fn abort(&self) -> io::Result<()> {
+        self.stop(Shutdown::Both)
+    }
+
+    fn stop(&self, how: Shutdown) -> io::Result<()> {
+        match self.shared.socket().shutdown(how) {
+            Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Sends small writes at once instead of waiting to fill a packet (TCP_NODELAY).
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        self.shared.socket().set_tcp_nodelay(on)
+    }
+
+    /// The other end.
+    ///
+    /// # Errors
+    /// What the operating system said, as when the peer is gone.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.shared.inner.peer_addr()
+    }
+
+    /// This end.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.shared.inner.local_addr()
+    }
+
+    /// The peer has closed or reset, and nothing it sent is unread. One system call, no wait.
+    pub fn is_peer_closed(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        match self.shared.socket().recv_with_flags(&mut byte, flags) {
+            Ok(count) => count == 0,
+            Err(e) => {
+                let alive = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
+                !alive.contains(&e.kind())
+            }
+        }
+    }
+
+    /// Resolves within a quarter of a second after the peer has closed. For work that is in vain
+    /// then, such as a long query: race it against this.
+    pub async fn peer_closed(&self) {
+        while !self.is_peer_closed() {
+            time::sleep(PEER_LOOK).await;
+        }
+    }
+}

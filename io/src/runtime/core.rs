@@ -1,0 +1,85 @@
+//! What a core's thread knows about itself: its number, its driver, its tasks.
+
+use std::cell::{Cell, RefCell};
+use std::task::Waker;
+
+use crate::CoreId;
+use crate::driver::Driver;
+
+thread_local! {
+    static CORE: Cell<Option<CoreId>> = const { Cell::new(None) };
+    static DRIVER: Cell<Driver> = const { Cell::new(Driver::Epoll) };
+    static LIVE: Cell<usize> = const { Cell::new(0) };
+    static TASKS_MAX: Cell<usize> = const { Cell::new(usize::MAX) };
+    static PANICKED: Cell<bool> = const { Cell::new(false) };
+    static ROOT: RefCell<Option<Waker>> = const { RefCell::new(None) };
+}
+
+/// Marks the thread as one of the node's cores.
+pub(super) fn become_core(core: CoreId) {
+    CORE.set(Some(core));
+}
+
+/// The core of this thread, if it is one.
+pub(super) fn current() -> Option<CoreId> {
+    // During a thread's end its locals may be gone; then nobody is a core.
+    CORE.try_with(Cell::get).unwrap_or(None)
+}
+
+/// Notes what the thread's runtime was built with.
+pub(super) fn note_runtime(driver: Driver, tasks_max: usize) {
+    DRIVER.set(driver);
+    TASKS_MAX.set(tasks_max);
+    PANICKED.set(false);
+}
+
+/// The driver of this thread's runtime.
+pub(crate) fn driver() -> Driver {
+    DRIVER.get()
+}
+
+/// Tasks alive on this thread.
+pub(crate) fn live_tasks() -> usize {
+    LIVE.get()
+}
+
+/// Where to wake the root future when a task panics.
+pub(super) fn watch_panics(root: &Waker) {
+    ROOT.with_borrow_mut(|slot| {
+        if !slot.as_ref().is_some_and(|old| old.will_wake(root)) {
+            *slot = Some(root.clone());
+        }
+    });
+}
+
+/// A task of this thread has panicked since its runtime was built.
+pub(super) fn panicked() -> bool {
+    PANICKED.get()
+}
+
+/// One live task.
+pub(crate) struct Live(());
+
+impl Live {
+    pub(crate) fn enter() -> Self {
+        LIVE.set(LIVE.get() + 1);
+        Live(())
+    }
+
+    /// The bound, if it is reached.
+    pub(crate) fn try_enter() -> Result<Self, usize> {
+        let max = TASKS_MAX.get();
+        if LIVE.get() >= max { Err(max) } else { Ok(Live::enter()) }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        LIVE.set(LIVE.get() - 1);
+        if std::thread::panicking() {
+            PANICKED.set(true);
+            let root = ROOT.with_borrow_mut(Option::take);
+            root.into_iter().for_each(Waker::wake);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The clock and the timers of a core.
+
+#[cfg(test)]
+mod tests;
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::OnceLock;
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Nanoseconds on a clock that never goes back, counted from the first look at it. Comparable
+/// between cores of one process, of no meaning outside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Monotonic(pub u64);
+
+impl Monotonic {
+    /// This moment and `span` more; the last moment there is if that is beyond it.
+    pub fn plus(self, span: Duration) -> Monotonic {
+        Monotonic(self.0.saturating_add(nanos(span)))
+    }
+
+    /// How long after `earlier` this is; zero if it is not.
+    pub fn since(self, earlier: Monotonic) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The moment that [`Monotonic`] counts from, one for all threads.
+#[expect(clippy::disallowed_methods, reason = "the facade's own look at the clock")]
+fn origin() -> Instant {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    *ORIGIN.get_or_init(Instant::now)
+}
+
+/// This moment.
+pub fn now() -> Monotonic {
+    Monotonic(nanos(origin().elapsed()))
+}
+
+/// Nanoseconds since 1970 on the wall clock, which people and network time set. Saturates.
+#[expect(clippy::disallowed_methods, reason = "the facade's own look at the clock")]
+pub fn wall_ns() -> i64 {
+    match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => {
+            i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, i64::wrapping_neg)
+        }
+    }
+}
+
+/// Waits for `span`, from the first poll on.
+pub async fn sleep(span: Duration) {
+    sleep_until(now().plus(span)).await;
+}
+
+/// Longest single timer; a later deadline is reached in several.
+const TIMER_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Waits until `deadline`; returns at once if it has passed.
+pub async fn sleep_until(deadline: Monotonic) {
+    loop {
+        let left = deadline.since(now());
+        if left.is_zero() {
+            return;
+        }
+        // An Instant cannot hold every deadline a Monotonic can.
+        compio::time::sleep(left.min(TIMER_MAX)).await;
+    }
+}
+
+/// The time given to a future is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+impl std::fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the time allowed is over")
+    }
+}
+
+impl std::error::Error for Elapsed {}
+
+/// Runs `future` for at most `span`.
+///
+/// A future that is out of time is dropped. That is right for a socket read or write whose
+/// connection is closed next (the buffer does not come back, and a read may have taken bytes from
+/// the stream), for an inbox, a reply, a permit or a timer. **Never** put a file write, an allocate
+/// or a sync in here: they may still happen after the drop, and nobody would know the outcome.
+/// Let one task own them instead.
+///
+/// # Errors
+/// [`Elapsed`]; a future that is ready at the same moment wins over the clock.
+pub async fn timeout<F: Future>(span: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    let mut timer = pin!(sleep(span));
+    poll_fn(|cx| {
+        if let Poll::Ready(value) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(value));
+        }
+        timer.as_mut().poll(cx).map(|()| Err(Elapsed))
+    })
+    .await
+}
