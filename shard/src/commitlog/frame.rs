@@ -1,0 +1,215 @@
+//! Frames and segment headers as bytes. Pure; FORMAT.md draws them.
+//!
+//! A frame names the log, the run, the segment and its own number, all under its checksum. So a
+//! frame left behind in a recycled file, or written to the wrong place, is not taken for a frame.
+
+/// Bytes of a segment's header.
+pub const SEGMENT_HEADER_BYTES: usize = 64;
+/// Bytes of a frame's header.
+pub const FRAME_HEADER_BYTES: usize = 32;
+/// Frames begin at multiples of this.
+pub const FRAME_ALIGN: usize = 8;
+/// Bytes of one payload at most: what gathers while a frame is synced, and one request of new
+/// series of the largest body (64 MiB decoded, at most tripled by the log's own fields).
+pub const PAYLOAD_BYTES_MAX: usize = 256 << 20;
+/// The version of the format this program writes and the only one it reads.
+pub const VERSION: u32 = 1;
+
+const SEGMENT_MAGIC: [u8; 8] = *b"M3RLOG\r\n";
+const FRAME_MAGIC: [u8; 4] = *b"M3RF";
+
+/// Which segment of which log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SegmentId {
+    /// The run of the node: every start takes the next number.
+    pub epoch: u32,
+    /// The core that wrote it, in that run.
+    pub core: u16,
+    /// Its position in that core's log, from 0.
+    pub seq: u32,
+}
+
+/// What stands at the front of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// Which segment it is.
+    pub id: SegmentId,
+    /// How many cores the run had: shard `s` was on core `s % core_count`.
+    pub core_count: u16,
+    /// How many virtual shards there were.
+    pub num_shards: u32,
+    /// The number of its first frame.
+    pub first_frame: u64,
+}
+
+/// Why bytes are no segment header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadHeader {
+    /// Too short or another kind of file.
+    NotASegment,
+    /// Written by a version this program does not read.
+    Version(u32),
+    /// The checksum does not match.
+    Checksum {
+        /// The checksum that stands there.
+        expected: u32,
+        /// The checksum of what stands there.
+        got: u32,
+    },
+}
+
+impl SegmentHeader {
+    /// The header's bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES] {
+        let mut out = [0; SEGMENT_HEADER_BYTES];
+        out[0..8].copy_from_slice(&SEGMENT_MAGIC);
+        out[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        out[12..16].copy_from_slice(&self.id.epoch.to_le_bytes());
+        out[16..20].copy_from_slice(&self.id.seq.to_le_bytes());
+        out[20..22].copy_from_slice(&self.id.core.to_le_bytes());
+        out[22..24].copy_from_slice(&self.core_count.to_le_bytes());
+        out[24..28].copy_from_slice(&self.num_shards.to_le_bytes());
+        out[32..40].copy_from_slice(&self.first_frame.to_le_bytes());
+        let crc = crc32c::crc32c(&out[..60]);
+        out[60..64].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    /// Reads a header.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BadHeader> {
+        let Some(bytes) = bytes.first_chunk::<SEGMENT_HEADER_BYTES>() else {
+            return Err(BadHeader::NotASegment);
+        };
+        if bytes[0..8] != SEGMENT_MAGIC {
+            return Err(BadHeader::NotASegment);
+        }
+        let expected = u32_at(bytes, 60);
+        let got = crc32c::crc32c(&bytes[..60]);
+        if expected != got {
+            return Err(BadHeader::Checksum { expected, got });
+        }
+        let version = u32_at(bytes, 8);
+        if version != VERSION {
+            return Err(BadHeader::Version(version));
+        }
+        let id =
+            SegmentId { epoch: u32_at(bytes, 12), core: u16_at(bytes, 20), seq: u32_at(bytes, 16) };
+        Ok(Self {
+            id,
+            core_count: u16_at(bytes, 22),
+            num_shards: u32_at(bytes, 24),
+            first_frame: u64_at(bytes, 32),
+        })
+    }
+}
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// Entries.
+    Data = 1,
+    /// The segment ends here on purpose: whatever should have come before it did.
+    Seal = 2,
+}
+
+/// The header of the frame that carries `payload`.
+///
+/// # Panics
+/// If the payload is longer than [`PAYLOAD_BYTES_MAX`].
+#[must_use]
+pub fn encode_header(
+    id: SegmentId,
+    number: u64,
+    kind: FrameKind,
+    payload: &[u8],
+) -> [u8; FRAME_HEADER_BYTES] {
+    assert!(payload.len() <= PAYLOAD_BYTES_MAX, "the log bounds its payloads");
+    let mut out = [0; FRAME_HEADER_BYTES];
+    out[0..4].copy_from_slice(&FRAME_MAGIC);
+    out[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    out[12] = kind as u8;
+    out[14..16].copy_from_slice(&id.core.to_le_bytes());
+    out[16..24].copy_from_slice(&number.to_le_bytes());
+    out[24..28].copy_from_slice(&id.epoch.to_le_bytes());
+    out[28..32].copy_from_slice(&id.seq.to_le_bytes());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&out), payload);
+    out[8..12].copy_from_slice(&crc.to_le_bytes());
+    out
+}
+
+/// A frame that passed its checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Its number in the log.
+    pub number: u64,
+    /// What it is.
+    pub kind: FrameKind,
+    /// Its payload.
+    pub payload: &'a [u8],
+    /// Bytes from its start to where the next frame would begin.
+    pub bytes: usize,
+}
+
+/// Reads the frame at the front of `bytes`, if one of segment `id` is there, whole and undamaged.
+#[must_use]
+pub fn decode(id: SegmentId, bytes: &[u8]) -> Option<Frame<'_>> {
+    let header = bytes.first_chunk::<FRAME_HEADER_BYTES>()?;
+    if header[0..4] != FRAME_MAGIC {
+        return None;
+    }
+    let len = u32_at(header, 4) as usize;
+    let found =
+        SegmentId { epoch: u32_at(header, 24), core: u16_at(header, 14), seq: u32_at(header, 28) };
+    if len > PAYLOAD_BYTES_MAX || found != id {
+        return None;
+    }
+    let payload = bytes.get(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + len)?;
+    let mut blank = *header;
+    blank[8..12].fill(0);
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&blank), payload);
+    if crc != u32_at(header, 8) {
+        return None;
+    }
+    let kind = match header[12] {
+        1 => FrameKind::Data,
+        2 => FrameKind::Seal,
+        _ => return None,
+    };
+    let bytes = frame_bytes(len);
+    Some(Frame { number: u64_at(header, 16), kind, payload, bytes })
+}
+
+/// Bytes a frame with `payload_len` bytes of payload takes in its segment.
+#[must_use]
+pub const fn frame_bytes(payload_len: usize) -> usize {
+    (FRAME_HEADER_BYTES + payload_len).next_multiple_of(FRAME_ALIGN)
+}
+
+/// The offset of the first whole frame of segment `id` at or after `from`.
+#[must_use]
+pub fn find_frame(id: SegmentId, bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from.next_multiple_of(FRAME_ALIGN);
+    while at + FRAME_HEADER_BYTES <= bytes.len() {
+        if bytes[at..at + 4] == FRAME_MAGIC && decode(id, &bytes[at..]).is_some() {
+            return Some(at);
+        }
+        at += FRAME_ALIGN;
+    }
+    None
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(bytes[at..at + 2].try_into().expect("two bytes"))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}

@@ -1,0 +1,362 @@
+//! The reading half: what the log says is put back into memory when the node starts.
+//!
+//! Each log (epoch and core) is read in order. A log of a run with the same number of cores is
+//! read by the core of the same number; any other is read by every core, and each keeps its own
+//! shards. What cannot be read is told apart:
+//!
+//! - After the last readable frame of a log that was never sealed: the torn tail of a crash. No
+//!   request was answered for it. It is cut, and the log is sealed.
+//! - Anything else is damage: reported with file and offset, skipped, never served. A damaged file
+//!   is left as it is.
+
+use super::entry::{BadEntry, Entries, Entry};
+use super::frame::{self, BadHeader, FrameKind, SegmentHeader, SegmentId};
+use super::segment::{self, Listing};
+use crate::owner::ShardMap;
+use crate::store::CoreStore;
+use hashbrown::HashMap;
+use m3_io::file::{self, File};
+use m3_metric::{NamespaceId, ShardId};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Bytes of a log file that no reader takes into memory: far over any segment that is written.
+pub const SEGMENT_BYTES_READ_MAX: u64 = 1 << 30;
+
+/// A place in the log that cannot be read and should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file.
+    pub file: PathBuf,
+    /// Where the damage begins.
+    pub offset: u64,
+    /// How many bytes are not served because of it.
+    pub bytes: u64,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (file, offset, bytes, what) =
+            (self.file.display(), self.offset, self.bytes, &self.what);
+        write!(f, "{file} at offset {offset}: {what}; {bytes} bytes are not served")
+    }
+}
+
+/// What a replay did.
+#[derive(Clone, Debug, Default)]
+pub struct ReplayStats {
+    /// Segments read.
+    pub segments: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Frames read.
+    pub frames: u64,
+    /// Series taken.
+    pub series: u64,
+    /// Samples taken.
+    pub samples: u64,
+    /// Samples of namespaces that no longer exist.
+    pub orphans: u64,
+    /// Bytes of torn tails that were cut.
+    pub cut_bytes: u64,
+    /// What could not be read.
+    pub damage: Vec<Damage>,
+    /// Segments that hold nothing that is still kept; [`recycle`] gives them up.
+    pub recyclable: Vec<SegmentId>,
+}
+
+/// What a replay needs to know.
+#[derive(Clone, Debug)]
+pub struct ReplayOptions {
+    /// The directory of all segments.
+    pub dir: PathBuf,
+    /// The core that replays.
+    pub core: u16,
+    /// How series are spread in this run.
+    pub shards: ShardMap,
+    /// The clock, for retention.
+    pub now_ns: i64,
+    /// Namespaces below this number were given out; those of them that are gone were deleted.
+    pub namespaces_below: u32,
+}
+
+/// Reads what `listing` names into `store`.
+///
+/// # Errors
+/// When the operating system cannot read or write a file. Damage is no error; it is in the result.
+pub async fn replay(
+    options: &ReplayOptions,
+    listing: &Listing,
+    store: &mut CoreStore,
+) -> io::Result<ReplayStats> {
+    let mut stats = ReplayStats::default();
+    let logs = listing.segments.chunk_by(|a, b| (a.epoch, a.core) == (b.epoch, b.core));
+    for log in logs {
+        let mut reader = LogReader {
+            options,
+            store: &mut *store,
+            stats: &mut stats,
+            ordinals: HashMap::new(),
+            next_frame: 0,
+            live: false,
+            damaged: false,
+        };
+        reader.read(log).await?;
+    }
+    Ok(stats)
+}
+
+/// A series of the log that is not this core's, or of a namespace that is gone.
+const NOT_OURS: u32 = u32::MAX;
+
+struct LogReader<'a> {
+    options: &'a ReplayOptions,
+    store: &'a mut CoreStore,
+    stats: &'a mut ReplayStats,
+    /// Per namespace: the log's ordinals to this run's.
+    ordinals: HashMap<NamespaceId, Vec<u32>>,
+    next_frame: u64,
+    /// Whether the log holds a sample that is still kept.
+    live: bool,
+    damaged: bool,
+}
+
+/// How a segment ended.
+enum End {
+    Sealed,
+    Open { offset: u64, tail_bytes: u64 },
+}
+
+impl LogReader<'_> {
+    async fn read(&mut self, log: &[SegmentId]) -> io::Result<()> {
+        let first = log[0];
+        if !self.is_ours(first).await? {
+            return Ok(());
+        }
+        let last = log[log.len() - 1];
+        for (position, id) in log.iter().enumerate() {
+            if id.seq as usize != position && (position == 0 || log[position - 1].seq + 1 != id.seq)
+            {
+                self.damage(*id, 0, 0, "the segment before this one is missing");
+                self.next_frame = u64::MAX;
+            }
+            let end = self.read_segment(*id).await?;
+            if let End::Open { offset, tail_bytes } = end {
+                if *id == last {
+                    self.end_log(*id, offset, tail_bytes).await?;
+                } else {
+                    self.damage(
+                        *id,
+                        offset,
+                        tail_bytes,
+                        "the segment is not sealed and is not the last",
+                    );
+                    self.next_frame = u64::MAX;
+                }
+            }
+        }
+        self.note_recyclable(log);
+        Ok(())
+    }
+
+    /// Whether this core reads the log that begins with `first`.
+    async fn is_ours(&self, first: SegmentId) -> io::Result<bool> {
+        let path = segment::path(&self.options.dir, first);
+        let file = File::open_read(&path).await?;
+        let buf = Vec::with_capacity(frame::SEGMENT_HEADER_BYTES);
+        let (read, bytes) = file.read_at(buf, 0).await;
+        read?;
+        let shards = self.options.shards;
+        Ok(match SegmentHeader::decode(&bytes) {
+            Ok(h) if h.core_count == shards.core_count && h.num_shards == shards.num_shards => {
+                first.core == self.options.core
+            }
+            _ => true,
+        })
+    }
+
+    /// Whether this core is the one to seal, report and recycle the log of `id`.
+    const fn is_keeper(&self, id: SegmentId) -> bool {
+        id.core % self.options.shards.core_count == self.options.core
+    }
+
+    async fn read_segment(&mut self, id: SegmentId) -> io::Result<End> {
+        let path = segment::path(&self.options.dir, id);
+        let bytes = file::read_file(&path, SEGMENT_BYTES_READ_MAX).await?;
+        self.stats.segments += 1;
+        self.stats.bytes += bytes.len() as u64;
+        match SegmentHeader::decode(&bytes) {
+            Ok(header) if header.id == id => {}
+            Ok(header) => {
+                let what = format!("the header says {}", segment::file_name(header.id));
+                self.damage(id, 0, bytes.len() as u64, &what);
+                return Ok(End::Sealed);
+            }
+            Err(BadHeader::Version(found)) => {
+                let what = format!(
+                    "the log is of format version {found}, this program reads version {}; start \
+                     the program that wrote it",
+                    frame::VERSION
+                );
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("{}: {what}", path.display()),
+                ));
+            }
+            // Created and not yet begun: the crash came before the first frame.
+            Err(BadHeader::NotASegment) if frame::find_frame(id, &bytes, 0).is_none() => {
+                return Ok(End::Open { offset: 0, tail_bytes: bytes.len() as u64 });
+            }
+            Err(error) => {
+                self.damage(id, 0, frame::SEGMENT_HEADER_BYTES as u64, &format!("{error:?}"));
+            }
+        }
+        Ok(self.read_frames(id, &bytes))
+    }
+
+    fn read_frames(&mut self, id: SegmentId, bytes: &[u8]) -> End {
+        let mut at = frame::SEGMENT_HEADER_BYTES;
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let Some(found) = frame::decode(id, rest) else {
+                let Some(next) = frame::find_frame(id, bytes, at) else {
+                    let torn = rest.iter().any(|byte| *byte != 0);
+                    let tail_bytes = if torn { rest.len() as u64 } else { 0 };
+                    return End::Open { offset: at.min(bytes.len()) as u64, tail_bytes };
+                };
+                self.damage(
+                    id,
+                    at as u64,
+                    (next - at) as u64,
+                    "no readable frame, though one follows",
+                );
+                self.next_frame = u64::MAX;
+                at = next;
+                continue;
+            };
+            if self.next_frame != u64::MAX && found.number != self.next_frame {
+                let what = format!("frame {} where {} belongs", found.number, self.next_frame);
+                self.damage(id, at as u64, 0, &what);
+            }
+            self.next_frame = found.number + 1;
+            at += found.bytes;
+            match found.kind {
+                FrameKind::Seal => return End::Sealed,
+                FrameKind::Data => {
+                    self.stats.frames += 1;
+                    if let Err(BadEntry(what)) = self.apply(found.payload) {
+                        self.damage(id, (at - found.bytes) as u64, found.bytes as u64, what);
+                    }
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, payload: &[u8]) -> Result<(), BadEntry> {
+        for entry in Entries(payload) {
+            match entry? {
+                Entry::Series { namespace, series, shard, kind, labels } => {
+                    let store = self.store.namespace_mut(namespace);
+                    let ours = store.and_then(|s| s.replay_series(ShardId(shard), kind, labels));
+                    self.stats.series += u64::from(ours.is_some());
+                    let ordinals = self.ordinals.entry(namespace).or_default();
+                    let at = series as usize;
+                    if at > ordinals.len() + SERIES_GAP_MAX {
+                        return Err(BadEntry("a series' number is far beyond those before it"));
+                    }
+                    if ordinals.len() <= at {
+                        ordinals.resize(at + 1, NOT_OURS);
+                    }
+                    ordinals[at] = ours.unwrap_or(NOT_OURS);
+                }
+                Entry::Samples { namespace, samples } => self.apply_samples(namespace, samples)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_samples(
+        &mut self,
+        namespace: NamespaceId,
+        samples: super::entry::Samples<'_>,
+    ) -> Result<(), BadEntry> {
+        let Some(store) = self.store.namespace_mut(namespace) else {
+            self.stats.orphans += u64::from(samples.remaining());
+            self.live |= namespace.0 >= self.options.namespaces_below;
+            return Ok(());
+        };
+        let ordinals = self.ordinals.get(&namespace).map_or(&[][..], Vec::as_slice);
+        let kept_from = self.options.now_ns.saturating_sub(store.options().retention.0);
+        for sample in samples {
+            let sample = sample?;
+            self.live |= sample.ts_ns >= kept_from;
+            let series = ordinals.get(sample.series as usize).copied().unwrap_or(NOT_OURS);
+            if series != NOT_OURS {
+                store.replay_sample(series, sample.ts_ns, sample.bits, self.options.now_ns);
+                self.stats.samples += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn damage(&mut self, id: SegmentId, offset: u64, bytes: u64, what: &str) {
+        self.damaged = true;
+        let file = segment::path(&self.options.dir, id);
+        if self.is_keeper(id) {
+            let damage = Damage { file, offset, bytes, what: what.to_owned() };
+            tracing::error!(%damage, "commit log is damaged");
+            self.stats.damage.push(damage);
+        }
+    }
+
+    /// Cuts the torn tail of a log that was never sealed, and seals it.
+    async fn end_log(&mut self, id: SegmentId, offset: u64, tail_bytes: u64) -> io::Result<()> {
+        if !self.is_keeper(id) || self.damaged {
+            return Ok(());
+        }
+        let path = segment::path(&self.options.dir, id);
+        if offset == 0 {
+            file::remove(&path).await?;
+            return file::sync_dir(&self.options.dir).await;
+        }
+        let file = File::open_write(&path).await?;
+        file.truncate(offset).await?;
+        let number = if self.next_frame == u64::MAX { 0 } else { self.next_frame };
+        let seal = frame::encode_header(id, number, FrameKind::Seal, &[]);
+        file.write_all_at(seal.to_vec(), offset).await.0?;
+        file.sync_all().await?;
+        self.stats.cut_bytes += tail_bytes;
+        Ok(())
+    }
+
+    /// Notes the files of a log that holds nothing which is still kept.
+    fn note_recyclable(&mut self, log: &[SegmentId]) {
+        if !self.live && !self.damaged && self.is_keeper(log[0]) {
+            self.stats.recyclable.extend_from_slice(log);
+        }
+    }
+}
+
+/// Gives up the files of `segments` for new segments. To be called when no core reads them any
+/// more: a log of a run with another number of cores is read by all.
+///
+/// # Errors
+/// When the operating system cannot rename a file or sync the directory.
+pub async fn recycle(dir: &Path, segments: &[SegmentId]) -> io::Result<()> {
+    for id in segments {
+        let from = segment::path(dir, *id);
+        if !file::exists(&from).await? {
+            continue;
+        }
+        let number = u64::from(id.epoch) << 32 | u64::from(id.core) << 24 | u64::from(id.seq);
+        file::rename(&from, &dir.join(segment::free_name(number))).await?;
+    }
+    if segments.is_empty() { Ok(()) } else { file::sync_dir(dir).await }
+}
+
+/// How far a series' number may lie beyond those before it: logs define series in order of their
+/// first sample, so gaps are as large as one run's replayed table.
+const SERIES_GAP_MAX: usize = 1 << 26;

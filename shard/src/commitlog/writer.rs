@@ -1,0 +1,421 @@
+//! The writing half: gathers payloads, writes frames, syncs, says what is durable.
+//!
+//! Requests encode into the pending payload and wait for its frame's number. [`CommitLog::run`]
+//! is the one task that writes; it owns the file, so no write or sync is ever abandoned half-way.
+
+use super::entry::Payload;
+use super::frame::{self, FRAME_ALIGN, FRAME_HEADER_BYTES, FrameKind, SegmentHeader, SegmentId};
+use super::segment;
+use crate::owner::ShardMap;
+use m3_io::Notify;
+use m3_io::file::{self, File};
+use m3_io::time::Monotonic;
+use std::cell::{RefCell, RefMut};
+use std::fmt;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Ack {
+    /// After the sync that covers it: an acknowledged sample survives a power cut.
+    #[default]
+    Durable,
+    /// After the operating system has it: survives the process, not the machine. Synced once a
+    /// second.
+    Buffered,
+}
+
+impl std::str::FromStr for Ack {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "durable" => Ok(Self::Durable),
+            "buffered" => Ok(Self::Buffered),
+            _ => Err(format!("unknown commitlog.ack '{text}': it is durable or buffered")),
+        }
+    }
+}
+
+/// How a log is kept.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory of all segments.
+    pub dir: PathBuf,
+    /// The number of this run of the node.
+    pub epoch: u32,
+    /// The core whose log it is.
+    pub core: u16,
+    /// How series are spread; written into every segment.
+    pub shards: ShardMap,
+    /// When a write is acknowledged.
+    pub ack: Ack,
+    /// Bytes at which a segment is followed by the next.
+    pub segment_bytes: u64,
+    /// Pending bytes at which requests wait before they add more.
+    pub pending_bytes_max: usize,
+}
+
+/// Bytes of a segment unless configured.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// Pending bytes at which requests wait unless configured.
+pub const PENDING_BYTES_MAX: usize = 8 << 20;
+/// How often a buffered log is synced.
+const BUFFERED_SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// The log failed for good; the text says how. Nothing written since is acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFailed(pub String);
+
+impl fmt::Display for LogFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "commit log failed: {}", self.0)
+    }
+}
+
+impl std::error::Error for LogFailed {}
+
+/// What a log has counted since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogStats {
+    /// Frames written.
+    pub frames: u64,
+    /// Bytes written, headers and padding included.
+    pub bytes: u64,
+    /// Syncs done.
+    pub syncs: u64,
+    /// Nanoseconds spent writing and syncing.
+    pub commit_ns: u64,
+    /// Segments begun.
+    pub segments: u64,
+}
+
+struct State {
+    pending: Payload,
+    spare: Vec<u8>,
+    /// Payloads taken to be written. Frames are numbered apart, since seals are frames too.
+    taken: u64,
+    /// Payloads of those that are acknowledged.
+    acked: u64,
+    failed: Option<LogFailed>,
+    closing: bool,
+    closed: bool,
+    stats: LogStats,
+}
+
+struct Inner {
+    options: Options,
+    state: RefCell<State>,
+    work: Notify,
+    done: Notify,
+}
+
+/// One core's commit log.
+#[derive(Clone)]
+pub struct CommitLog(Rc<Inner>);
+
+impl CommitLog {
+    /// A log that begins segment 0 of its epoch with its first frame.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let state = State {
+            pending: Payload::default(),
+            spare: Vec::new(),
+            taken: 0,
+            acked: 0,
+            failed: None,
+            closing: false,
+            closed: false,
+            stats: LogStats::default(),
+        };
+        Self(Rc::new(Inner {
+            options,
+            state: RefCell::new(state),
+            work: Notify::new(),
+            done: Notify::new(),
+        }))
+    }
+
+    /// The payload to append to. The caller ends its section before it lets go.
+    #[must_use]
+    pub fn pending(&self) -> RefMut<'_, Payload> {
+        RefMut::map(self.0.state.borrow_mut(), |state| &mut state.pending)
+    }
+
+    /// What the log has counted.
+    #[must_use]
+    pub fn stats(&self) -> LogStats {
+        self.0.state.borrow().stats
+    }
+
+    /// Waits while too much is pending.
+    ///
+    /// # Errors
+    /// When the log has failed or is closing.
+    pub async fn room(&self) -> Result<(), LogFailed> {
+        loop {
+            {
+                let state = self.0.state.borrow();
+                if let Some(failed) = &state.failed {
+                    return Err(failed.clone());
+                }
+                if state.closing {
+                    return Err(LogFailed("the node is stopping".to_owned()));
+                }
+                if state.pending.len() < self.0.options.pending_bytes_max {
+                    return Ok(());
+                }
+            }
+            self.0.done.notified().await;
+        }
+    }
+
+    /// Waits until everything appended before this call is acknowledged.
+    ///
+    /// # Errors
+    /// When the log has failed: it is not known to be durable.
+    pub async fn acknowledged(&self) -> Result<(), LogFailed> {
+        let wanted = {
+            let state = self.0.state.borrow();
+            state.taken + u64::from(!state.pending.is_empty())
+        };
+        self.0.work.notify_waiters();
+        loop {
+            {
+                let state = self.0.state.borrow();
+                if state.acked >= wanted {
+                    return Ok(());
+                }
+                if let Some(failed) = &state.failed {
+                    return Err(failed.clone());
+                }
+            }
+            self.0.done.notified().await;
+        }
+    }
+
+    /// Writes what is pending, seals the segment and returns once it is synced.
+    ///
+    /// # Errors
+    /// When the log has failed.
+    pub async fn close(&self) -> Result<(), LogFailed> {
+        self.0.state.borrow_mut().closing = true;
+        self.0.work.notify_waiters();
+        loop {
+            {
+                let state = self.0.state.borrow();
+                if let Some(failed) = &state.failed {
+                    return Err(failed.clone());
+                }
+                if state.closed {
+                    return Ok(());
+                }
+            }
+            self.0.done.notified().await;
+        }
+    }
+
+    /// Writes frames until the log is closed. Exactly one task runs this.
+    ///
+    /// # Errors
+    /// The first failed write or sync. Whoever waits has been told; the node must stop.
+    pub async fn run(&self) -> Result<(), LogFailed> {
+        let synced = m3_io::time::now();
+        let mut writer =
+            Writer { log: self.clone(), open: None, number: 0, unsynced: false, synced };
+        let result = writer.run().await;
+        let mut state = self.0.state.borrow_mut();
+        match &result {
+            Ok(()) => state.closed = true,
+            Err(failed) => state.failed = Some(failed.clone()),
+        }
+        drop(state);
+        self.0.done.notify_waiters();
+        result
+    }
+}
+
+struct Open {
+    file: File,
+    id: SegmentId,
+    offset: u64,
+}
+
+struct Writer {
+    log: CommitLog,
+    open: Option<Open>,
+    number: u64,
+    unsynced: bool,
+    synced: Monotonic,
+}
+
+impl Writer {
+    async fn run(&mut self) -> Result<(), LogFailed> {
+        loop {
+            let (payload, closing) = {
+                let inner = &self.log.0;
+                let mut state = inner.state.borrow_mut();
+                let closing = state.closing;
+                if state.pending.is_empty() {
+                    (None, closing)
+                } else {
+                    let spare = std::mem::take(&mut state.spare);
+                    state.taken += 1;
+                    (Some(state.pending.take(spare)), closing)
+                }
+            };
+            match payload {
+                Some(payload) => self.commit(payload).await?,
+                None if closing => return self.finish().await,
+                None => self.wait().await?,
+            }
+        }
+    }
+
+    /// Waits for work; a buffered log that has something unsynced waits a second at most.
+    async fn wait(&mut self) -> Result<(), LogFailed> {
+        let work = self.log.0.work.notified();
+        if !self.unsynced {
+            work.await;
+            return Ok(());
+        }
+        if m3_io::time::timeout(BUFFERED_SYNC_EVERY, work).await.is_err() {
+            self.sync().await?;
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, mut frame: Vec<u8>) -> Result<(), LogFailed> {
+        let begun = m3_io::time::now();
+        let payload_len = frame.len() - FRAME_HEADER_BYTES;
+        let bytes = frame::frame_bytes(payload_len) as u64;
+        self.make_room(bytes).await?;
+        let number = self.number;
+        let open = self.open.as_mut().expect("make_room opens a segment");
+        let payload = &frame[FRAME_HEADER_BYTES..];
+        let header = frame::encode_header(open.id, number, FrameKind::Data, payload);
+        frame[..FRAME_HEADER_BYTES].copy_from_slice(&header);
+        frame.resize(frame.len().next_multiple_of(FRAME_ALIGN), 0);
+        let (written, frame) = open.file.write_all_at(frame, open.offset).await;
+        written.map_err(|e| self.failure("write", &e))?;
+        let open = self.open.as_mut().expect("still open");
+        open.offset += bytes;
+        self.number += 1;
+        self.unsynced = true;
+        let due = m3_io::time::now().since(self.synced) >= BUFFERED_SYNC_EVERY;
+        if self.log.0.options.ack == Ack::Durable || due {
+            self.sync().await?;
+        }
+        let mut state = self.log.0.state.borrow_mut();
+        state.acked += 1;
+        state.spare = frame;
+        state.stats.frames += 1;
+        state.stats.bytes += bytes;
+        state.stats.commit_ns += m3_io::time::now().since(begun).as_nanos() as u64;
+        drop(state);
+        self.log.0.done.notify_waiters();
+        Ok(())
+    }
+
+    async fn sync(&mut self) -> Result<(), LogFailed> {
+        if let Some(open) = &self.open {
+            open.file.sync_data().await.map_err(|e| self.failure("sync", &e))?;
+        }
+        self.unsynced = false;
+        self.synced = m3_io::time::now();
+        self.log.0.state.borrow_mut().stats.syncs += 1;
+        Ok(())
+    }
+
+    /// Sees to it that the open segment has room for a frame of `bytes`, a seal after it included.
+    async fn make_room(&mut self, bytes: u64) -> Result<(), LogFailed> {
+        let limit = self.log.0.options.segment_bytes;
+        let seal = frame::frame_bytes(0) as u64;
+        let empty = frame::SEGMENT_HEADER_BYTES as u64;
+        let seq = match &self.open {
+            None => 0,
+            Some(open) if open.offset == empty || open.offset + bytes + seal <= limit => {
+                return Ok(());
+            }
+            Some(open) => open.id.seq + 1,
+        };
+        self.seal().await?;
+        self.begin(seq, bytes).await
+    }
+
+    async fn begin(&mut self, seq: u32, bytes: u64) -> Result<(), LogFailed> {
+        let options = self.log.0.options.clone();
+        let id = SegmentId { epoch: options.epoch, core: options.core, seq };
+        let path = segment::path(&options.dir, id);
+        let result = async {
+            let file = self.take_file(&path).await?;
+            let header = SegmentHeader {
+                id,
+                core_count: options.shards.core_count,
+                num_shards: options.shards.num_shards,
+                first_frame: self.number,
+            };
+            let room = options.segment_bytes.max(bytes + 2 * frame::SEGMENT_HEADER_BYTES as u64);
+            file.allocate(room).await?;
+            file.write_all_at(header.encode().to_vec(), 0).await.0?;
+            file.sync_all().await?;
+            file::sync_dir(&options.dir).await?;
+            Ok(file)
+        };
+        let file = result.await.map_err(|e: std::io::Error| {
+            LogFailed(format!("begin segment {}: {e}", path.display()))
+        })?;
+        self.open = Some(Open { file, id, offset: frame::SEGMENT_HEADER_BYTES as u64 });
+        self.log.0.state.borrow_mut().stats.segments += 1;
+        Ok(())
+    }
+
+    /// The file of the next segment: one that has been written before, if there is one.
+    async fn take_file(&self, path: &std::path::Path) -> std::io::Result<File> {
+        let dir = &self.log.0.options.dir;
+        let entries = file::list_dir(dir).await?;
+        let mut free: Vec<_> =
+            entries.iter().filter_map(|e| segment::parse_free_name(&e.name)).collect();
+        free.sort_unstable();
+        for number in free {
+            // Another core may have taken it since: then the rename fails and the next is tried.
+            if file::rename(&dir.join(segment::free_name(number)), path).await.is_ok() {
+                return File::open_write(path).await;
+            }
+        }
+        File::create_new(path).await
+    }
+
+    /// Ends the open segment: a seal says that nothing that was written is missing.
+    async fn seal(&mut self) -> Result<(), LogFailed> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let header = frame::encode_header(open.id, self.number, FrameKind::Seal, &[]);
+        self.number += 1;
+        let end = open.offset + header.len() as u64;
+        let result = async {
+            open.file.write_all_at(header.to_vec(), open.offset).await.0?;
+            open.file.truncate(end).await?;
+            open.file.sync_all().await?;
+            open.file.close().await
+        };
+        result.await.map_err(|e| self.failure("seal", &e))?;
+        self.unsynced = false;
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> Result<(), LogFailed> {
+        self.seal().await
+    }
+
+    fn failure(&self, what: &str, error: &std::io::Error) -> LogFailed {
+        let options = &self.log.0.options;
+        LogFailed(format!(
+            "{what} in {} (core {}): {error}. Nothing unsynced was acknowledged; the node stops, \
+             because the operating system may have dropped what it could not write",
+            options.dir.display(),
+            options.core
+        ))
+    }
+}

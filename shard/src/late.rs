@@ -1,0 +1,124 @@
+//! Samples that did not come in order, until they are folded into their blocks.
+//!
+//! They wait in the order of arrival; a read sorts what it needs. Past [`FOLD_COUNT`] samples of
+//! one series they are folded: the blocks they lie in are decoded, merged and coded again. So a
+//! backfill costs a merge per `FOLD_COUNT` samples and never grows without bound.
+
+use crate::cells::Cells;
+use crate::codec::{self, BrokenStream};
+use crate::series::{Cold, Hot, Part};
+use hashbrown::HashMap;
+
+/// Late samples of one series that trigger a fold.
+pub const FOLD_COUNT: usize = 256;
+
+/// The late samples of one namespace on one core.
+#[derive(Default)]
+pub struct Late {
+    by_series: HashMap<u32, Vec<(i64, u64)>>,
+}
+
+impl Late {
+    /// Keeps a late sample; true when the series' late samples ought to be folded.
+    pub fn push(&mut self, series: u32, ts_ns: i64, bits: u64) -> bool {
+        let samples = self.by_series.entry(series).or_default();
+        samples.push((ts_ns, bits));
+        samples.len() >= FOLD_COUNT
+    }
+
+    /// How many samples wait.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.by_series.values().map(|s| s.len() as u64).sum()
+    }
+
+    /// The late samples of `series` in `from_ns..=to_ns`, times ascending, of equal times the last.
+    #[must_use]
+    pub fn read(&self, series: u32, from_ns: i64, to_ns: i64) -> Vec<(i64, u64)> {
+        let Some(samples) = self.by_series.get(&series) else { return Vec::new() };
+        let within = samples.iter().filter(|(ts, _)| *ts >= from_ns && *ts <= to_ns);
+        last_of_each(within.copied().collect())
+    }
+
+    /// Folds the late samples of `series` into its closed streams.
+    ///
+    /// # Errors
+    /// [`BrokenStream`] when memory does not hold what was put there.
+    pub fn fold(
+        &mut self,
+        series: u32,
+        hot: &mut Hot,
+        cold: &mut Cold,
+        cells: &mut Cells,
+        block_of: impl Fn(i64) -> i32,
+    ) -> Result<(), BrokenStream> {
+        let Some(samples) = self.by_series.remove(&series) else { return Ok(()) };
+        hot.close(cold, cells);
+        let samples = last_of_each(samples);
+        for late in samples.chunk_by(|a, b| block_of(a.0) == block_of(b.0)) {
+            let block = block_of(late[0].0);
+            let mut held = Vec::new();
+            for part in cold.take_block(block) {
+                codec::decode(part.start, &part.bytes, |ts, bits| held.push((ts, bits)))?;
+            }
+            cold.insert_part(Part::encode(block, &merge(&held, late)));
+        }
+        Ok(())
+    }
+
+    /// Takes the late samples of `series` out: times ascending, of equal times the last.
+    pub fn take(&mut self, series: u32) -> Vec<(i64, u64)> {
+        self.by_series.remove(&series).map(last_of_each).unwrap_or_default()
+    }
+
+    /// Drops samples before `limit_ns`.
+    pub fn expire(&mut self, limit_ns: i64) {
+        self.by_series.retain(|_, samples| {
+            samples.retain(|(ts, _)| *ts >= limit_ns);
+            !samples.is_empty()
+        });
+    }
+
+    /// Bytes of memory held.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.by_series.values().map(|s| s.capacity() as u64 * 16).sum::<u64>()
+            + self.by_series.capacity() as u64 * 36
+    }
+}
+
+/// Sorts by time; of samples with one time only the last to arrive stays.
+fn last_of_each(mut samples: Vec<(i64, u64)>) -> Vec<(i64, u64)> {
+    samples.sort_by_key(|(ts, _)| *ts);
+    samples.reverse();
+    samples.dedup_by_key(|(ts, _)| *ts);
+    samples.reverse();
+    samples
+}
+
+/// Merges two ascending lists; where times are equal `late` wins, since it came later.
+#[must_use]
+pub fn merge(held: &[(i64, u64)], late: &[(i64, u64)]) -> Vec<(i64, u64)> {
+    let mut out = Vec::with_capacity(held.len() + late.len());
+    let (mut i, mut j) = (0, 0);
+    while i < held.len() && j < late.len() {
+        match held[i].0.cmp(&late[j].0) {
+            std::cmp::Ordering::Less => {
+                out.push(held[i]);
+                i += 1;
+            }
+            std::cmp::Ordering::Greater => {
+                out.push(late[j]);
+                j += 1;
+            }
+            std::cmp::Ordering::Equal => {
+                out.push(late[j]);
+                i += 1;
+                j += 1;
+            }
+        }
+    }
+    out.extend_from_slice(&held[i..]);
+    out.extend_from_slice(&late[j..]);
+    out
+}

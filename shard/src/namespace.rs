@@ -1,0 +1,560 @@
+//! One namespace on one core: its series, their samples, its index.
+//!
+//! A write takes the records of a request that belong to this core: each record's series is found
+//! ([`crate::table`]), its time is checked against the namespace's window, the sample goes to the
+//! series and to the log's payload. A read is by series: the index says which, then one series at
+//! a time is decoded.
+
+use crate::cells::Cells;
+use crate::codec::BrokenStream;
+use crate::commitlog::Payload;
+use crate::commitlog::entry::LogSample;
+use crate::late::{Late, merge};
+use crate::owner::ShardMap;
+use crate::series::{Appended, NO_SUCCESSOR, Part};
+use crate::table::{FindStats, SeriesTable};
+use m3_index::{Index, Matchers, Postings};
+use m3_metric::{
+    CoreId, Labels, NamespaceId, Record, SeriesOrdinal, ShardId, Span, Timestamp, ValueKind, labels,
+};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a namespace asks of its storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamespaceOptions {
+    /// How long a sample is kept.
+    pub retention: Span,
+    /// The length of a block.
+    pub block: Span,
+    /// M3's refusals of early and late samples, where the namespace carries them.
+    pub window: Option<Window>,
+}
+
+/// M3's write window (`bufferPast`, `bufferFuture`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// How late a sample may be.
+    pub past: Span,
+    /// How early a sample may be.
+    pub future: Span,
+    /// Whether later samples within retention are taken all the same (`coldWritesEnabled`).
+    pub cold_writes: bool,
+    /// How far in the future a cold write may lie (`futureRetentionPeriod`).
+    pub future_retention: Span,
+}
+
+/// How far ahead of the clock a sample may be where the namespace does not say: a day, more than
+/// any wrong clock or time zone, and little enough that a wrong unit is refused.
+pub const FUTURE_MAX: Span = Span::from_s(24 * 3600);
+
+/// Why a sample was refused. The texts are M3's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Too far in the past, or else in the future.
+    pub past: bool,
+    /// Whether retention, not the window, was the limit.
+    pub retention: bool,
+    /// The sample's time.
+    pub timestamp: Timestamp,
+    /// The limit it missed.
+    pub limit: Timestamp,
+}
+
+impl Refusal {
+    /// M3's text for this refusal of a sample of the series `id`.
+    #[must_use]
+    pub fn text(&self, id: &impl fmt::Display) -> String {
+        let side = if self.past { "past" } else { "future" };
+        let out = if self.retention { " and out of retention" } else { "" };
+        let (ts, limit) = (self.timestamp, self.limit);
+        let by = Span(limit.0.saturating_sub(ts.0).saturating_abs());
+        let second = |t: Timestamp| Timestamp(t.0 - t.0.rem_euclid(1_000_000_000));
+        format!(
+            "datapoint too far in {side}{out}: id={id}, off_by={by}, timestamp={}, \
+             {side}_limit={}, timestamp_unix_nanos={}, {side}_limit_unix_nanos={}",
+            second(ts),
+            second(limit),
+            ts.0,
+            limit.0
+        )
+    }
+}
+
+impl NamespaceOptions {
+    /// Checks a sample's time against the clock.
+    ///
+    /// # Errors
+    /// The refusal M3 would give.
+    pub fn check(&self, now_ns: i64, timestamp: Timestamp) -> Result<(), Refusal> {
+        let whole = |ns: i64| Timestamp(ns - ns.rem_euclid(1_000_000_000));
+        let refuse = |past, retention, limit| Err(Refusal { past, retention, timestamp, limit });
+        let kept = Timestamp(now_ns.saturating_sub(self.retention.0));
+        let Some(window) = self.window else {
+            let ahead = Timestamp(now_ns.saturating_add(FUTURE_MAX.0));
+            if timestamp < kept {
+                return refuse(true, true, kept);
+            }
+            return if timestamp >= ahead { refuse(false, true, ahead) } else { Ok(()) };
+        };
+        let past = whole(now_ns.saturating_sub(window.past.0));
+        let future = whole(now_ns.saturating_add(window.future.0));
+        if timestamp < past {
+            if !window.cold_writes {
+                return refuse(true, false, past);
+            }
+            return if timestamp < kept { refuse(true, true, kept) } else { Ok(()) };
+        }
+        if timestamp >= future {
+            if !window.cold_writes {
+                return refuse(false, false, future);
+            }
+            let ahead = Timestamp(now_ns.saturating_add(window.future_retention.0));
+            return if timestamp >= ahead { refuse(false, true, ahead) } else { Ok(()) };
+        }
+        Ok(())
+    }
+
+    /// The number of the block that holds `ts_ns`. Block sizes are at least a minute, so every
+    /// number fits.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "2^63 ns are 1.6e8 minutes")]
+    pub const fn block_of(&self, ts_ns: i64) -> i32 {
+        ts_ns.div_euclid(self.block.0) as i32
+    }
+}
+
+/// What became of a request's records.
+#[derive(Debug, Default)]
+pub struct WriteOutcome {
+    /// Samples stored (or stored already, bit for bit).
+    pub accepted: u64,
+    /// Samples refused because of their time.
+    pub refused: u64,
+    /// Why the last of them was.
+    pub last_refusal: Option<String>,
+    /// Records whose label bytes are no labels, by position, and why the last is not.
+    pub malformed: Vec<u32>,
+    /// Why the last malformed one is.
+    pub last_malformed: Option<String>,
+    /// Records that belong to another core, by position, and to which.
+    pub misrouted: Vec<(u32, CoreId)>,
+}
+
+/// What a namespace has counted since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WriteStats {
+    /// How records found their series.
+    pub found: FindStats,
+    /// Samples stored.
+    pub accepted: u64,
+    /// Samples refused.
+    pub refused: u64,
+    /// Samples that did not come in order.
+    pub late: u64,
+    /// Samples that were there already.
+    pub duplicate: u64,
+    /// Streams in memory that did not decode: always 0 unless memory is broken.
+    pub broken_streams: u64,
+}
+
+/// Decoded samples of one series, and memory to decode in.
+#[derive(Debug, Default)]
+pub struct ReadBuffer {
+    /// Milliseconds since the epoch, ascending.
+    pub times_ms: Vec<i64>,
+    /// The values.
+    pub values: Vec<f64>,
+    scratch: Vec<u8>,
+    in_order: Vec<(i64, u64)>,
+}
+
+/// One namespace on one core.
+pub struct NamespaceStore {
+    id: NamespaceId,
+    options: NamespaceOptions,
+    shards: ShardMap,
+    core: CoreId,
+    table: SeriesTable,
+    cells: Cells,
+    late: Late,
+    index: Index,
+    active: BTreeMap<i32, Postings>,
+    /// Whether a block was ever dropped: then a series may have none left.
+    expired: bool,
+    stats: WriteStats,
+}
+
+impl NamespaceStore {
+    /// An empty namespace.
+    ///
+    /// # Panics
+    /// If the block size is under a minute; callers check options first.
+    #[must_use]
+    pub fn new(id: NamespaceId, options: NamespaceOptions, shards: ShardMap, core: CoreId) -> Self {
+        assert!(options.block >= Span::from_s(60), "block numbers are kept in an i32");
+        Self {
+            id,
+            options,
+            shards,
+            core,
+            table: SeriesTable::default(),
+            cells: Cells::default(),
+            late: Late::default(),
+            index: Index::default(),
+            active: BTreeMap::new(),
+            expired: false,
+            stats: WriteStats::default(),
+        }
+    }
+
+    /// The namespace's number.
+    #[must_use]
+    pub const fn id(&self) -> NamespaceId {
+        self.id
+    }
+
+    /// Its options.
+    #[must_use]
+    pub const fn options(&self) -> &NamespaceOptions {
+        &self.options
+    }
+
+    /// What it has counted.
+    #[must_use]
+    pub const fn stats(&self) -> WriteStats {
+        self.stats
+    }
+
+    /// How many series it has.
+    #[must_use]
+    pub const fn series_count(&self) -> u32 {
+        self.table.count()
+    }
+
+    /// Bytes of memory it holds, estimated.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.table.memory_bytes()
+            + self.cells.memory_bytes()
+            + self.late.memory_bytes()
+            + self.index.memory_bytes()
+    }
+
+    /// Stores the samples `records` of a request, whose label bytes lie in `buffer`, and appends
+    /// them to `payload`. Only the records at `positions` are meant, if given.
+    pub fn write(
+        &mut self,
+        buffer: &[u8],
+        records: &[Record],
+        positions: Option<&[u32]>,
+        now_ns: i64,
+        payload: &mut Payload,
+    ) -> WriteOutcome {
+        let mut outcome = WriteOutcome::default();
+        let mut previous = NO_SUCCESSOR;
+        let mut take = |this: &mut Self, position: u32| {
+            let record = &records[position as usize];
+            let bytes = m3_metric::batch::labels_in(buffer, record);
+            match this.series_of(previous, bytes) {
+                Ok(series) => {
+                    previous = series;
+                    this.write_sample(series, record, now_ns, payload, &mut outcome);
+                }
+                Err(Unowned::Elsewhere(core)) => outcome.misrouted.push((position, core)),
+                Err(Unowned::Malformed(why)) => {
+                    outcome.malformed.push(position);
+                    outcome.last_malformed = Some(why);
+                }
+            }
+        };
+        match positions {
+            Some(positions) => positions.iter().for_each(|p| take(self, *p)),
+            None => (0..records.len() as u32).for_each(|p| take(self, p)),
+        }
+        payload.end_section(self.id);
+        self.stats.accepted += outcome.accepted;
+        self.stats.refused += outcome.refused;
+        outcome
+    }
+
+    #[inline]
+    fn write_sample(
+        &mut self,
+        series: u32,
+        record: &Record,
+        now_ns: i64,
+        payload: &mut Payload,
+        outcome: &mut WriteOutcome,
+    ) {
+        if let Err(refusal) = self.options.check(now_ns, record.timestamp) {
+            outcome.refused += 1;
+            let id = labels::quoted_id(self.table.labels(series));
+            outcome.last_refusal = Some(refusal.text(&id));
+            return;
+        }
+        outcome.accepted += 1;
+        let ts_ns = record.timestamp.0;
+        if !self.append(series, ts_ns, record.value_bits) {
+            return;
+        }
+        if !self.table.hot(series).is_logged() {
+            let (hot, cold) = self.table.entry(series);
+            hot.set_logged();
+            let (shard, kind) = (cold.shard.0, cold.kind);
+            payload.series(self.id, series, shard, kind, self.table.labels(series));
+        }
+        payload.sample(LogSample { series, ts_ns, bits: record.value_bits });
+    }
+
+    /// Puts a sample where it belongs; false if it is there already.
+    #[inline]
+    fn append(&mut self, series: u32, ts_ns: i64, bits: u64) -> bool {
+        let block = self.options.block_of(ts_ns);
+        let (hot, cold) = self.table.entry(series);
+        match hot.append(cold, &mut self.cells, block, ts_ns, bits) {
+            Appended::InOrder => {}
+            Appended::OpenedBlock(block) => self.set_active(block, series),
+            Appended::Duplicate => {
+                self.stats.duplicate += 1;
+                return false;
+            }
+            Appended::Late => self.append_late(series, block, ts_ns, bits),
+        }
+        true
+    }
+
+    #[cold]
+    fn append_late(&mut self, series: u32, block: i32, ts_ns: i64, bits: u64) {
+        self.stats.late += 1;
+        self.set_active(block, series);
+        if self.late.push(series, ts_ns, bits) {
+            let options = self.options;
+            let (hot, cold) = self.table.entry(series);
+            let folded =
+                self.late.fold(series, hot, cold, &mut self.cells, |ts| options.block_of(ts));
+            if folded.is_err() {
+                self.stats.broken_streams += 1;
+            }
+        }
+    }
+
+    fn set_active(&mut self, block: i32, series: u32) {
+        self.active.entry(block).or_default().extend([SeriesOrdinal(series)]);
+    }
+
+    #[inline]
+    fn series_of(&mut self, previous: u32, bytes: &[u8]) -> Result<u32, Unowned> {
+        if let Some(series) = self.table.follow(previous, bytes) {
+            self.stats.found.followed += 1;
+            return Ok(series);
+        }
+        let series = if let Some(series) = self.table.find(bytes) {
+            self.stats.found.looked_up += 1;
+            series
+        } else {
+            self.stats.found.parsed += 1;
+            self.series_of_unknown(bytes)?
+        };
+        self.table.remember(previous, series);
+        Ok(series)
+    }
+
+    #[cold]
+    fn series_of_unknown(&mut self, bytes: &[u8]) -> Result<u32, Unowned> {
+        if labels::is_canonical(bytes) {
+            return self.insert(bytes);
+        }
+        let parsed = Labels::parse(bytes).map_err(|e| Unowned::Malformed(e.to_string()))?;
+        match self.table.find(parsed.as_bytes()) {
+            Some(series) => Ok(series),
+            None => self.insert(parsed.as_bytes()),
+        }
+    }
+
+    fn insert(&mut self, canonical: &[u8]) -> Result<u32, Unowned> {
+        let shard = self.shards.shard_of(canonical);
+        let owner = self.shards.owner(shard);
+        if owner != self.core {
+            return Err(Unowned::Elsewhere(owner));
+        }
+        Ok(self.insert_owned(canonical, shard, ValueKind::Float))
+    }
+
+    fn insert_owned(&mut self, canonical: &[u8], shard: ShardId, kind: ValueKind) -> u32 {
+        let ordinal = self.table.insert(canonical, shard, kind);
+        self.index.insert(ordinal, canonical);
+        ordinal.0
+    }
+
+    /// Takes a series from the log, unless it is another core's: its ordinal here.
+    pub fn replay_series(
+        &mut self,
+        shard: ShardId,
+        kind: ValueKind,
+        canonical: &[u8],
+    ) -> Option<u32> {
+        if self.shards.owner(shard) != self.core {
+            return None;
+        }
+        Some(match self.table.find(canonical) {
+            Some(series) => series,
+            None => self.insert_owned(canonical, shard, kind),
+        })
+    }
+
+    /// Takes a sample from the log, unless retention has passed.
+    #[inline]
+    pub fn replay_sample(&mut self, series: u32, ts_ns: i64, bits: u64, now_ns: i64) {
+        if ts_ns >= now_ns.saturating_sub(self.options.retention.0) {
+            self.append(series, ts_ns, bits);
+        }
+    }
+
+    /// The series that match and have samples in a block that `from_ns..=to_ns` touches.
+    #[must_use]
+    pub fn search(&self, matchers: &Matchers, from_ns: i64, to_ns: i64) -> Postings {
+        let found = self.index.search(matchers);
+        let (first, last) = (self.options.block_of(from_ns), self.options.block_of(to_ns));
+        if first > last {
+            return Postings::default();
+        }
+        let every = self.active.keys().all(|block| (first..=last).contains(block));
+        if (every && !self.expired) || found.is_empty() {
+            return found;
+        }
+        let mut active = Postings::default();
+        for postings in self.active.range(first..=last).map(|(_, p)| p) {
+            active = active.or(postings);
+        }
+        found.and(&active)
+    }
+
+    /// The names of the labels of `among`, ascending.
+    #[must_use]
+    pub fn label_names(&self, among: &Postings) -> Vec<String> {
+        self.index.label_names(self.unless_all(among))
+    }
+
+    /// The values of label `name` among the series `among`, ascending.
+    #[must_use]
+    pub fn label_values(&self, name: &str, among: &Postings) -> Vec<String> {
+        self.index.label_values(name, self.unless_all(among))
+    }
+
+    fn unless_all<'a>(&self, among: &'a Postings) -> Option<&'a Postings> {
+        (among.len() != u64::from(self.table.count())).then_some(among)
+    }
+
+    /// The canonical labels of `series`.
+    #[must_use]
+    pub fn labels(&self, series: SeriesOrdinal) -> &[u8] {
+        self.table.labels(series.0)
+    }
+
+    /// The virtual shard of `series`.
+    #[must_use]
+    pub fn shard(&self, series: SeriesOrdinal) -> ShardId {
+        self.table.cold(series.0).shard
+    }
+
+    /// Decodes the samples of `series` in `from_ns..=to_ns` into `out`, replacing what was there.
+    /// Of samples within one millisecond the last is given.
+    ///
+    /// # Errors
+    /// [`BrokenStream`] when memory does not hold what was put there; nothing is given then.
+    pub fn read(
+        &self,
+        series: SeriesOrdinal,
+        from_ns: i64,
+        to_ns: i64,
+        out: &mut ReadBuffer,
+    ) -> Result<(), BrokenStream> {
+        out.times_ms.clear();
+        out.values.clear();
+        let (hot, cold) = (self.table.hot(series.0), self.table.cold(series.0));
+        let late = self.late.read(series.0, from_ns, to_ns);
+        let ReadBuffer { times_ms, values, scratch, in_order } = out;
+        let mut give = |ts_ns: i64, bits: u64| {
+            let ms = Timestamp(ts_ns).to_ms();
+            if times_ms.last() == Some(&ms) {
+                values.pop();
+            } else {
+                times_ms.push(ms);
+            }
+            values.push(f64::from_bits(bits));
+        };
+        if late.is_empty() {
+            return hot.read(cold, &self.cells, from_ns, to_ns, scratch, give);
+        }
+        in_order.clear();
+        let keep = |ts, bits| in_order.push((ts, bits));
+        hot.read(cold, &self.cells, from_ns, to_ns, scratch, keep)?;
+        merge(in_order, &late).into_iter().for_each(|(ts, bits)| give(ts, bits));
+        Ok(())
+    }
+
+    /// Drops what is older than the retention. Returns the bytes of samples freed.
+    pub fn expire(&mut self, now_ns: i64) -> u64 {
+        let limit = now_ns.saturating_sub(self.options.retention.0);
+        let first_kept = self.options.block_of(limit);
+        let mut freed = 0;
+        self.late.expire(limit);
+        while let Some(entry) = self.active.first_entry() {
+            if *entry.key() >= first_kept {
+                break;
+            }
+            let block = *entry.key();
+            for series in entry.remove().iter() {
+                let (hot, cold) = self.table.entry(series.0);
+                if hot.is_open_in(block) {
+                    hot.close(cold, &mut self.cells);
+                }
+                freed += cold.expire(limit);
+            }
+            self.expired = true;
+        }
+        freed
+    }
+
+    /// Gives the namespace other options. Where the block size changes, everything held is put
+    /// into blocks of the new size.
+    ///
+    /// # Errors
+    /// [`BrokenStream`] when memory does not hold what was put there.
+    pub fn set_options(&mut self, options: NamespaceOptions) -> Result<(), BrokenStream> {
+        let same_blocks = options.block == self.options.block;
+        self.options = options;
+        if same_blocks {
+            return Ok(());
+        }
+        self.active.clear();
+        let mut scratch = Vec::new();
+        for series in 0..self.table.count() {
+            let (hot, cold) = self.table.entry(series);
+            hot.close(cold, &mut self.cells);
+            let mut held = Vec::new();
+            hot.read(cold, &self.cells, i64::MIN, i64::MAX, &mut scratch, |ts, bits| {
+                held.push((ts, bits));
+            })?;
+            cold.clear_parts();
+            let late = self.late.take(series);
+            for block in
+                merge(&held, &late).chunk_by(|a, b| options.block_of(a.0) == options.block_of(b.0))
+            {
+                let number = options.block_of(block[0].0);
+                cold.insert_part(Part::encode(number, block));
+                self.active.entry(number).or_default().extend([SeriesOrdinal(series)]);
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Unowned {
+    Elsewhere(CoreId),
+    Malformed(String),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! A namespace against a plain map of the samples that were written.
+
+use super::*;
+use m3_metric::{MatchOp, Matcher};
+use std::collections::BTreeMap as Map;
+
+const NOW: i64 = 1_800_000_000_000_000_000;
+const ONE: ShardMap = ShardMap { num_shards: 64, core_count: 1, hash_seed: 0 };
+
+fn options(window: Option<Window>) -> NamespaceOptions {
+    NamespaceOptions { retention: Span::from_s(48 * 3600), block: Span::from_s(7200), window }
+}
+
+fn store(shards: ShardMap) -> NamespaceStore {
+    NamespaceStore::new(NamespaceId(0), options(None), shards, CoreId(0))
+}
+
+struct Request {
+    buffer: Vec<u8>,
+    records: Vec<Record>,
+}
+
+fn request(samples: &[(&str, i64, f64)]) -> Request {
+    let mut request = Request { buffer: Vec::new(), records: Vec::new() };
+    for (name, ts_ns, value) in samples {
+        let labels = Labels::from_pairs([("__name__", *name), ("job", "test")]).unwrap();
+        let labels_offset = request.buffer.len() as u32;
+        request.buffer.extend_from_slice(labels.as_bytes());
+        request.records.push(Record {
+            labels_offset,
+            labels_len: labels.as_bytes().len() as u32,
+            timestamp: Timestamp(*ts_ns),
+            value_bits: value.to_bits(),
+        });
+    }
+    request
+}
+
+fn write(store: &mut NamespaceStore, samples: &[(&str, i64, f64)]) -> WriteOutcome {
+    let request = request(samples);
+    store.write(&request.buffer, &request.records, None, NOW, &mut Payload::default())
+}
+
+fn read(store: &NamespaceStore, name: &str) -> Vec<(i64, u64)> {
+    let matchers = Matchers::compile(&[Matcher::new(MatchOp::Equal, "__name__", name)]).unwrap();
+    let mut buffer = ReadBuffer::default();
+    let mut out = Vec::new();
+    for series in store.search(&matchers, i64::MIN / 2, NOW * 2).iter() {
+        store.read(series, i64::MIN, i64::MAX, &mut buffer).unwrap();
+        out.extend(buffer.times_ms.iter().copied().zip(buffer.values.iter().map(|v| v.to_bits())));
+    }
+    out
+}
+
+#[test]
+fn a_repeated_request_is_followed_not_looked_up() {
+    let mut store = store(ONE);
+    for round in 0..10 {
+        let at = NOW + round * 1_000_000_000;
+        assert_eq!(
+            write(&mut store, &[("a", at, 1.0), ("b", at, 2.0), ("c", at, 3.0)]).accepted,
+            3
+        );
+    }
+    let found = store.stats().found;
+    assert_eq!((found.parsed, found.looked_up, found.followed), (3, 9, 18));
+    assert_eq!(read(&store, "b").len(), 10);
+}
+
+#[test]
+fn any_order_any_repeats_the_last_write_wins() {
+    let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(7u64);
+    println!("SEED={seed}");
+    let mut state = seed | 1;
+    let mut random = move || {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
+    };
+    let mut store = store(ONE);
+    let mut wanted: Map<&str, Map<i64, u64>> = Map::new();
+    for _ in 0..20_000 {
+        let name = ["a", "b", "c"][(random() % 3) as usize];
+        let spread = if random() % 4 == 0 { 40 * 3600 } else { 600 };
+        let ts =
+            NOW - (random() % spread) as i64 * 1_000_000_000 - (random() % 2) as i64 * 500_000_000;
+        let value = f64::from_bits(random() << 3 ^ random());
+        let value = if random() % 2 == 0 { (random() % 9) as f64 } else { value };
+        assert_eq!(write(&mut store, &[(name, ts, value)]).accepted, 1);
+        wanted.entry(name).or_default().insert(ts / 1_000_000, value.to_bits());
+    }
+    let check = |store: &NamespaceStore| {
+        for (name, samples) in &wanted {
+            let want: Vec<_> = samples.iter().map(|(t, v)| (*t, *v)).collect();
+            assert_eq!(read(store, name), want, "series {name}");
+        }
+    };
+    check(&store);
+    let smaller = NamespaceOptions { block: Span::from_s(1800), ..options(None) };
+    store.set_options(smaller).unwrap();
+    check(&store);
+    assert!(store.stats().late > 1000);
+    assert_eq!(store.stats().broken_streams, 0);
+}
+
+#[test]
+fn windows_refuse_as_m3_does() {
+    let window = Window {
+        past: Span::from_s(600),
+        future: Span::from_s(120),
+        cold_writes: false,
+        future_retention: Span(0),
+    };
+    let mut store = NamespaceStore::new(NamespaceId(0), options(Some(window)), ONE, CoreId(0));
+    let s = 1_000_000_000;
+    let outcome = write(
+        &mut store,
+        &[("a", NOW - 600 * s, 1.0), ("a", NOW - 600 * s - 1, 2.0), ("a", NOW + 120 * s, 3.0)],
+    );
+    assert_eq!((outcome.accepted, outcome.refused), (1, 2));
+    assert_eq!(
+        outcome.last_refusal.unwrap(),
+        "datapoint too far in future: id={__name__=\"a\",job=\"test\"}, off_by=0s, \
+         timestamp=2027-01-15T08:02:00Z, future_limit=2027-01-15T08:02:00Z, \
+         timestamp_unix_nanos=1800000120000000000, future_limit_unix_nanos=1800000120000000000"
+    );
+    assert_eq!(read(&store, "a").len(), 1);
+}
+
+#[test]
+fn without_a_window_retention_and_a_day_ahead_are_the_limits() {
+    let mut store = store(ONE);
+    let hour = 3_600_000_000_000;
+    let samples = [
+        ("a", NOW - 47 * hour, 1.0),
+        ("a", NOW + 23 * hour, 1.0),
+        ("a", NOW - 49 * hour, 1.0),
+        ("a", NOW + 25 * hour, 1.0),
+    ];
+    let outcome = write(&mut store, &samples);
+    assert_eq!((outcome.accepted, outcome.refused), (2, 2));
+    assert!(
+        outcome
+            .last_refusal
+            .unwrap()
+            .starts_with("datapoint too far in future and out of retention: id=")
+    );
+}
+
+#[test]
+fn what_belongs_to_another_core_is_passed_on() {
+    let two = ShardMap { core_count: 2, ..ONE };
+    let mut store = store(two);
+    let names: Vec<String> = (0..100).map(|i| format!("m{i}")).collect();
+    let samples: Vec<_> = names.iter().map(|n| (n.as_str(), NOW, 1.0)).collect();
+    let outcome = write(&mut store, &samples);
+    assert_eq!(outcome.accepted as usize + outcome.misrouted.len(), 100);
+    assert!(outcome.accepted > 20 && outcome.misrouted.len() > 20);
+    assert!(outcome.misrouted.iter().all(|(_, core)| *core == CoreId(1)));
+}
+
+#[test]
+fn bad_labels_are_named_and_the_rest_is_stored() {
+    let mut store = store(ONE);
+    let mut request = request(&[("a", NOW, 1.0), ("b", NOW, 1.0)]);
+    request.buffer[0] ^= 0xff;
+    let outcome =
+        store.write(&request.buffer, &request.records, None, NOW, &mut Payload::default());
+    assert_eq!((outcome.accepted, outcome.malformed), (1, vec![0]));
+    assert_eq!(outcome.last_malformed.unwrap(), "malformed labels: expected a label field");
+}
+
+#[test]
+fn expired_blocks_are_dropped_and_searches_keep_to_their_range() {
+    let mut store = store(ONE);
+    let hour = 3_600_000_000_000i64;
+    write(
+        &mut store,
+        &[("old", NOW - 40 * hour, 1.0), ("new", NOW, 1.0), ("old", NOW - 39 * hour, 2.0)],
+    );
+    let all = Matchers::compile(&[Matcher::new(MatchOp::Equal, "job", "test")]).unwrap();
+    assert_eq!(store.search(&all, NOW - hour, NOW).len(), 1);
+    assert_eq!(store.search(&all, NOW - 47 * hour, NOW).len(), 2);
+    store.expire(NOW + 20 * hour);
+    assert_eq!(store.search(&all, NOW - 47 * hour, NOW).len(), 1);
+}

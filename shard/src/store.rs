@@ -1,0 +1,65 @@
+//! All namespaces of one core.
+
+use crate::codec::BrokenStream;
+use crate::namespace::{NamespaceOptions, NamespaceStore};
+use crate::owner::ShardMap;
+use m3_metric::{CoreId, NamespaceId};
+use std::collections::BTreeMap;
+
+/// What one core stores.
+pub struct CoreStore {
+    core: CoreId,
+    shards: ShardMap,
+    namespaces: BTreeMap<NamespaceId, NamespaceStore>,
+}
+
+impl CoreStore {
+    /// A core without namespaces.
+    #[must_use]
+    pub const fn new(core: CoreId, shards: ShardMap) -> Self {
+        Self { core, shards, namespaces: BTreeMap::new() }
+    }
+
+    /// Makes the namespaces exactly these: new ones are added, others changed, absent ones dropped
+    /// with all they hold.
+    ///
+    /// # Errors
+    /// [`BrokenStream`] when a block size changed and memory does not hold what was put there.
+    pub fn set_namespaces(
+        &mut self,
+        wanted: &[(NamespaceId, NamespaceOptions)],
+    ) -> Result<(), BrokenStream> {
+        self.namespaces.retain(|id, _| wanted.iter().any(|(w, _)| w == id));
+        for &(id, options) in wanted {
+            match self.namespaces.get_mut(&id) {
+                Some(store) => store.set_options(options)?,
+                None => {
+                    let store = NamespaceStore::new(id, options, self.shards, self.core);
+                    self.namespaces.insert(id, store);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The namespace `id`.
+    #[must_use]
+    pub fn namespace(&self, id: NamespaceId) -> Option<&NamespaceStore> {
+        self.namespaces.get(&id)
+    }
+
+    /// The namespace `id`, to be changed.
+    pub fn namespace_mut(&mut self, id: NamespaceId) -> Option<&mut NamespaceStore> {
+        self.namespaces.get_mut(&id)
+    }
+
+    /// All namespaces.
+    pub fn namespaces(&self) -> impl Iterator<Item = &NamespaceStore> {
+        self.namespaces.values()
+    }
+
+    /// Drops what is older than each namespace's retention. Returns bytes freed.
+    pub fn expire(&mut self, now_ns: i64) -> u64 {
+        self.namespaces.values_mut().map(|store| store.expire(now_ns)).sum()
+    }
+}
