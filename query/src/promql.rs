@@ -1,6 +1,27 @@
-//! PromQL's syntax tree and its types. Every node knows where it stands in the text.
+//! PromQL: its syntax tree and types here, and below what reads, checks and writes them.
+//!
+//! [`parse`] turns a text into an [`Expr`]; every node knows where it stands in the text. Suggested
+//! reading order: `lexer`, `parser`, `check`, [`functions`], [`pattern`], `printer`.
 
-use m3_metric::Matcher;
+use m3_metric::{MatchOp, Matcher};
+
+mod check;
+mod duration;
+mod error;
+pub mod functions;
+mod lexer;
+mod number;
+mod parser;
+pub mod pattern;
+mod printer;
+mod quote;
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub use duration::{DurationError, parse_duration_ms};
+pub use error::{ParseError, Place};
+pub use parser::{parse, parse_selector};
 
 /// A half-open range of byte offsets in the query's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

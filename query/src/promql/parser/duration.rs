@@ -1,0 +1,222 @@
+//! Durations between brackets and behind `offset`: literals, or expressions over them.
+
+use super::super::duration::{literal_ms, out_of_range};
+use super::super::token::{Keyword, Kind, Token};
+use super::super::{BinaryOp, DurationExpr, DurationNode};
+use super::{Outcome, Parser, Pos, UNARY, pos_of, precedence, right_precedence, said, unexpected};
+
+/// A duration as it was read.
+pub(super) struct Duration {
+    node: DurationNode,
+    /// A bare number, with or without a sign: its value is checked at once. In parentheses it is
+    /// an expression and its value is checked when the query runs, as in Prometheus.
+    literal: bool,
+    /// Where Prometheus says it stands: an operation from its first to its last operand, without
+    /// parentheses.
+    pos: Pos,
+    height: usize,
+}
+
+impl Duration {
+    /// As a range or a subquery's step.
+    pub(super) fn positive(self) -> Outcome<DurationExpr> {
+        match self.node {
+            DurationNode::Seconds(seconds) if self.literal && seconds <= 0.0 => {
+                said(self.pos, "duration must be greater than 0")
+            }
+            _ => Ok(self.any()),
+        }
+    }
+
+    /// As an offset.
+    pub(super) fn any(self) -> DurationExpr {
+        match self.node {
+            DurationNode::Seconds(seconds) if self.literal => DurationExpr::Ms(literal_ms(seconds)),
+            node => DurationExpr::Computed(Box::new(node), self.pos),
+        }
+    }
+
+    fn leaf(node: DurationNode, pos: Pos) -> Self {
+        Self { node, literal: false, pos, height: 1 }
+    }
+
+    fn is_literal_zero(&self) -> bool {
+        self.literal && matches!(self.node, DurationNode::Seconds(seconds) if seconds == 0.0)
+    }
+
+    /// In parentheses that open at `start`.
+    fn wrapped(mut self, start: u32) -> Self {
+        if self.literal {
+            self.literal = false;
+            self.pos.start = start;
+        }
+        self
+    }
+}
+
+impl Parser<'_> {
+    /// A duration whose binary operators all have at least precedence `least`.
+    pub(super) fn duration(&mut self, least: u8) -> Outcome<Duration> {
+        self.enter()?;
+        let left = self.duration_operand()?;
+        let all = self.duration_operators(left, least)?;
+        self.depth -= 1;
+        Ok(all)
+    }
+
+    fn duration_operators(&mut self, mut left: Duration, least: u8) -> Outcome<Duration> {
+        loop {
+            let token = self.peek()?;
+            let op = match token.kind {
+                Kind::Op(
+                    op @ (BinaryOp::Add
+                    | BinaryOp::Sub
+                    | BinaryOp::Mul
+                    | BinaryOp::Div
+                    | BinaryOp::Mod
+                    | BinaryOp::Pow),
+                ) if precedence(op) >= least => op,
+                _ => return Ok(left),
+            };
+            self.take()?;
+            let right = self.duration(right_precedence(op))?;
+            if right.is_literal_zero() && matches!(op, BinaryOp::Div | BinaryOp::Mod) {
+                let what = if op == BinaryOp::Div { "division" } else { "modulo" };
+                return said(pos_of(token), format!("{what} by zero"));
+            }
+            let node = |a, b| DurationNode::Binary(op, Box::new(a), Box::new(b));
+            left = self.pair(left, right, node)?;
+        }
+    }
+
+    fn pair(
+        &self,
+        left: Duration,
+        right: Duration,
+        node: impl FnOnce(DurationNode, DurationNode) -> DurationNode,
+    ) -> Outcome<Duration> {
+        let pos = Pos { start: left.pos.start, end: right.pos.end };
+        let height = 1 + left.height.max(right.height);
+        self.check_depth(height)?;
+        Ok(Duration { node: node(left.node, right.node), literal: false, pos, height })
+    }
+
+    fn duration_operand(&mut self) -> Outcome<Duration> {
+        let token = self.peek()?;
+        match token.kind {
+            Kind::Number | Kind::Duration => {
+                self.take()?;
+                self.duration_literal(token, None)
+            }
+            Kind::Op(BinaryOp::Add | BinaryOp::Sub) => {
+                self.take()?;
+                let inner = self.duration(UNARY)?;
+                self.signed(token, inner)
+            }
+            Kind::LeftParen => self.duration_paren(),
+            Kind::Key(key) => self.duration_call(token, key),
+            _ => unexpected(token),
+        }
+    }
+
+    fn duration_paren(&mut self) -> Outcome<Duration> {
+        let open = self.take()?;
+        let inner = self.duration(0)?;
+        self.expect(Kind::RightParen)?;
+        Ok(inner.wrapped(open.start))
+    }
+
+    /// `step()`, `range()`, `max_of(a, b)`, `min_of(a, b)`.
+    fn duration_call(&mut self, token: Token, key: Keyword) -> Outcome<Duration> {
+        let leaf = match key {
+            Keyword::Step => Some(DurationNode::Step),
+            Keyword::Range => Some(DurationNode::Range),
+            Keyword::MaxOf | Keyword::MinOf => None,
+            _ => return unexpected(token),
+        };
+        self.take()?;
+        self.expect(Kind::LeftParen)?;
+        if let Some(node) = leaf {
+            self.expect(Kind::RightParen)?;
+            return Ok(Duration::leaf(node, self.pos_from(token.start)));
+        }
+        let left = self.duration(0)?;
+        self.expect(Kind::Comma)?;
+        let right = self.duration(0)?;
+        self.expect(Kind::RightParen)?;
+        let node = if key == Keyword::MaxOf { DurationNode::Max } else { DurationNode::Min };
+        self.pair(left, right, |a, b| node(Box::new(a), Box::new(b)))
+    }
+
+    /// A literal that has been read, behind `sign` if it has one.
+    fn duration_literal(&self, token: Token, sign: Option<Token>) -> Outcome<Duration> {
+        let seconds = self.number(token)?;
+        let negative = sign.is_some_and(|sign| sign.kind == Kind::Op(BinaryOp::Sub));
+        let seconds = if negative { -seconds } else { seconds };
+        if out_of_range(seconds) {
+            return said(pos_of(sign.unwrap_or(token)), "duration out of range");
+        }
+        let pos = Pos { start: sign.unwrap_or(token).start, end: token.end };
+        Ok(Duration { node: DurationNode::Seconds(seconds), literal: true, pos, height: 1 })
+    }
+
+    /// `inner` behind `sign`.
+    fn signed(&self, sign: Token, mut inner: Duration) -> Outcome<Duration> {
+        let negative = sign.kind == Kind::Op(BinaryOp::Sub);
+        if let DurationNode::Seconds(seconds) = &mut inner.node
+            && inner.literal
+        {
+            *seconds = if negative { -*seconds } else { *seconds };
+            inner.pos.start = sign.start;
+            return Ok(inner);
+        }
+        if negative {
+            inner.height += 1;
+            self.check_depth(inner.height)?;
+            inner.node = DurationNode::Negate(Box::new(inner.node));
+            inner.pos.start = sign.start;
+        }
+        Ok(inner)
+    }
+
+    /// What may stand behind `offset`. Unlike between brackets a literal or a call ends it, so
+    /// that `x offset 5m - 8` subtracts from `x`; an expression needs parentheses.
+    pub(super) fn offset_duration(&mut self) -> Outcome<Duration> {
+        let token = self.peek()?;
+        match token.kind {
+            Kind::LeftParen => {
+                let inner = self.duration_paren()?;
+                // Here Prometheus' grammar goes on: `x offset (5m) - 8` has offset 5m - 8.
+                self.duration_operators(inner, 0)
+            }
+            Kind::Op(BinaryOp::Add | BinaryOp::Sub) => {
+                self.take()?;
+                let next = self.peek()?;
+                match next.kind {
+                    Kind::Number | Kind::Duration => {
+                        self.take()?;
+                        self.duration_literal(next, Some(token))
+                    }
+                    Kind::LeftParen => {
+                        self.take()?;
+                        let inner = self.duration(0)?;
+                        self.expect(Kind::RightParen)?;
+                        let start = inner.pos.start;
+                        self.signed(token, inner.wrapped(start))
+                    }
+                    Kind::Key(key) => {
+                        let mut inner = self.duration_call(next, key)?;
+                        inner.pos.start = token.start;
+                        self.signed(token, inner)
+                    }
+                    _ => {
+                        let inner = self.duration(UNARY)?;
+                        let left = self.signed(token, inner)?;
+                        self.duration_operators(left, 0)
+                    }
+                }
+            }
+            _ => self.duration_operand(),
+        }
+    }
+}

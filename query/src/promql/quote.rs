@@ -1,0 +1,138 @@
+//! Quoting as Prometheus shows texts in messages, and its inverse for PromQL's string literals.
+//!
+//! Both follow Go's rules, because Prometheus' users see Go's rules: `\xff` and `\377` are bytes,
+//! `\u1234` a code point, and a text in a message is quoted with `"` and escaped where it would
+//! not print.
+
+use std::fmt::Write;
+
+/// `text` in double quotes with Go's escapes.
+pub(super) fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        push_escaped(&mut out, c, '"');
+    }
+    out.push('"');
+    out
+}
+
+/// The first ten characters of `text` quoted, with `...` behind when there are more bytes.
+pub(super) fn quote_short(text: &str) -> String {
+    if text.len() <= 10 {
+        return quote(text);
+    }
+    let end = text.char_indices().nth(10).map_or(text.len(), |(at, _)| at);
+    quote(&text[..end]) + "..."
+}
+
+/// One character in single quotes; the end of the text shows as the replacement character.
+pub(super) fn quote_char(c: Option<char>) -> String {
+    let mut out = String::from("'");
+    push_escaped(&mut out, c.unwrap_or(char::REPLACEMENT_CHARACTER), '\'');
+    out.push('\'');
+    out
+}
+
+/// `U+0063 'c'`, without the quotes part if the character does not print.
+pub(super) fn code_point(c: char) -> String {
+    if prints(c) {
+        format!("U+{:04X} '{c}'", u32::from(c))
+    } else {
+        format!("U+{:04X}", u32::from(c))
+    }
+}
+
+fn push_escaped(out: &mut String, c: char, quote: char) {
+    let short = match c {
+        '\x07' => 'a',
+        '\x08' => 'b',
+        '\x0c' => 'f',
+        '\n' => 'n',
+        '\r' => 'r',
+        '\t' => 't',
+        '\x0b' => 'v',
+        '\\' => '\\',
+        _ if c == quote => quote,
+        _ if prints(c) => {
+            out.push(c);
+            return;
+        }
+        _ => {
+            let n = u32::from(c);
+            let written = match n {
+                0..=0x7f => write!(out, "\\x{n:02x}"),
+                0x80..=0xffff => write!(out, "\\u{n:04x}"),
+                _ => write!(out, "\\U{n:08x}"),
+            };
+            written.expect("writing to a String succeeds");
+            return;
+        }
+    };
+    out.push('\\');
+    out.push(short);
+}
+
+/// Whether a character shows as itself. A combining mark does, which `escape_debug` denies.
+fn prints(c: char) -> bool {
+    if c.is_ascii() {
+        return (' '..='~').contains(&c);
+    }
+    // Between quotes a mark at the front is escaped for legibility only: behind a letter it is not.
+    let mut pair = String::from("a");
+    pair.push(c);
+    pair.escape_debug().nth(1) == Some(c)
+}
+
+/// The text that the literal `token`, quotes included, stands for. The lexer has checked its
+/// escapes; what is left to go wrong is bytes that make no UTF-8.
+pub(super) fn unquote(token: &str) -> Result<String, String> {
+    let inner = &token[1..token.len() - 1];
+    if token.starts_with('`') || !inner.contains('\\') {
+        return Ok(inner.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = rest.find('\\') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        rest = unescape(&rest[at + 1..], &mut bytes);
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8(bytes).map_err(|_| {
+        format!("error unquoting string {}: its escapes do not make valid UTF-8", quote(token))
+    })
+}
+
+/// Appends what the escape at the front of `rest` (behind its backslash) means; returns what
+/// follows it.
+fn unescape<'a>(rest: &'a str, bytes: &mut Vec<u8>) -> &'a str {
+    let first = rest.as_bytes()[0];
+    let (skip, digits, radix) = match first {
+        b'0'..=b'7' => (0, 3, 8),
+        b'x' => (1, 2, 16),
+        b'u' => (1, 4, 16),
+        b'U' => (1, 8, 16),
+        _ => {
+            bytes.push(match first {
+                b'a' => 0x07,
+                b'b' => 0x08,
+                b'f' => 0x0c,
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                b'v' => 0x0b,
+                other => other,
+            });
+            return &rest[1..];
+        }
+    };
+    let code = u32::from_str_radix(&rest[skip..skip + digits], radix)
+        .expect("the lexer has checked the digits");
+    if matches!(first, b'u' | b'U') {
+        let c = char::from_u32(code).expect("the lexer has checked the code point");
+        bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    } else {
+        bytes.push(u8::try_from(code).expect("the lexer has checked that it is one byte"));
+    }
+    &rest[skip + digits..]
+}
