@@ -1,0 +1,155 @@
+//! Unions of many lists, and the question whether a list meets a set.
+//!
+//! A union collects runs while they are few and sets bits once they are many; bitmaps are only
+//! remembered, so that a union of one long list copies nothing.
+
+use crate::list::{List, Parts, Runs, append_run};
+use roaring::{MultiOps, RoaringBitmap};
+use std::ops::Range;
+
+/// A union in the making.
+pub(crate) struct Gather<'a> {
+    count: u32,
+    runs: Vec<Range<u32>>,
+    /// One bit a series, once runs are many. Empty before.
+    bits: Vec<u8>,
+    bitmaps: Vec<&'a RoaringBitmap>,
+}
+
+/// A union: what was collected, and long lists as they stand in the index.
+pub(crate) struct Found<'a> {
+    own: RoaringBitmap,
+    bitmaps: Vec<&'a RoaringBitmap>,
+}
+
+/// A set of series to be asked for many lists.
+pub(crate) struct Among<'a> {
+    set: &'a RoaringBitmap,
+    /// The same set, one bit a series.
+    bits: Vec<u8>,
+}
+
+/// Series for each run that a union keeps in a list: sorting a run costs about as much as
+/// clearing and reading the bits of so many series.
+const SERIES_PER_RUN: usize = 512;
+/// Runs that are kept in a list in any case.
+const RUNS_MIN: usize = 64;
+/// Bitmaps that are intersected one by one rather than united first.
+const BITMAPS_APART_MAX: usize = 4;
+
+impl<'a> Gather<'a> {
+    /// A union over `count` series.
+    pub(crate) fn new(count: u32) -> Self {
+        Self { count, runs: Vec::new(), bits: Vec::new(), bitmaps: Vec::new() }
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, list: Parts<'a>) {
+        self.bitmaps.extend(list.bitmap);
+        self.add_runs(list.runs);
+    }
+
+    #[inline]
+    fn add_runs(&mut self, runs: Runs<'_>) {
+        for run in runs {
+            if !self.bits.is_empty() {
+                set(&mut self.bits, run);
+                continue;
+            }
+            self.runs.push(run);
+            if self.runs.len() > RUNS_MIN + self.count as usize / SERIES_PER_RUN {
+                self.bits = vec![0; (self.count as usize).div_ceil(8)];
+                self.runs.drain(..).for_each(|run| set(&mut self.bits, run));
+            }
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Found<'a> {
+        let own = if self.bits.is_empty() {
+            self.runs.sort_unstable_by_key(|run| run.start);
+            let mut own = RoaringBitmap::new();
+            // A series has one value of a name, so the runs of several values never overlap.
+            self.runs.into_iter().for_each(|run| append_run(&mut own, run));
+            own
+        } else {
+            RoaringBitmap::from_lsb0_bytes(0, &self.bits)
+        };
+        let bitmaps = if self.bitmaps.len() > BITMAPS_APART_MAX {
+            let own = self.bitmaps.into_iter().chain([&own]).union();
+            return Found { own, bitmaps: Vec::new() };
+        } else {
+            self.bitmaps
+        };
+        Found { own, bitmaps }
+    }
+}
+
+impl Found<'_> {
+    pub(crate) fn len(&self) -> u64 {
+        self.own.len() + self.bitmaps.iter().map(|bitmap| bitmap.len()).sum::<u64>()
+    }
+
+    /// What is both here and in `left`.
+    pub(crate) fn and(&self, left: &RoaringBitmap) -> RoaringBitmap {
+        self.bitmaps.iter().fold(&self.own & left, |all, bitmap| all | (*bitmap & left))
+    }
+
+    /// Takes everything here away from `left`.
+    pub(crate) fn take_from(&self, left: &mut RoaringBitmap) {
+        *left -= &self.own;
+        self.bitmaps.iter().for_each(|bitmap| *left -= *bitmap);
+    }
+
+    pub(crate) fn into_owned(self) -> RoaringBitmap {
+        self.bitmaps.into_iter().fold(self.own, |all, bitmap| all | bitmap)
+    }
+}
+
+impl<'a> Among<'a> {
+    /// `set`, of an index of `count` series.
+    pub(crate) fn new(set: &'a RoaringBitmap, count: u32) -> Self {
+        let mut bits = vec![0; (count as usize).div_ceil(8)];
+        let mut ordinals = set.iter();
+        while let Some(run) = ordinals.next_range() {
+            self::set(&mut bits, *run.start()..*run.end() + 1);
+        }
+        Self { set, bits }
+    }
+
+    /// Whether no series of `list` is in the set, as far as one look tells.
+    #[inline]
+    pub(crate) fn surely_misses(&self, list: List) -> bool {
+        list.single_run().is_some_and(|run| !self.meets_run(&run))
+    }
+
+    /// Whether a series of the list is in the set.
+    pub(crate) fn meets(&self, mut list: Parts<'_>) -> bool {
+        list.runs.any(|run| self.meets_run(&run))
+            || list.bitmap.is_some_and(|bitmap| !bitmap.is_disjoint(self.set))
+    }
+
+    #[inline]
+    fn meets_run(&self, run: &Range<u32>) -> bool {
+        let bit = |ordinal: u32| {
+            self.bits.get(ordinal as usize / 8).is_some_and(|byte| byte & (1 << (ordinal % 8)) != 0)
+        };
+        // The first series of a run is often enough; a run of one needs no more.
+        bit(run.start)
+            || (run.end - run.start > 1 && self.set.range(run.start + 1..run.end).next().is_some())
+    }
+}
+
+/// Sets the bits of `run`.
+#[inline]
+fn set(bits: &mut [u8], run: Range<u32>) {
+    let (first, last) = (run.start as usize / 8, (run.end - 1) as usize / 8);
+    let low = 0xff_u8 << (run.start % 8);
+    let high = 0xff_u8 >> (7 - (run.end - 1) % 8);
+    if first == last {
+        bits[first] |= low & high;
+        return;
+    }
+    bits[first] |= low;
+    bits[first + 1..last].fill(0xff);
+    bits[last] |= high;
+}
