@@ -438,15 +438,15 @@ impl<'a> Parser<'a> {
     fn literal(&mut self, token: Token) -> Outcome<Expr> {
         self.take()?;
         let kind = if token.kind == Kind::String {
-            ExprKind::String(self.unquote(token)?)
+            ExprKind::String(self.unquote(token))
         } else {
             ExprKind::Number(self.number(token)?)
         };
         Ok(Expr { pos: pos_of(token), kind })
     }
 
-    fn unquote(&self, token: Token) -> Outcome<String> {
-        quote::unquote(token.text(self.text)).or_else(|message| said(pos_of(token), message))
+    fn unquote(&self, token: Token) -> String {
+        quote::unquote(token.text(self.text))
     }
 
     /// What begins with a name: an aggregation, a call, or a selector.
@@ -571,9 +571,11 @@ impl<'a> Parser<'a> {
         let token = self.peek()?;
         if token.kind == Kind::String {
             self.take()?;
-            let label = self.unquote(token)?;
-            if label.is_empty() {
-                return said(pos_of(token), "invalid label name for grouping: \"\"");
+            let label = self.unquote(token);
+            if label.is_empty() || quote::has_raw_bytes(&label) {
+                let message =
+                    format!("invalid label name for grouping: {}", quote::quote(&label));
+                return said(pos_of(token), message);
             }
             return Ok(label);
         }

@@ -6,6 +6,7 @@
 //!
 //! Always holds: a pattern that [`translate`] writes means in Rust what it means in Go.
 
+use super::quote::{has_raw_bytes, quote};
 use m3_metric::{MatchOp, Matcher};
 use regex::Regex;
 use std::fmt::Write;
@@ -62,6 +63,9 @@ fn pattern_matches_empty(pattern: &str) -> Result<bool, String> {
 /// # Errors
 /// What is wrong with it, in Go's words.
 pub fn translate(pattern: &str) -> Result<String, String> {
+    if has_raw_bytes(pattern) {
+        return Err(format!("error parsing regexp: invalid UTF-8: {}", quote(pattern)));
+    }
     let mut translator = Translator {
         pattern,
         rest: pattern.char_indices().peekable(),

@@ -155,10 +155,11 @@ fn write_pair(
     f.write_str(")")
 }
 
-/// A number without exponent, infinities with their sign.
+/// A number without exponent. Infinity goes without the sign that Prometheus gives it: read again,
+/// `+Inf ^ 2` would be `+(Inf ^ 2)`.
 fn write_number(f: &mut Formatter<'_>, value: f64) -> Result {
     match value {
-        f64::INFINITY => f.write_str("+Inf"),
+        f64::INFINITY => f.write_str("Inf"),
         f64::NEG_INFINITY => f.write_str("-Inf"),
         _ => write!(f, "{value}"),
     }

@@ -3,11 +3,31 @@
 //! Both follow Go's rules, because Prometheus' users see Go's rules: `\xff` and `\377` are bytes,
 //! `\u1234` a code point, and a text in a message is quoted with `"` and escaped where it would
 //! not print.
+//!
+//! A literal's bytes need not be UTF-8 (`"\xff"` is good PromQL, though no stored label can equal
+//! it) while texts here are. A byte that is part of no character is kept as the private character
+//! [`RAW`] + byte, which shows as `\xff` again.
 
 use std::fmt::Write;
 
-/// `text` in double quotes with Go's escapes.
-pub(super) fn quote(text: &str) -> String {
+/// The character that stands for byte 0 of those that are part of no character; only 0x80 to 0xff
+/// occur.
+const RAW: u32 = 0x10_ff00;
+
+/// Whether `text`, from a string literal, holds bytes that are no UTF-8. Prometheus refuses such a
+/// text where a label's name is asked for.
+#[must_use]
+pub fn has_raw_bytes(text: &str) -> bool {
+    text.chars().any(|c| raw_byte(c).is_some())
+}
+
+fn raw_byte(c: char) -> Option<u8> {
+    u8::try_from(u32::from(c).checked_sub(RAW)?).ok().filter(|byte| !byte.is_ascii())
+}
+
+/// `text` in double quotes with Go's escapes, as Prometheus' messages show texts.
+#[must_use]
+pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -58,6 +78,10 @@ fn push_escaped(out: &mut String, c: char, quote: char) {
             out.push(c);
             return;
         }
+        _ if let Some(byte) = raw_byte(c) => {
+            write!(out, "\\x{byte:02x}").expect("writing to a String succeeds");
+            return;
+        }
         _ => {
             let n = u32::from(c);
             let written = match n {
@@ -85,11 +109,11 @@ fn prints(c: char) -> bool {
 }
 
 /// The text that the literal `token`, quotes included, stands for. The lexer has checked its
-/// escapes; what is left to go wrong is bytes that make no UTF-8.
-pub(super) fn unquote(token: &str) -> Result<String, String> {
+/// escapes.
+pub(super) fn unquote(token: &str) -> String {
     let inner = &token[1..token.len() - 1];
     if token.starts_with('`') || !inner.contains('\\') {
-        return Ok(inner.to_owned());
+        return inner.to_owned();
     }
     let mut bytes = Vec::with_capacity(inner.len());
     let mut rest = inner;
@@ -98,9 +122,18 @@ pub(super) fn unquote(token: &str) -> Result<String, String> {
         rest = unescape(&rest[at + 1..], &mut bytes);
     }
     bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).map_err(|_| {
-        format!("error unquoting string {}: its escapes do not make valid UTF-8", quote(token))
-    })
+    String::from_utf8(bytes).unwrap_or_else(|error| text_of(error.as_bytes()))
+}
+
+/// Bytes as a text, with a stand-in for every byte that is part of no character.
+fn text_of(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        let stand_in = |byte: &u8| char::from_u32(RAW + u32::from(*byte));
+        out.extend(chunk.invalid().iter().filter_map(stand_in));
+    }
+    out
 }
 
 /// Appends what the escape at the front of `rest` (behind its backslash) means; returns what

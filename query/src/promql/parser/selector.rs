@@ -54,7 +54,7 @@ impl Parser<'_> {
             }
             Kind::String => {
                 self.take()?;
-                self.unquote(label)?
+                self.unquote(label)
             }
             _ => return self.within(unexpected(label), PLACE, "identifier or \"}\""),
         };
@@ -72,7 +72,7 @@ impl Parser<'_> {
         self.take()?;
         let value = self.expect(Kind::String);
         let value = self.within(value, PLACE, "string")?;
-        let matcher = Matcher::new(op, name, self.unquote(value)?);
+        let matcher = Matcher::new(op, name, self.unquote(value));
         if let Err(message) = pattern::matches_empty(&matcher) {
             let pos = Pos { start: label.start, end: pos_of(value).end };
             return said(pos, message);
