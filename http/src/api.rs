@@ -15,6 +15,13 @@ use m3_metric::value::{Series, Value};
 use m3_metric::{Labels, Matcher, Timestamp, WriteBatch};
 use std::time::Duration;
 
+pub mod duration;
+pub mod options;
+pub mod route;
+pub mod time;
+
+pub use route::{Api, ApiSettings, Listener, Routed};
+
 /// The earliest time a request can name, in milliseconds since the epoch: 1677, where nanoseconds
 /// begin. Prometheus' minimum time is held here.
 pub const TIME_MS_MIN: i64 = -9_223_372_036_854;
@@ -429,7 +436,7 @@ pub enum Reply {
     Admin {
         /// The status code.
         status: u16,
-        /// The content type, e.g. `application/json`.
+        /// The content type, e.g. [`crate::reply::JSON`].
         content_type: &'static str,
         /// The body; a newline is added if it has none.
         body: Vec<u8>,
@@ -660,3 +667,6 @@ impl std::fmt::Display for ApiError {
 }
 
 impl std::error::Error for ApiError {}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,10 @@
 //! Always holds: a decoder takes memory only within the limits it is given, never panics on bytes,
 //! and allocates nothing per sample.
 
+pub mod json_write;
+pub mod remote_write;
+pub mod tag_map;
+
 /// What became of the samples of one write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteOutcome {
@@ -97,3 +101,6 @@ impl WriteOutcome {
         parts.join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,11 @@
 pub mod api;
 pub mod ingest;
 pub mod message;
+pub mod proto;
+pub mod reply;
+pub mod server;
 pub mod wire;
 
-pub use api::{ApiError, Call, Reply};
+pub use api::{Api, ApiError, ApiSettings, Call, Listener, Reply, Routed};
 pub use message::{Headers, Method, Params, Request, Response};
+pub use server::{Handler, ServerLimits, ServerStats, serve};

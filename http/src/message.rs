@@ -7,6 +7,7 @@
 //! Always holds: the path and the parameters are percent-decoded; header names compare without
 //! regard to case.
 
+use m3_io::net::TcpStream;
 use std::net::SocketAddr;
 
 /// A request's method.
@@ -176,9 +177,23 @@ pub struct Request {
     pub body: Vec<u8>,
     /// Who asks, where the socket knows it.
     pub peer: Option<SocketAddr>,
+    /// The connection it came by, to see whether somebody still waits.
+    pub connection: Option<TcpStream>,
 }
 
 impl Request {
+    /// Resolves when the client has gone, and never for a request that came by no socket. For
+    /// answers that are in vain then: race a long query against this and answer `canceled`.
+    pub fn client_gone(&self) -> impl Future<Output = ()> + use<> {
+        let connection = self.connection.clone();
+        async move {
+            match connection {
+                Some(connection) => connection.peer_closed().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// Takes the body for a form and puts its parameters before the URL's, as Go does. A body of
     /// another content type, or of a method without a body, is left alone.
     ///
@@ -248,3 +263,6 @@ impl Response {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_ref())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@
 //!
 //! Format: RFC 9110 and RFC 9112.
 
+pub mod body;
+pub mod head;
 pub mod target;
 
 /// Why bytes are no request this server serves.

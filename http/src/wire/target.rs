@@ -87,3 +87,6 @@ fn decode(text: &[u8], plus_is_space: bool) -> Result<String, WireError> {
         WireError::BadEscape(shown)
     })
 }
+
+#[cfg(test)]
+mod tests;

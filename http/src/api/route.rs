@@ -1,0 +1,345 @@
+//! Routes: from a path and a method to a checked [`Call`].
+//!
+//! One table lists every route with its methods; `/routes`, the 405's `Allow` and the look-up all
+//! read it. The hot routes stand first. Routes that need nothing from the node are answered here.
+//!
+//! Always holds: a request is answered by exactly one route; GET implies HEAD.
+
+use super::options::{query_options, write_options};
+use super::{
+    AdminCall, AdminRoute, ApiError, Call, Engine, ErrorKind, QueryOptions, Reply, Service,
+    WriteCall, WriteSource,
+};
+use crate::ingest::remote_write::{self, DecodeLimits, Decoder, Mode};
+use crate::ingest::{WriteOutcome, json_write, tag_map::TagMap};
+use crate::message::{Method, Request};
+use crate::reply::{Family, Shape};
+use m3_metric::limits::BODY_DECODED_BYTES_MAX;
+use m3_metric::{Timestamp, WriteBatch};
+use std::cell::RefCell;
+use std::time::Duration;
+
+mod calls;
+mod table;
+
+pub use table::routes;
+use table::{Kind, Target};
+
+/// Batches that wait for their next use, per core.
+const SPARE_BATCHES: usize = 8;
+/// Bytes of a batch's buffer that are worth keeping; a larger one is freed after use.
+const SPARE_BATCH_BYTES: usize = 8 << 20;
+
+/// Which listener a request came in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// Port 7201: the API.
+    Api,
+    /// Port 7203: the node's own metrics.
+    Metrics,
+}
+
+/// What the door must know of the node.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// How long a query may take when it does not say; M3's 30 s.
+    pub query_timeout: Duration,
+    /// Bytes of a body after decompression.
+    pub body_decoded_bytes_max: usize,
+    /// What `/api/v1/status/buildinfo` says.
+    pub version: &'static str,
+    /// The commit it was built from; may be empty.
+    pub revision: &'static str,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            query_timeout: Duration::from_secs(30),
+            body_decoded_bytes_max: BODY_DECODED_BYTES_MAX,
+            version: env!("CARGO_PKG_VERSION"),
+            revision: "",
+        }
+    }
+}
+
+/// The routes of one core, with the decoders' reused memory.
+#[derive(Debug)]
+pub struct Api {
+    settings: ApiSettings,
+    decoder: RefCell<Decoder>,
+    spare: RefCell<Vec<WriteBatch>>,
+}
+
+/// A request that found its route.
+#[derive(Debug)]
+pub struct Routed {
+    /// How the answer is to be written.
+    pub shape: Shape,
+    /// What is asked, or why it is refused.
+    pub call: Result<Call, ApiError>,
+}
+
+impl Api {
+    /// The routes of one core.
+    #[must_use]
+    pub fn new(settings: ApiSettings) -> Self {
+        let limits = DecodeLimits {
+            decoded_bytes: settings.body_decoded_bytes_max,
+            ..DecodeLimits::default()
+        };
+        Self { settings, decoder: RefCell::new(Decoder::new(limits)), spare: RefCell::default() }
+    }
+
+    /// Finds the route of `request` and reads its parameters. Takes the body out of the request
+    /// only where the call carries it; otherwise its memory stays with the connection.
+    pub fn route(&self, listener: Listener, request: &mut Request, now: Timestamp) -> Routed {
+        let path = std::mem::take(&mut request.path);
+        let routed = match table::find(listener, &path, request.method) {
+            Ok((kind, target)) => {
+                let mut shape = Shape::new(target.template, kind.family(), request);
+                let call = self.call(kind, &target, request, now, &mut shape);
+                Routed { shape, call }
+            }
+            Err(error) => Routed { shape: Shape::plain(request), call: Err(error) },
+        };
+        request.path = path;
+        routed
+    }
+
+    /// Gives a batch back so that a later write can use its memory.
+    pub fn recycle(&self, mut batch: WriteBatch) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_BATCHES && batch.buffer.capacity() <= SPARE_BATCH_BYTES {
+            // The buffer keeps its bytes: the next body overwrites them, clearing would cost a
+            // pass over memory when it grows again.
+            batch.records.clear();
+            spare.push(batch);
+        }
+    }
+
+    /// Decodes a remote write again, strictly: for the owner that met a record of the fast path
+    /// whose span is no label fields. The batch then holds the samples that the body really has.
+    ///
+    /// # Errors
+    /// The body is malformed; none of it must be stored.
+    pub fn decode_strictly(&self, call: &mut WriteCall) -> Result<(), ApiError> {
+        let WriteSource::RemoteWriteFast { body_len } = call.source else { return Ok(()) };
+        call.batch.buffer.truncate(body_len);
+        call.batch.records.clear();
+        let found = self.decoder.borrow_mut().split(body_len, &mut call.batch, Mode::Strict)?;
+        call.outcome = found.outcome();
+        call.source = WriteSource::RemoteWriteStrict { body_len };
+        Ok(())
+    }
+
+    fn call(
+        &self,
+        kind: Kind,
+        target: &Target<'_>,
+        request: &mut Request,
+        now: Timestamp,
+        shape: &mut Shape,
+    ) -> Result<Call, ApiError> {
+        match kind {
+            Kind::RemoteWrite => self.remote_write(request),
+            Kind::JsonWrite => self.json_write(request),
+            Kind::Query | Kind::QueryRange => {
+                let pinned = target.engine;
+                if pinned.is_none() {
+                    shape.echo_engine(super::options::engine(request).unwrap_or_default());
+                }
+                let options = self.query_options(request, pinned)?;
+                shape.follow(&options);
+                if kind == Kind::Query {
+                    return calls::query(request, now, options).map(Call::Query);
+                }
+                let call = calls::query_range(request, now, options)?;
+                if call.options.engine == Engine::M3Query {
+                    shape.step_size_ms = Some(call.step_ms);
+                }
+                if pinned.is_none() {
+                    shape.echo_engine(call.options.engine);
+                }
+                Ok(Call::QueryRange(call))
+            }
+            Kind::Labels | Kind::LabelValues | Kind::Series => {
+                let mut options = self.query_options(request, None)?;
+                options.truncate = calls::truncation(request)?;
+                // Here `limit` is Prometheus' parameter and cuts the answer; M3's limit of the
+                // fetch is its header.
+                options.limits.series = calls::series_limit_header(request)?;
+                shape.follow(&options);
+                let metadata = calls::metadata(request, now, options)?;
+                match kind {
+                    Kind::Labels => Ok(Call::Labels(metadata)),
+                    Kind::Series => calls::require_selector(metadata).map(Call::Series),
+                    _ => Ok(Call::LabelValues {
+                        name: calls::unescape_name(target.id.unwrap_or_default()),
+                        metadata,
+                    }),
+                }
+            }
+            Kind::Search => {
+                let options = self.query_options(request, None)?;
+                shape.follow(&options);
+                let call = calls::search(request, now, options)?;
+                shape.names_only = call.names_only;
+                Ok(Call::Search(call))
+            }
+            Kind::RemoteRead => {
+                let options = self.query_options(request, None)?;
+                shape.follow(&options);
+                let limit = self.settings.body_decoded_bytes_max;
+                calls::remote_read(request, now, options, limit).map(Call::RemoteRead)
+            }
+            Kind::Admin(route) => self.admin(route, target, request),
+            _ => Ok(self.plain(kind, request)),
+        }
+    }
+
+    /// Inflates and reads the form, then the options.
+    fn query_options(
+        &self,
+        request: &mut Request,
+        pinned: Option<Engine>,
+    ) -> Result<QueryOptions, ApiError> {
+        self.inflate(request)?;
+        if request.method != Method::Get {
+            request.merge_form().map_err(ApiError::bad_data)?;
+        }
+        query_options(request, pinned, self.settings.query_timeout)
+    }
+
+    fn inflate(&self, request: &mut Request) -> Result<(), ApiError> {
+        crate::server::gzip::inflate_request(request, self.settings.body_decoded_bytes_max)
+    }
+
+    fn remote_write(&self, request: &mut Request) -> Result<Call, ApiError> {
+        remote_write::negotiate(&request.headers)?;
+        let options = write_options(request)?;
+        let map = TagMap::from_headers(&request.headers)?;
+        let mode = if map.is_some() { Mode::Strict } else { Mode::Fast };
+        let mut batch = self.spare.borrow_mut().pop().unwrap_or_default();
+        let mut decoder = self.decoder.borrow_mut();
+        let decoded = decoder.decompress(&request.body, &mut batch).and_then(|body_len| {
+            let found = decoder.split(body_len, &mut batch, mode)?;
+            Ok((body_len, found))
+        });
+        drop(decoder);
+        let (body_len, found) = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                self.recycle(batch);
+                return Err(error.into());
+            }
+        };
+        let source = match mode {
+            Mode::Fast => WriteSource::RemoteWriteFast { body_len },
+            Mode::Strict => WriteSource::RemoteWriteStrict { body_len },
+        };
+        if let Some(map) = map {
+            map.apply(&mut batch, self.settings.body_decoded_bytes_max)?;
+        }
+        let outcome = found.outcome();
+        Ok(Call::Write(Box::new(WriteCall { batch, source, outcome, options })))
+    }
+
+    fn json_write(&self, request: &mut Request) -> Result<Call, ApiError> {
+        self.inflate(request)?;
+        let options = write_options(request)?;
+        let map = TagMap::from_headers(&request.headers)?;
+        let mut batch = self.spare.borrow_mut().pop().unwrap_or_default();
+        batch.clear();
+        json_write::decode(&request.body, &mut batch).map_err(ApiError::bad_data)?;
+        if let Some(map) = map {
+            map.apply(&mut batch, self.settings.body_decoded_bytes_max)?;
+        }
+        Ok(Call::Write(Box::new(WriteCall {
+            batch,
+            source: WriteSource::Json,
+            outcome: WriteOutcome::default(),
+            options,
+        })))
+    }
+
+    fn admin(
+        &self,
+        route: AdminRoute,
+        target: &Target<'_>,
+        request: &mut Request,
+    ) -> Result<Call, ApiError> {
+        self.inflate(request)?;
+        let id = target.id.map(str::to_owned);
+        let text =
+            |name: &str, default: &str| request.headers.filled(name).unwrap_or(default).to_owned();
+        let truth = |value: Option<&str>| value.is_some_and(|v| v.eq_ignore_ascii_case("true"));
+        let environment = text("cluster-environment-name", "default_env");
+        let zone = text("cluster-zone-name", "embedded");
+        let dry_run = truth(request.headers.get("dry-run"));
+        let force = truth(request.headers.get("force")) || truth(request.query.get("force"));
+        Ok(Call::Admin(Box::new(AdminCall {
+            route,
+            method: request.method,
+            id,
+            params: std::mem::take(&mut request.query),
+            environment,
+            zone,
+            dry_run,
+            force,
+            body: std::mem::take(&mut request.body),
+        })))
+    }
+
+    fn plain(&self, kind: Kind, request: &Request) -> Call {
+        let data = |json: &str| Call::Answered(Reply::Data(json.to_owned()));
+        match kind {
+            Kind::Health => Call::Health,
+            Kind::Ready => {
+                let asked = |name| request.query.get(name) != Some("false");
+                Call::Ready { reads: asked("reads"), writes: asked("writes") }
+            }
+            Kind::Alive => Call::Answered(Reply::Text("m3ring is healthy.\n".to_owned())),
+            Kind::ReadyText => Call::ReadyText,
+            Kind::Metrics => Call::Metrics,
+            Kind::Routes => Call::Answered(Reply::Routes(routes())),
+            Kind::BuildInfo => data(&format!(
+                "{{\"version\":{:?},\"revision\":{:?},\"branch\":\"\",\"buildUser\":\"\",\
+                 \"buildDate\":\"\",\"goVersion\":\"\"}}",
+                self.settings.version, self.settings.revision
+            )),
+            Kind::Metadata => data("{}"),
+            Kind::Rules => data("{\"groups\":[]}"),
+            Kind::Alerts => data("{\"alerts\":[]}"),
+            _ => data("[]"),
+        }
+    }
+}
+
+impl Kind {
+    fn family(self) -> Family {
+        match self {
+            Self::RemoteWrite => Family::Write,
+            Self::JsonWrite => Family::JsonWrite,
+            Self::Query | Self::QueryRange => Family::Query,
+            Self::RemoteRead => Family::RemoteRead,
+            Self::Admin(_) => Family::Admin,
+            _ => Family::Metadata,
+        }
+    }
+}
+
+/// A refusal of a path that is no route.
+fn no_route(path: &str) -> ApiError {
+    let shown: String = path.chars().take(200).collect();
+    ApiError::new(
+        ErrorKind::NotFound,
+        format!("no such route: {shown}; GET /routes lists what there is"),
+    )
+}
+
+/// The services that have placements, in the order of `/routes`.
+const SERVICES: [Service; 3] = [Service::M3db, Service::M3aggregator, Service::M3coordinator];
+
+#[cfg(test)]
+mod tests;

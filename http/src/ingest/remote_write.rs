@@ -1,0 +1,342 @@
+//! Remote write v1: from a snappy block to records whose labels nobody has decoded.
+//!
+//! A body is a list of `TimeSeries` messages. Senders write a series' labels first and its sample
+//! last, so the tail of a message tells whether it is `labels..., one sample`: the label fields
+//! are then everything before it, and a record points at them. That is [`Mode::Fast`].
+//!
+//! The tail alone cannot prove it: a message might end in bytes that look like a sample and are
+//! the end of a label. So a record of the fast path is *a claim*. Its owner settles it: either
+//! the span's bytes equal those of a known series, which once were parsed as whole label fields,
+//! or the owner parses them strictly. Where the span is whole label fields, what follows it is the
+//! sample and the claim is true; where it is not, the owner asks for [`Mode::Strict`], which walks
+//! every field of every message ([`crate::api::Api::decode_strictly`]).
+//!
+//! Messages of another shape (several samples, other orders, histograms, exemplars, unknown
+//! fields) go the strict way at once, one by one. Labels that do not stand together are copied
+//! together at the end of the buffer.
+//!
+//! Always holds: both modes give the same records, in the same order, for every body whose fast
+//! records have spans of whole label fields. Nothing is allocated per sample.
+//!
+//! Format: `prometheus.WriteRequest` (field 1 timeseries, 3 metadata), `TimeSeries` (1 labels,
+//! 2 samples, 3 exemplars, 4 histograms; M3's own 101, 102 and 1001 are skipped), `Sample`
+//! (1 value, 2 timestamp in milliseconds).
+
+use super::WriteOutcome;
+use crate::api::{ApiError, ErrorKind};
+use crate::message::Headers;
+use m3_metric::labels::read_label;
+use m3_metric::limits::BODY_DECODED_BYTES_MAX;
+use m3_metric::{Record, Timestamp, WriteBatch};
+
+mod strict;
+
+/// Samples of one request; Prometheus sends 2,000. Bounds the records, which are larger than the
+/// smallest sample on the wire.
+pub const SAMPLES_PER_REQUEST_MAX: usize = 1 << 20;
+
+/// Bounds of the decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Bytes of a body after decompression; at most 1 GiB, so that offsets fit into 32 bits.
+    pub decoded_bytes: usize,
+    /// Samples of one request.
+    pub samples: usize,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self { decoded_bytes: BODY_DECODED_BYTES_MAX, samples: SAMPLES_PER_REQUEST_MAX }
+    }
+}
+
+/// How to take a body apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// By the tail of each message; records are claims.
+    Fast,
+    /// Field by field; every span is whole label fields.
+    Strict,
+}
+
+/// Why a body is no remote write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IngestError {
+    /// The body is no snappy block.
+    Snappy,
+    /// The block is larger than it may be.
+    TooLarge {
+        /// Bytes it declares.
+        bytes: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// More samples than a request may have.
+    TooManySamples {
+        /// Samples allowed.
+        limit: usize,
+    },
+    /// The protobuf is malformed.
+    Malformed {
+        /// What is wrong.
+        what: &'static str,
+        /// Where in the decompressed body.
+        at: usize,
+    },
+    /// A timestamp that nanoseconds cannot hold.
+    Timestamp {
+        /// In milliseconds since the epoch.
+        ms: i64,
+    },
+}
+
+impl std::fmt::Display for IngestError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Snappy => f.write_str("snappy: corrupt input"),
+            Self::TooLarge { bytes, limit } => {
+                write!(f, "decompressed body too large: {bytes} bytes, at most {limit}")
+            }
+            Self::TooManySamples { limit } => {
+                write!(f, "too many samples in one request: at most {limit}")
+            }
+            Self::Malformed { what, at } => {
+                write!(f, "malformed remote write request: {what} at byte {at}")
+            }
+            Self::Timestamp { ms } => write!(
+                f,
+                "timestamp out of range: {ms} ms since the epoch; years 1677 to 2262 can be stored"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for IngestError {}
+
+impl From<IngestError> for ApiError {
+    fn from(error: IngestError) -> Self {
+        let kind = match error {
+            IngestError::TooLarge { .. } | IngestError::TooManySamples { .. } => {
+                ErrorKind::TooLarge
+            }
+            _ => ErrorKind::BadData,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+/// What a body held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Float samples, each a record.
+    pub samples: u64,
+    /// Native histograms, which cannot be stored yet.
+    pub histograms: u64,
+    /// Exemplars, skipped.
+    pub exemplars: u64,
+    /// Metadata entries, skipped.
+    pub metadata: u64,
+}
+
+impl Found {
+    /// The outcome so far: histograms are refused, since they are not stored.
+    #[must_use]
+    pub fn outcome(&self) -> WriteOutcome {
+        let mut outcome = WriteOutcome::default();
+        if self.histograms > 0 {
+            outcome.bad_requests = self.histograms;
+            outcome.last_bad = Some(format!(
+                "native histograms are not supported yet: {} not stored; send classic histograms",
+                self.histograms
+            ));
+        }
+        outcome
+    }
+}
+
+/// Decodes remote writes, one after the other, with reused memory.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: DecodeLimits,
+    snappy: snap::raw::Decoder,
+    /// Label fields that did not stand together, until they go to the buffer's end.
+    gathered: Vec<u8>,
+}
+
+impl Decoder {
+    /// A decoder within `limits`.
+    #[must_use]
+    pub fn new(limits: DecodeLimits) -> Self {
+        let decoded_bytes = limits.decoded_bytes.min(1 << 30);
+        Self {
+            limits: DecodeLimits { decoded_bytes, ..limits },
+            snappy: snap::raw::Decoder::new(),
+            gathered: Vec::new(),
+        }
+    }
+
+    /// Decompresses `body` into the batch's buffer, whose old bytes may still be in it: they are
+    /// overwritten. Gives the length.
+    ///
+    /// # Errors
+    /// The body is no snappy block or larger than allowed; the batch is then unspecified.
+    pub fn decompress(
+        &mut self,
+        body: &[u8],
+        batch: &mut WriteBatch,
+    ) -> Result<usize, IngestError> {
+        batch.records.clear();
+        let length = declared_len(body, self.limits.decoded_bytes)?;
+        if batch.buffer.len() < length {
+            batch.buffer.resize(length, 0);
+        } else {
+            batch.buffer.truncate(length);
+        }
+        match self.snappy.decompress(body, &mut batch.buffer) {
+            Ok(written) if written == length => Ok(length),
+            _ => Err(IngestError::Snappy),
+        }
+    }
+
+    /// Takes the first `body_len` bytes of the batch's buffer apart into records.
+    ///
+    /// # Errors
+    /// The body is malformed; nothing of it must be stored.
+    pub fn split(
+        &mut self,
+        body_len: usize,
+        batch: &mut WriteBatch,
+        mode: Mode,
+    ) -> Result<Found, IngestError> {
+        self.gathered.clear();
+        let WriteBatch { buffer, records, .. } = batch;
+        let mut walk = strict::Walk {
+            body: &buffer[..body_len],
+            at: 0,
+            records,
+            gathered: &mut self.gathered,
+            found: Found::default(),
+            samples_max: self.limits.samples,
+        };
+        walk.request(mode)?;
+        let found = walk.found;
+        buffer.extend_from_slice(&self.gathered);
+        Ok(Found { samples: batch.records.len() as u64, ..found })
+    }
+}
+
+/// The length that a snappy block declares, checked before memory is taken.
+///
+/// # Errors
+/// It is no snappy block, or over `limit`.
+pub fn declared_len(body: &[u8], limit: usize) -> Result<usize, IngestError> {
+    if body.is_empty() {
+        return Err(IngestError::Snappy);
+    }
+    let bytes = snap::raw::decompress_len(body).map_err(|_| IngestError::Snappy)?;
+    if bytes > limit {
+        return Err(IngestError::TooLarge { bytes, limit });
+    }
+    // No snappy element makes more than 64 bytes out of three, so a short body that declares much
+    // is corrupt, and is found out before memory is taken.
+    if bytes as u64 * 3 > body.len() as u64 * 64 {
+        return Err(IngestError::Snappy);
+    }
+    Ok(bytes)
+}
+
+/// Whether `span` is whole label fields: what makes a record of the fast path true.
+#[must_use]
+pub fn is_label_fields(span: &[u8]) -> bool {
+    let mut rest = span;
+    while !rest.is_empty() {
+        if read_label(&mut rest).is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// The one sample at the end of `frame`, if it ends as senders write it: bytes of the label
+/// fields before it, time in milliseconds, value.
+#[inline]
+fn split_tail(frame: &[u8]) -> Option<(usize, i64, u64)> {
+    const FULL: usize = 18;
+    const ZERO: usize = 9;
+    let len = frame.len();
+    // A series without labels, or with another field first, is for the strict walk.
+    if len <= ZERO || frame[0] != 0x0a {
+        return None;
+    }
+    if len > FULL {
+        let tail: &[u8; FULL] = frame.last_chunk()?;
+        if tail[0] == 0x12 && tail[1] == 16 && tail[2] == 0x09 && tail[11] == 0x10 {
+            let value = u64::from_le_bytes(*tail[3..].first_chunk()?);
+            return Some((len - FULL, time_of(tail.last_chunk()?)?, value));
+        }
+    }
+    let tail: &[u8; ZERO] = frame.last_chunk()?;
+    if tail[0] == 0x12 && tail[1] == 7 && tail[2] == 0x10 {
+        // Protobuf leaves out a value of zero; the bits of it are positive zero.
+        return Some((len - ZERO, time_of(tail.last_chunk()?)?, 0));
+    }
+    None
+}
+
+/// A varint of exactly six bytes: any time between 1971 and 2109.
+#[inline]
+fn time_of(bytes: &[u8; 6]) -> Option<i64> {
+    let mut word = [0u8; 8];
+    word[..6].copy_from_slice(bytes);
+    let word = u64::from_le_bytes(word);
+    const MORE: u64 = 0x0080_8080_8080;
+    if word & 0x8080_8080_8080 != MORE || bytes[5] == 0 {
+        return None;
+    }
+    let mut ms = 0;
+    for (place, &byte) in bytes.iter().enumerate() {
+        ms |= u64::from(byte & 0x7f) << (7 * place);
+    }
+    Some(ms.cast_signed())
+}
+
+/// A record of `labels` bytes at `offset`.
+fn record(offset: usize, labels: usize, ms: i64, value_bits: u64) -> Result<Record, IngestError> {
+    let timestamp = Timestamp::from_ms(ms).ok_or(IngestError::Timestamp { ms })?;
+    let narrow = |n: usize| u32::try_from(n).expect("bodies are bounded by 1 GiB");
+    Ok(Record { labels_offset: narrow(offset), labels_len: narrow(labels), timestamp, value_bits })
+}
+
+/// Checks that the headers of a write announce what this decoder reads. A content type without
+/// `proto=` is version 1, as is none: M3 does not look at it, and `curl` sends its own.
+///
+/// # Errors
+/// 415, whose text names what is understood.
+pub fn negotiate(headers: &Headers) -> Result<(), ApiError> {
+    if let Some(encoding) = headers.filled("content-encoding")
+        && !encoding.eq_ignore_ascii_case("snappy")
+    {
+        return Err(ApiError::new(
+            ErrorKind::Unsupported,
+            format!("unsupported Content-Encoding {encoding:?}: only snappy is understood"),
+        ));
+    }
+    let content_type = headers.filled("content-type").unwrap_or_default();
+    for parameter in content_type.split(';').skip(1) {
+        let Some((name, value)) = parameter.split_once('=') else { continue };
+        let value = value.trim().trim_matches('"');
+        if name.trim().eq_ignore_ascii_case("proto") && value != "prometheus.WriteRequest" {
+            return Err(ApiError::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "unsupported remote write message {value:?}: only prometheus.WriteRequest \
+                     (version 1) is understood"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,374 @@
+//! One connection's life: read a head, read a body, ask the handler, write the answer, again.
+
+use super::{Handler, Shared, answer, gzip};
+use crate::message::{Method, Request, Response};
+use crate::wire::WireError;
+use crate::wire::body::Chunked;
+use crate::wire::head::{self, Framing, Head, Scanner};
+use m3_io::net::TcpStream;
+use m3_io::time::{self, Monotonic};
+use m3_io::{Either, race};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The spare room that a read of a head or of chunks gets.
+const READ_BYTES: usize = 8 << 10;
+/// The spare room that a read of a body gets at first; it doubles with what arrives, so that a
+/// declared length takes no memory before its bytes come.
+const BODY_READ_BYTES: usize = 64 << 10;
+
+/// Why a connection ends.
+enum End {
+    /// The peer is gone or the stop was asked for: nothing to say.
+    Silent,
+    /// Say this and close.
+    Refuse(Response),
+}
+
+impl From<WireError> for End {
+    fn from(error: WireError) -> Self {
+        Self::Refuse(answer::wire_refusal(&error))
+    }
+}
+
+struct Connection<'a, H> {
+    shared: &'a Shared<H>,
+    stream: TcpStream,
+    /// Bytes read and not yet consumed begin at `start`.
+    inbound: Vec<u8>,
+    start: usize,
+    outbound: Vec<u8>,
+    request: Request,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn run<H: Handler>(shared: &Shared<H>, stream: TcpStream, peer: SocketAddr) {
+    let request =
+        Request { peer: Some(peer), connection: Some(stream.clone()), ..Request::default() };
+    let mut connection =
+        Connection { shared, stream, inbound: Vec::new(), start: 0, outbound: Vec::new(), request };
+    loop {
+        match connection.serve_one().await {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(End::Silent) => return,
+            Err(End::Refuse(response)) => {
+                shared.stats.note_bad_request();
+                if response.status == 408 {
+                    shared.stats.note_timeout();
+                }
+                let sent = connection.send(response, Method::Get, false, true).await;
+                if sent.is_ok() {
+                    connection.linger().await;
+                }
+                return;
+            }
+        }
+    }
+    let _ = connection.stream.shutdown();
+}
+
+/// Tells a connection that there are too many.
+pub(super) async fn refuse<H: Handler>(shared: &Shared<H>, stream: TcpStream) {
+    let mut response = answer::refusal(
+        503,
+        "too many connections to this core: try again, or raise the limit of connections",
+    );
+    response.push_header("Retry-After", "1");
+    let request = Request::default();
+    let mut connection =
+        Connection { shared, stream, inbound: Vec::new(), start: 0, outbound: Vec::new(), request };
+    if connection.send(response, Method::Get, false, true).await.is_ok() {
+        connection.linger().await;
+    }
+}
+
+impl<H: Handler> Connection<'_, H> {
+    /// Serves one request; says whether another may follow.
+    async fn serve_one(&mut self) -> Result<bool, End> {
+        let head = self.read_head().await?;
+        let begun = time::now();
+        self.read_body(&head).await?;
+        let mut response = self.answer().await?;
+        let body = std::mem::take(&mut self.request.body);
+        self.shared.bodies.give(body, self.shared.limits.spare_body_bytes);
+        if head.accepts_gzip && answer::has_body(self.request.method, response.status) {
+            gzip::deflate_response(&mut response).await;
+        }
+        let keep_alive = head.keep_alive && !self.shared.connections.is_closed();
+        let (route, status, method) = (response.route, response.status, self.request.method);
+        let sent = self.send(response, method, keep_alive, head.is_1_1).await;
+        self.shared.stats.note_answer(route, status, time::now().since(begun));
+        sent?;
+        Ok(keep_alive)
+    }
+
+    async fn answer(&mut self) -> Result<Response, End> {
+        if self.request.method == Method::Options {
+            // CORS preflight; the headers that allow are on every answer.
+            return Ok(Response::new(204));
+        }
+        let drain = self.shared.limits.drain_timeout;
+        let stopping = async {
+            self.shared.connections.closed().await;
+            time::sleep(drain).await;
+        };
+        let handled = self.shared.handler.handle(&mut self.request);
+        // The deadline is polled second: an answer that is ready wins.
+        match race(handled, stopping).await {
+            Either::Left(response) => Ok(response),
+            Either::Right(()) => Err(End::Refuse(answer::refusal(
+                503,
+                "the node stops and the request took too long to finish",
+            ))),
+        }
+    }
+
+    /// Reads until a head is whole. Between requests a connection may idle, and ends silently.
+    async fn read_head(&mut self) -> Result<Head, End> {
+        let limits = self.shared.limits;
+        let mut scanner = Scanner::default();
+        self.compact();
+        let mut deadline: Option<Monotonic> = None;
+        loop {
+            let waiting = &self.inbound[self.start..];
+            if let Some(len) = scanner.scan(waiting, limits.head_bytes)? {
+                let bytes = &waiting[..len];
+                let head = head::parse(bytes, limits.body_bytes, &mut self.request)?;
+                self.start += len;
+                return Ok(head);
+            }
+            let idle = waiting.is_empty();
+            if idle && self.shared.connections.is_closed() {
+                return Err(End::Silent);
+            }
+            let span = if idle {
+                limits.idle_timeout
+            } else {
+                let now = time::now();
+                deadline.get_or_insert_with(|| now.plus(limits.head_timeout)).since(now)
+            };
+            self.fill(span, idle, || {
+                format!(
+                    "the request's head did not arrive within {} s",
+                    limits.head_timeout.as_secs_f64()
+                )
+            })
+            .await?;
+        }
+    }
+
+    /// Reads the body into the request.
+    async fn read_body(&mut self, head: &Head) -> Result<(), End> {
+        self.request.body.clear();
+        if head.framing == Framing::Length(0) {
+            return Ok(());
+        }
+        if self.request.body.capacity() == 0 {
+            self.request.body = self.shared.bodies.take();
+        }
+        let here = self.inbound.len() - self.start;
+        let wanted = match head.framing {
+            Framing::Length(len) => here < len,
+            Framing::Chunked => here == 0,
+        };
+        if head.expects_continue && wanted {
+            self.outbound.clear();
+            self.outbound.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            let bytes = std::mem::take(&mut self.outbound);
+            self.outbound = self.write(bytes).await?;
+        }
+        let begun = time::now();
+        match head.framing {
+            Framing::Length(len) => self.read_length(len, begun).await,
+            Framing::Chunked => self.read_chunks(begun).await,
+        }
+    }
+
+    async fn read_length(&mut self, len: usize, begun: Monotonic) -> Result<(), End> {
+        let here = len.min(self.inbound.len() - self.start);
+        let mut body = std::mem::take(&mut self.request.body);
+        body.extend_from_slice(&self.inbound[self.start..self.start + here]);
+        self.start += here;
+        while body.len() < len {
+            let room = body.len().max(BODY_READ_BYTES).min(len - body.len());
+            body.reserve_exact(room);
+            let span = self.body_span(begun, body.len())?;
+            let read = time::timeout(span, self.stream.read(body)).await;
+            let Ok((result, back)) = read else { return Err(self.body_too_slow()) };
+            body = back;
+            match result {
+                Ok(0) | Err(_) => return Err(End::Silent),
+                Ok(read) => self.shared.stats.note_in(read),
+            }
+        }
+        // A buffer from the pool may have had room for more than the body: what came beyond it
+        // begins the next request.
+        if body.len() > len {
+            self.compact();
+            self.inbound.extend_from_slice(&body[len..]);
+            body.truncate(len);
+        }
+        self.request.body = body;
+        Ok(())
+    }
+
+    async fn read_chunks(&mut self, begun: Monotonic) -> Result<(), End> {
+        let limit = self.shared.limits.body_bytes;
+        let mut chunked = Chunked::default();
+        let mut received = 0;
+        loop {
+            let input = &self.inbound[self.start..];
+            let (taken, done) = chunked.feed(input, &mut self.request.body, limit)?;
+            self.start += taken;
+            received += taken;
+            if done {
+                return Ok(());
+            }
+            self.compact();
+            let span = self.body_span(begun, received)?;
+            self.fill(span, false, || "the request's body arrived too slowly".to_owned()).await?;
+        }
+    }
+
+    /// How long the next piece of a body may take: until the average falls below the least rate,
+    /// or the whole takes too long.
+    fn body_span(&self, begun: Monotonic, received: usize) -> Result<Duration, End> {
+        let limits = &self.shared.limits;
+        let rate = limits.body_bytes_per_second.max(1);
+        let earned = Duration::from_secs(received as u64 / rate);
+        let allowed = limits.body_timeout.min(limits.body_grace + earned);
+        let span = begun.plus(allowed).since(time::now());
+        if span.is_zero() { Err(self.body_too_slow()) } else { Ok(span) }
+    }
+
+    fn body_too_slow(&self) -> End {
+        End::Refuse(answer::refusal(
+            408,
+            &format!(
+                "the request's body arrived too slowly: at least {} bytes a second are expected",
+                self.shared.limits.body_bytes_per_second
+            ),
+        ))
+    }
+
+    /// Reads once into `inbound`, for at most `span`. While idle, a stop or the end of `span` end
+    /// the connection silently.
+    async fn fill(
+        &mut self,
+        span: Duration,
+        idle: bool,
+        too_slow: impl FnOnce() -> String,
+    ) -> Result<(), End> {
+        let mut buffer = std::mem::take(&mut self.inbound);
+        buffer.reserve(READ_BYTES);
+        let read = time::timeout(span, self.stream.read(buffer));
+        let outcome = if idle {
+            match race(read, self.shared.connections.closed()).await {
+                Either::Left(outcome) => outcome,
+                Either::Right(()) => return Err(End::Silent),
+            }
+        } else {
+            read.await
+        };
+        let Ok((result, buffer)) = outcome else {
+            self.start = 0;
+            return Err(if idle {
+                End::Silent
+            } else {
+                End::Refuse(answer::refusal(408, &too_slow()))
+            });
+        };
+        self.inbound = buffer;
+        match result {
+            Ok(0) | Err(_) => Err(End::Silent),
+            Ok(read) => {
+                self.shared.stats.note_in(read);
+                Ok(())
+            }
+        }
+    }
+
+    /// Moves what is unconsumed to the front and lets go of a buffer that has grown.
+    fn compact(&mut self) {
+        if self.start == self.inbound.len() {
+            self.inbound.clear();
+            if self.inbound.capacity() > 4 * READ_BYTES {
+                self.inbound = Vec::new();
+            }
+        } else {
+            self.inbound.drain(..self.start);
+        }
+        self.start = 0;
+    }
+
+    async fn send(
+        &mut self,
+        mut response: Response,
+        method: Method,
+        keep_alive: bool,
+        is_1_1: bool,
+    ) -> Result<(), End> {
+        let mut out = std::mem::take(&mut self.outbound);
+        out.clear();
+        answer::write_head(&mut out, &response, keep_alive, is_1_1);
+        let has_body = answer::has_body(method, response.status);
+        let joined = response.body.len() <= answer::JOIN_BYTES_MAX;
+        if has_body && joined {
+            out.extend_from_slice(&response.body);
+        }
+        self.outbound = self.write(out).await?;
+        if has_body && !joined {
+            self.write(std::mem::take(&mut response.body)).await?;
+        }
+        if self.outbound.capacity() > 4 * answer::JOIN_BYTES_MAX {
+            self.outbound = Vec::new();
+        }
+        Ok(())
+    }
+
+    async fn write(&self, bytes: Vec<u8>) -> Result<Vec<u8>, End> {
+        let limits = &self.shared.limits;
+        let count = bytes.len();
+        let earned = Duration::from_secs(count as u64 / limits.body_bytes_per_second.max(1));
+        let span = limits.write_timeout + earned;
+        match time::timeout(span, self.stream.write_all(bytes)).await {
+            Ok((Ok(()), bytes)) => {
+                self.shared.stats.note_out(count);
+                Ok(bytes)
+            }
+            Ok((Err(_), _)) => Err(End::Silent),
+            Err(_) => {
+                self.shared.stats.note_timeout();
+                Err(End::Silent)
+            }
+        }
+    }
+
+    /// Reads on for a moment after a refusal: closing a socket with unread bytes would reset it and
+    /// the client might never see the answer.
+    async fn linger(&mut self) {
+        if self.stream.shutdown().is_err() {
+            return;
+        }
+        let limits = self.shared.limits;
+        let until = time::now().plus(limits.linger_timeout);
+        let mut left = limits.linger_bytes;
+        let mut buffer = std::mem::take(&mut self.inbound);
+        loop {
+            buffer.clear();
+            buffer.reserve(READ_BYTES);
+            let span = until.since(time::now());
+            if span.is_zero() || left == 0 || self.shared.connections.is_closed() {
+                return;
+            }
+            match time::timeout(span, self.stream.read(buffer)).await {
+                Ok((Ok(read), back)) if read > 0 => {
+                    left = left.saturating_sub(read);
+                    buffer = back;
+                }
+                _ => return,
+            }
+        }
+    }
+}
