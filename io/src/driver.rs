@@ -130,7 +130,8 @@ struct Surroundings {
 impl Surroundings {
     fn read() -> Self {
         let text = |path| crate::blocking::read_text(path).unwrap_or_default();
-        let status = text("/proc/self/status");
+        // Filters are per thread; the one that asks for the rings is the one that counts.
+        let status = text("/proc/thread-self/status");
         let limits = text("/proc/self/limits");
         Surroundings {
             disabled: text("/proc/sys/kernel/io_uring_disabled").trim().parse().ok(),

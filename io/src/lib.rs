@@ -24,6 +24,8 @@ pub mod process;
 pub mod runtime;
 pub mod signal;
 pub mod task;
+#[cfg(test)]
+mod testing;
 pub mod time;
 mod uring;
 

@@ -10,7 +10,7 @@
 
 pub(crate) mod core;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -25,7 +25,7 @@ use compio::driver::{DriverType, ProactorBuilder};
 
 use crate::driver::{Driver, DriverReport};
 use crate::error::IoError;
-use crate::{CoreId, affinity, blocking, pool, time};
+use crate::{CoreId, affinity, blocking, pool, spawn_join, time};
 
 /// How the cores are to be.
 #[derive(Clone, Debug)]
@@ -206,7 +206,8 @@ impl CorePlan {
         drop(self.ready);
         // No start means that another core could not be made.
         if let (Some(runtime), Ok(())) = (runtime, self.started.recv()) {
-            block_on(&runtime, async { body(self.core).await });
+            // The root is polled at every turn of the loop, so it must have nothing to do itself.
+            block_on(&runtime, async { spawn_join(body(self.core)).await });
         }
     }
 

@@ -249,7 +249,6 @@ impl File {
     ///
     /// # Errors
     /// What the operating system said.
-    #[expect(clippy::len_without_is_empty, reason = "asking costs a system call; callers compare")]
     pub async fn len(&self) -> io::Result<u64> {
         let _permit = pool::read_permit().await;
         let found = self.inner.metadata().await.map_err(self.context("look at"))?;

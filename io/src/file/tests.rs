@@ -1,1 +1,192 @@
+use std::io;
+
 use super::*;
+use crate::testing::{TempDir, on_each};
+use crate::{IoError, os_code, spawn_join};
+
+#[test]
+fn what_was_written_is_read_back_from_any_offset() {
+    on_each(|_| async {
+        let dir = TempDir::new();
+        let path = dir.path().join("log");
+        let file = File::create_new(&path).await.unwrap();
+        let (done, buf) = file.write_all_at(b"0123456789".to_vec(), 5).await;
+        done.unwrap();
+        assert_eq!(buf, b"0123456789", "the buffer comes back as it was");
+        file.sync_data().await.unwrap();
+        assert_eq!(file.len().await.unwrap(), 15);
+
+        // Appends to what the buffer holds; short at the end of the file, and then nothing.
+        let mut buf = Vec::with_capacity(64);
+        buf.push(b'>');
+        let (count, buf) = file.read_at(buf, 10).await;
+        assert_eq!((count.unwrap(), &buf[..]), (5, &b">56789"[..]));
+        assert_eq!(file.read_at(Vec::with_capacity(1), 15).await.0.unwrap(), 0);
+        let no_room = file.read_at(Vec::new(), 0).await.0.unwrap_err();
+        assert_eq!(no_room.kind(), io::ErrorKind::InvalidInput);
+
+        let (done, buf) = file.read_exact_at(b"x".to_vec(), 4, 5).await;
+        done.unwrap();
+        assert_eq!(buf, b"x0123", "exactly as much, although the buffer may have more room");
+        let (done, buf) = file.read_exact_at(Vec::new(), 9, 10).await;
+        let error = done.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(error.to_string().contains("log: it ends at byte 15, 4 bytes early"), "{error}");
+        assert_eq!(buf, b"56789");
+        file.close().await.unwrap();
+    });
+}
+
+#[test]
+fn vectored_writes_of_any_number_keep_their_order() {
+    on_each(|_| async {
+        let dir = TempDir::new();
+        let file = File::create_new(dir.path().join("log")).await.unwrap();
+        let bufs: Vec<Vec<u8>> = (0..3000u32).map(|n| vec![n as u8; (n % 7) as usize]).collect();
+        let flat = bufs.concat();
+        let (done, back) = file.write_vectored_all_at(bufs.clone(), 3).await;
+        done.unwrap();
+        assert_eq!(back, bufs);
+        let (done, got) = file.read_exact_at(Vec::new(), flat.len(), 3).await;
+        done.unwrap();
+        assert!(got == flat);
+        file.write_vectored_all_at(Vec::new(), 0).await.0.unwrap();
+    });
+}
+
+#[test]
+fn allocate_and_truncate_set_the_length_and_keep_the_data() {
+    on_each(|_| async {
+        let dir = TempDir::new();
+        let file = File::create_new(dir.path().join("segment")).await.unwrap();
+        file.write_all_at(b"kept".to_vec(), 0).await.0.unwrap();
+        file.allocate(1 << 20).await.unwrap();
+        assert_eq!(file.len().await.unwrap(), 1 << 20);
+        file.allocate(10).await.unwrap();
+        assert_eq!(file.len().await.unwrap(), 1 << 20, "it never shrinks");
+        let (_, got) = file.read_exact_at(Vec::new(), 6, 0).await;
+        assert_eq!(got, b"kept\0\0");
+        file.truncate(2).await.unwrap();
+        file.sync_all().await.unwrap();
+        assert_eq!(read_file(file.path(), 100).await.unwrap(), b"ke");
+        assert!(file.allocate(u64::MAX).await.is_err());
+    });
+}
+
+#[test]
+fn many_operations_at_once_do_not_get_into_each_others_way() {
+    on_each(|_| async {
+        let dir = TempDir::new();
+        let file = File::create_new(dir.path().join("many")).await.unwrap();
+        let file = std::rc::Rc::new(file);
+        let writes: Vec<_> = (0..200u64)
+            .map(|n| {
+                let file = std::rc::Rc::clone(&file);
+                spawn_join(async move {
+                    file.write_all_at(vec![n as u8; 512], n * 512).await.0.unwrap();
+                    file.sync_data().await.unwrap();
+                    let (done, got) = file.read_exact_at(Vec::new(), 512, n * 512).await;
+                    done.unwrap();
+                    assert!(got == vec![n as u8; 512]);
+                })
+            })
+            .collect();
+        for write in writes {
+            write.await;
+        }
+    });
+}
+
+#[test]
+fn replace_is_whole_and_leaves_nothing_beside_it() {
+    on_each(|_| async {
+        let dir = TempDir::new();
+        let path = dir.path().join("state");
+        // What a crash in the middle of an earlier replacement leaves is in nobody's way.
+        crate::blocking::replace_file(dir.path().join("state.tmp"), b"torn").unwrap();
+        replace_file(&path, b"one".to_vec()).await.unwrap();
+        for n in 0..20usize {
+            let next = vec![b'x'; n * 1000];
+            replace_file(&path, next.clone()).await.unwrap();
+            assert!(read_file(&path, 1 << 20).await.unwrap() == next);
+        }
+        let names: Vec<_> = list_dir(dir.path()).await.unwrap();
+        assert_eq!(names, [DirEntry { name: "state".into(), len: 19_000, is_dir: false }]);
+        // Where it cannot be written the old one stays.
+        let missing = dir.path().join("no/such");
+        let error = replace_file(&missing, Vec::new()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("no/such.tmp"), "{error}");
+        assert_eq!(os_code(&error), Some(libc::ENOENT));
+    });
+}
+
+#[test]
+fn paths_are_made_listed_renamed_and_removed() {
+    on_each(|_| async {
+        let dir = TempDir::new();
+        let deep = dir.path().join("a/b/c");
+        create_dir_all(&deep).await.unwrap();
+        create_dir_all(&deep).await.unwrap();
+        assert!(exists(&deep).await.unwrap());
+        let file = File::create_new(deep.join("1")).await.unwrap();
+        let again = File::create_new(deep.join("1")).await.unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        file.close().await.unwrap();
+        rename(deep.join("1"), deep.join("2")).await.unwrap();
+        sync_dir(&deep).await.unwrap();
+        assert!(!exists(deep.join("1")).await.unwrap());
+        let error = create_dir_all(deep.join("2/x")).await.unwrap_err();
+        assert!(error.to_string().contains("2/x"), "{error}");
+        remove(deep.join("2")).await.unwrap();
+        assert_eq!(list_dir(&deep).await.unwrap(), []);
+        remove_dir(&deep).await.unwrap();
+        assert!(!exists(&deep).await.unwrap());
+        let missing = File::open_read(deep.join("2")).await.unwrap_err();
+        assert!(missing.to_string().contains("cannot open"), "{missing}");
+    });
+}
+
+#[test]
+fn a_file_beyond_the_bound_is_refused_not_read() {
+    on_each(|_| async {
+        let dir = TempDir::new();
+        let path = dir.path().join("big");
+        replace_file(&path, vec![0; 1001]).await.unwrap();
+        let error = read_file(&path, 1000).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert!(error.to_string().contains("1000 bytes allowed"), "{error}");
+        assert_eq!(read_file(&path, 1001).await.unwrap().len(), 1001);
+        assert!(crate::blocking::read_file(&path, 1000).is_err());
+        assert_eq!(crate::blocking::read_file(&path, 1001).unwrap().len(), 1001);
+        // A file of the kernel's says it is empty and is not.
+        assert!(!read_file("/proc/self/status", 1 << 20).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_directory_has_one_holder() {
+    on_each(|_| async {
+        let dir = TempDir::new();
+        let lock = lock_dir(dir.path()).await.unwrap();
+        let error = lock_dir(dir.path()).await.unwrap_err();
+        let me = std::process::id();
+        assert!(matches!(error, IoError::DirLocked { holder: Some(pid), .. } if pid == me));
+        let text = error.to_string();
+        assert!(text.contains("LOCK") && text.contains(&me.to_string()), "{text}");
+        assert!(text.contains("another data directory"), "{text}");
+        drop(lock);
+        crate::blocking::lock_dir(dir.path()).unwrap();
+        assert!(matches!(lock_dir(dir.path().join("none")).await, Err(IoError::File(_))));
+    });
+}
+
+#[test]
+fn the_room_on_a_disk_is_known() {
+    on_each(|_| async {
+        let dir = TempDir::new();
+        let space = disk_space(dir.path()).await.unwrap();
+        assert!(space.total > 0 && space.available <= space.total, "{space:?}");
+        assert!(disk_space(dir.path().join("none")).await.is_err());
+    });
+}

@@ -37,7 +37,7 @@ pub enum AcceptError {
 }
 
 impl AcceptError {
-    fn sort(error: io::Error) -> Self {
+    pub(super) fn sort(error: io::Error) -> Self {
         match error.raw_os_error() {
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
                 AcceptError::Exhausted(error)

@@ -1,1 +1,34 @@
 use super::*;
+
+#[test]
+fn the_figures_of_this_process_are_plausible() {
+    let usage = usage();
+    assert!(usage.resident_bytes > 100_000 && usage.virtual_bytes >= usage.resident_bytes);
+    assert!(usage.open_fds >= 3 && usage.open_fds < usage.max_fds, "{usage:?}");
+    assert!(usage.threads >= 1);
+    let now = crate::time::wall_ns() as f64 / 1e9;
+    assert!(usage.start_seconds > now - 86_400.0 && usage.start_seconds < now + 60.0, "{usage:?}");
+}
+
+#[test]
+fn a_name_with_spaces_and_brackets_shifts_no_field() {
+    let stat = "7 (a ) b) S 1 7 7 0 -1 4 0 0 0 0 250 50 0 0 20 0 9 0 1000 8192 3 0";
+    let usage = parse_stat(stat, 100.0);
+    let expected = Usage {
+        cpu_seconds: 3.0,
+        resident_bytes: 3 * PAGE_BYTES,
+        virtual_bytes: 8192,
+        start_seconds: 110.0,
+        threads: 9,
+        ..Usage::default()
+    };
+    assert_eq!(usage, expected);
+    assert_eq!(parse_stat("", 0.0), Usage::default());
+}
+
+#[test]
+fn an_absent_limit_on_files_is_the_largest_number() {
+    let head = "Limit                     Soft Limit           Hard Limit           Units\n";
+    let max = |soft: &str| parse_max_fds(&format!("{head}Max open files  {soft}  9  files\n"));
+    assert_eq!((max("1024"), max("unlimited")), (1024, u64::MAX));
+}

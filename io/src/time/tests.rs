@@ -1,1 +1,37 @@
 use super::*;
+use crate::testing::on_each;
+
+#[test]
+fn sleep_takes_at_least_its_time_and_a_past_deadline_none() {
+    on_each(|_| async {
+        let start = now();
+        sleep(Duration::from_millis(20)).await;
+        assert!(now().since(start) >= Duration::from_millis(20));
+        let start = now();
+        sleep_until(Monotonic(0)).await;
+        sleep(Duration::ZERO).await;
+        assert!(now().since(start) < Duration::from_millis(500));
+    });
+}
+
+#[test]
+fn timeout_gives_the_value_or_the_end_of_time() {
+    on_each(|_| async {
+        let quick = timeout(Duration::from_secs(10), async { 5 }).await;
+        assert_eq!(quick, Ok(5));
+        let never = timeout(Duration::from_millis(10), std::future::pending::<()>()).await;
+        assert_eq!(never, Err(Elapsed));
+        // Ready at once wins over no time at all, and the longest time there is does not overflow.
+        assert_eq!(timeout(Duration::ZERO, async { 6 }).await, Ok(6));
+        assert_eq!(timeout(Duration::MAX, async { 7 }).await, Ok(7));
+    });
+}
+
+#[test]
+fn moments_saturate() {
+    assert_eq!(Monotonic(5).plus(Duration::MAX), Monotonic(u64::MAX));
+    assert_eq!(Monotonic(5).since(Monotonic(9)), Duration::ZERO);
+    assert_eq!(Monotonic(9).since(Monotonic(5)), Duration::from_nanos(4));
+    // 2020-01-01 is behind us, 2200-01-01 ahead.
+    assert!((1_577_836_800_000_000_000..7_258_118_400_000_000_000).contains(&wall_ns()));
+}

@@ -1,0 +1,127 @@
+//! What the tests of this crate share: both drivers, two cores, a directory, a child process.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use crate::CoreId;
+use crate::driver::{Driver, DriverChoice, DriverReport, probe};
+use crate::runtime::{self, Options, RING_ENTRIES_DEFAULT, run_here};
+
+/// The drivers that this machine allows, epoll always among them.
+pub(crate) fn drivers() -> Vec<DriverReport> {
+    let mut found = vec![DriverReport::assume(Driver::Epoll)];
+    match probe(DriverChoice::IoUring, 2, RING_ENTRIES_DEFAULT) {
+        Ok(report) => found.push(report),
+        Err(refused) => eprintln!("testing on epoll only: {refused}"),
+    }
+    found
+}
+
+/// Runs a test on one unpinned core, once for each driver.
+pub(crate) fn on_each<F: Future<Output = ()>>(test: impl Fn(Driver) -> F) {
+    for report in drivers() {
+        eprintln!("driver {}", report.driver);
+        run_here(report.driver, test(report.driver)).unwrap();
+    }
+}
+
+/// Options for up to `cores` cores of this machine.
+pub(crate) fn options(report: &DriverReport, cores: usize) -> Options {
+    let mut cpus = runtime::affinity();
+    cpus.truncate(cores);
+    Options {
+        cpus,
+        driver: report.clone(),
+        ring_entries: RING_ENTRIES_DEFAULT,
+        tasks_max: runtime::TASKS_MAX_DEFAULT,
+    }
+}
+
+/// Those who load or measure the cpus take turns.
+fn cpus_to_oneself() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `body` on two cores and returns what each made, or fails if that takes longer than `limit`.
+/// Skips (returns `None`) where the machine has only one cpu.
+pub(crate) fn on_two<T, F>(report: &DriverReport, limit: Duration, body: F) -> Option<Vec<T>>
+where
+    T: Send + 'static,
+    F: Fn(CoreId) -> Pin<Box<dyn Future<Output = T>>> + Clone + Send + 'static,
+{
+    let options = options(report, 2);
+    if options.cpus.len() < 2 {
+        eprintln!("skipped: this wants two cpus");
+        return None;
+    }
+    let _turn = cpus_to_oneself();
+    let (done, results) = mpsc::channel();
+    let run = move || {
+        runtime::run_cores(options, move |core| {
+            let (body, done) = (body.clone(), done.clone());
+            Box::pin(async move {
+                let made = body(core).await;
+                let _ = done.send((core, made));
+            })
+        })
+    };
+    let cores = std::thread::Builder::new().spawn(run).unwrap();
+    let mut made = Vec::new();
+    for _ in 0..2 {
+        made.push(results.recv_timeout(limit).expect("a core did not end in time"));
+    }
+    cores.join().unwrap().unwrap();
+    made.sort_by_key(|(core, _)| *core);
+    Some(made.into_iter().map(|(_, made)| made).collect())
+}
+
+/// A directory that is removed with the value.
+pub(crate) struct TempDir(PathBuf);
+
+impl TempDir {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("m3-io-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        TempDir(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The variable that tells a test it runs in a child process of its own.
+const CHILD: &str = "M3_IO_TEST_CHILD";
+
+/// This process is the child that runs the test of that name.
+pub(crate) fn is_child(test: &str) -> bool {
+    std::env::var(CHILD).is_ok_and(|name| name == test)
+}
+
+/// Runs one test in a process of its own; returns whether it passed, and its stderr.
+pub(crate) fn run_child(test: &str) -> (bool, String) {
+    let _turn = cpus_to_oneself();
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(CHILD, test)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
