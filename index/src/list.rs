@@ -207,7 +207,7 @@ fn bitmap_of(runs: Runs<'_>) -> (Box<RoaringBitmap>, Window, usize) {
 /// Appends a run above everything in `bitmap`.
 pub(crate) fn append_run(bitmap: &mut RoaringBitmap, run: Range<u32>) {
     /// From here on a range costs less than its ordinals one by one.
-    const RANGE_MIN: u32 = 64;
+    const RANGE_MIN: u32 = 16;
     if run.end - run.start < RANGE_MIN {
         bitmap.append(run).expect("runs ascend");
     } else {

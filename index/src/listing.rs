@@ -1,7 +1,7 @@
 //! Label names and values, of all series or of some.
 
 use crate::Index;
-use crate::order::sort_by_text;
+use crate::order::by_text;
 use crate::postings::Postings;
 use crate::search::Among;
 
@@ -30,15 +30,17 @@ impl Index {
         let dictionary = &self.dictionary;
         let Some(number) = dictionary.find_name(name.as_bytes()) else { return Vec::new() };
         let order = dictionary.names[number as usize].order.borrow();
-        let mut pairs = match among {
-            None => order.pairs().to_vec(),
+        let texts: Vec<&[u8]> = match among {
+            None => order.pairs().iter().map(|&pair| dictionary.value(pair)).collect(),
             Some(set) => {
                 let among = Among::new(&set.0, self.count);
-                let meets = |pair: &u32| among.meets(self.tails.parts(dictionary.pair(*pair).list));
-                order.pairs().iter().copied().filter(meets).collect()
+                let pairs = order.pairs().iter().map(|&pair| dictionary.pair(pair));
+                let met = pairs.filter(|pair| among.meets(self.tails.parts(pair.list)));
+                met.map(|pair| dictionary.bytes(pair.value)).collect()
             }
         };
-        sort_by_text(&mut pairs, |pair| dictionary.value(pair));
-        pairs.iter().map(|&pair| dictionary.str(dictionary.pair(pair).value).to_owned()).collect()
+        let string =
+            |text: &[u8]| std::str::from_utf8(text).expect("a canonical block is UTF-8").to_owned();
+        by_text(&texts).map(|place| string(texts[place as usize])).collect()
     }
 }

@@ -1,35 +1,35 @@
 //! The values of one label name, sorted as far as searches asked for it.
 //!
-//! Values stand in order of arrival in blocks; within a block they may be permuted. A search for
-//! a prefix sorts a bounded number of blocks and scans the others, so no search pays for sorting
-//! a million values, yet after a few searches every block is sorted. A block that is full and
-//! sorted stays so, since new values go to the last block only.
+//! Values stand in order of arrival, which is the order of their texts in memory: a scan walks
+//! forward. They are cut into blocks, and a block may have an order of its texts beside it. A
+//! search for a prefix sorts a bounded number of blocks and scans the others, so no search pays
+//! for sorting a million values, yet after a few searches every block is sorted. The order of a
+//! full block stays good, since new values go to the last block only.
 //!
-//! Always holds: the first `sorted[i]` numbers of block `i` are sorted by their texts.
+//! Always holds: the order of block `i` names its first `sorted[i].len()` pairs, each once.
 
-/// Values of one block: sorting it takes one or two milliseconds.
+/// Values of one block: sorting it takes one or two milliseconds, and places fit 16 bits.
 const BLOCK: usize = 16_384;
 /// Blocks that one search may sort.
 const BLOCKS_SORTED_PER_SEARCH: usize = 2;
-/// A last block's unsorted values that a search scans rather than sorts.
+/// Unsorted values of the last block that a search scans rather than sorts.
 const UNSORTED_MAX: usize = 256;
 
 /// The numbers of one name's pairs.
 #[derive(Default)]
 pub(crate) struct Order {
     pairs: Vec<u32>,
-    sorted: Vec<u32>,
+    /// For each block the places of its pairs, by text.
+    sorted: Vec<Box<[u16]>>,
 }
 
 impl Order {
+    #[inline]
     pub(crate) fn push(&mut self, pair: u32) {
-        if self.pairs.len().is_multiple_of(BLOCK) {
-            self.sorted.push(0);
-        }
         self.pairs.push(pair);
     }
 
-    /// Every pair, in no particular order.
+    /// Every pair, in order of arrival.
     pub(crate) fn pairs(&self) -> &[u32] {
         &self.pairs
     }
@@ -41,16 +41,17 @@ impl Order {
         text: impl Fn(u32) -> &'a [u8],
         mut each: impl FnMut(u32),
     ) {
-        for (block, &sorted) in self.pairs.chunks(BLOCK).zip(&self.sorted) {
-            let (sorted, unsorted) = block.split_at(sorted as usize);
-            let first = sorted.partition_point(|&pair| text(pair) < prefix);
-            for &pair in &sorted[first..] {
-                if !text(pair).starts_with(prefix) {
+        for (index, block) in self.pairs.chunks(BLOCK).enumerate() {
+            let sorted = self.sorted.get(index).map_or(&[][..], |sorted| sorted);
+            let pair = |place: u16| block[usize::from(place)];
+            let first = sorted.partition_point(|&place| text(pair(place)) < prefix);
+            for &place in &sorted[first..] {
+                if !text(pair(place)).starts_with(prefix) {
                     break;
                 }
-                each(pair);
+                each(pair(place));
             }
-            for &pair in unsorted {
+            for &pair in &block[sorted.len()..] {
                 if text(pair).starts_with(prefix) {
                     each(pair);
                 }
@@ -60,13 +61,15 @@ impl Order {
 
     /// Sorts some of what is not sorted yet, within the bound of one search.
     pub(crate) fn sort_some<'a>(&mut self, text: impl Fn(u32) -> &'a [u8]) {
+        self.sorted.resize_with(self.pairs.len().div_ceil(BLOCK), Box::default);
         let mut budget = BLOCKS_SORTED_PER_SEARCH;
-        for (block, sorted) in self.pairs.chunks_mut(BLOCK).zip(&mut self.sorted) {
-            let unsorted = block.len() - *sorted as usize;
+        for (block, sorted) in self.pairs.chunks(BLOCK).zip(&mut self.sorted) {
+            let unsorted = block.len() - sorted.len();
             let worth = if block.len() == BLOCK { 0 } else { UNSORTED_MAX + block.len() / 8 };
             if unsorted > worth {
-                sort_by_text(block, &text);
-                *sorted = u32::try_from(block.len()).expect("a block is small");
+                let texts: Vec<&[u8]> = block.iter().map(|&pair| text(pair)).collect();
+                let place = |place| u16::try_from(place).expect("a block is small");
+                *sorted = by_text(&texts).map(place).collect();
                 budget -= 1;
                 if budget == 0 {
                     return;
@@ -76,27 +79,30 @@ impl Order {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        (self.pairs.capacity() + self.sorted.capacity()) * size_of::<u32>()
+        let orders: usize = self.sorted.iter().map(|sorted| size_of_val(&**sorted)).sum();
+        self.pairs.capacity() * size_of::<u32>()
+            + self.sorted.capacity() * size_of::<Box<[u16]>>()
+            + orders
     }
 }
 
-/// Sorts `numbers` by their texts. The eight bytes after what all texts share are taken out
-/// first: comparing texts in place misses the cache twice a comparison.
-pub(crate) fn sort_by_text<'a>(numbers: &mut [u32], text: impl Fn(u32) -> &'a [u8]) {
-    let Some(&first) = numbers.first() else { return };
-    let first = text(first);
-    let shared = numbers.iter().fold(first.len(), |shared, &number| {
-        first[..shared].iter().zip(text(number)).take_while(|(a, b)| a == b).count()
+/// The places of `texts`, fewer than 2^32, in the order of the texts. The eight bytes after what
+/// all texts share are taken out first: comparing texts in place misses the cache twice a
+/// comparison.
+pub(crate) fn by_text(texts: &[&[u8]]) -> impl Iterator<Item = u32> {
+    let first = texts.first().copied().unwrap_or_default();
+    let shared = texts.iter().fold(first.len(), |shared, text| {
+        if text.starts_with(&first[..shared]) {
+            return shared;
+        }
+        first[..shared].iter().zip(*text).take_while(|(a, b)| a == b).count()
     });
     let mut keyed: Vec<(u64, u32)> =
-        numbers.iter().map(|&number| (key(&text(number)[shared..]), number)).collect();
+        texts.iter().zip(0..).map(|(text, place)| (key(&text[shared..]), place)).collect();
     // Equal keys leave the order to what follows, a zero byte or an end included.
-    keyed.sort_unstable_by(|a, b| {
-        a.0.cmp(&b.0).then_with(|| text(a.1)[shared..].cmp(&text(b.1)[shared..]))
-    });
-    for (number, (_, sorted)) in numbers.iter_mut().zip(keyed) {
-        *number = sorted;
-    }
+    let rest = |place: u32| &texts[place as usize][shared..];
+    keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| rest(a.1).cmp(rest(b.1))));
+    keyed.into_iter().map(|(_, place)| place)
 }
 
 /// The first eight bytes as a number that compares as they do; zeros stand for missing bytes.

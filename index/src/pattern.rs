@@ -72,6 +72,9 @@ impl Pattern {
 
     /// Compiles a regular expression in Go's syntax, anchored at both ends.
     pub(crate) fn regex(pattern: &str) -> Result<Self, PatternError> {
+        if let Some(set) = literals::plain(pattern) {
+            return Ok(Self::of_set(set));
+        }
         let translated = dialect::translate(pattern).map_err(PatternError::Invalid)?;
         let hir = ParserBuilder::new()
             .utf8(false)
@@ -87,13 +90,13 @@ impl Pattern {
         }
     }
 
+    fn of_set(mut set: Vec<Box<[u8]>>) -> Self {
+        if set.len() == 1 { Self::Literal(set.remove(0)) } else { Self::Set(set.into()) }
+    }
+
     fn simple(hir: &Hir) -> Option<Self> {
-        if let Some(mut set) = literals::set(hir) {
-            return Some(if set.len() == 1 {
-                Self::Literal(set.remove(0))
-            } else {
-                Self::Set(set.into())
-            });
+        if let Some(set) = literals::set(hir) {
+            return Some(Self::of_set(set));
         }
         let branches = match hir.kind() {
             HirKind::Alternation(branches) if branches.len() <= GLOBS_MAX => branches.as_slice(),

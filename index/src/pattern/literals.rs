@@ -11,6 +11,32 @@ const COPIES_MAX: u32 = 64;
 
 type Literal = Box<[u8]>;
 
+/// The values of a pattern that is a plain list, `a|b` or `(a|b)`, in which at most punctuation
+/// is escaped. Dashboards send such lists with thousands of values, for which the way through the
+/// syntax tree takes milliseconds.
+pub(super) fn plain(pattern: &str) -> Option<Vec<Literal>> {
+    let inner = pattern.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    let inner = inner.map_or(pattern, |inner| inner.strip_prefix("?:").unwrap_or(inner));
+    let mut set = Vec::new();
+    let mut literal = Vec::new();
+    let mut bytes = inner.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'|' => set.push(std::mem::take(&mut literal).into()),
+            b'\\' => literal.push(bytes.next().filter(u8::is_ascii_punctuation)?),
+            b'(' | b')' | b'[' | b'{' | b'*' | b'+' | b'?' | b'.' | b'^' | b'$' => return None,
+            _ => literal.push(byte),
+        }
+        if set.len() >= LITERAL_SET_MAX {
+            return None;
+        }
+    }
+    set.push(literal.into());
+    set.sort_unstable();
+    set.dedup();
+    Some(set)
+}
+
 /// All the values that `hir` matches, sorted, if they are few enough.
 pub(super) fn set(hir: &Hir) -> Option<Vec<Literal>> {
     let mut set = expand(hir)?;

@@ -34,6 +34,8 @@ pub(crate) struct Among<'a> {
 const SERIES_PER_RUN: usize = 512;
 /// Runs that are kept in a list in any case.
 const RUNS_MIN: usize = 64;
+/// Series of a run whose bits are looked at one by one rather than found through the set.
+const RUN_BITS_MAX: u32 = 2048;
 /// Bitmaps that are intersected one by one rather than united first.
 const BITMAPS_APART_MAX: usize = 4;
 
@@ -111,7 +113,11 @@ impl<'a> Among<'a> {
         let mut bits = vec![0; (count as usize).div_ceil(8)];
         let mut ordinals = set.iter();
         while let Some(run) = ordinals.next_range() {
-            self::set(&mut bits, *run.start()..*run.end() + 1);
+            // The caller's set may be of a later state than this index.
+            let end = count.min(run.end().saturating_add(1));
+            if *run.start() < end {
+                self::set(&mut bits, *run.start()..end);
+            }
         }
         Self { set, bits }
     }
@@ -130,21 +136,32 @@ impl<'a> Among<'a> {
 
     #[inline]
     fn meets_run(&self, run: &Range<u32>) -> bool {
-        let bit = |ordinal: u32| {
-            self.bits.get(ordinal as usize / 8).is_some_and(|byte| byte & (1 << (ordinal % 8)) != 0)
-        };
-        // The first series of a run is often enough; a run of one needs no more.
-        bit(run.start)
-            || (run.end - run.start > 1 && self.set.range(run.start + 1..run.end).next().is_some())
+        if run.end - run.start > RUN_BITS_MAX {
+            return self.set.range(run.clone()).next().is_some();
+        }
+        let bits = &self.bits[run.start as usize / 8..(run.end as usize).div_ceil(8)];
+        let (low, high) = edges(run);
+        match bits {
+            [] => false,
+            [only] => only & low & high != 0,
+            [first, middle @ .., last] => {
+                first & low != 0 || last & high != 0 || middle.iter().any(|&byte| byte != 0)
+            }
+        }
     }
+}
+
+/// The bits of `run` in its first and in its last byte.
+#[inline]
+fn edges(run: &Range<u32>) -> (u8, u8) {
+    (0xff << (run.start % 8), 0xff >> (7 - (run.end - 1) % 8))
 }
 
 /// Sets the bits of `run`.
 #[inline]
 fn set(bits: &mut [u8], run: Range<u32>) {
     let (first, last) = (run.start as usize / 8, (run.end - 1) as usize / 8);
-    let low = 0xff_u8 << (run.start % 8);
-    let high = 0xff_u8 >> (7 - (run.end - 1) % 8);
+    let (low, high) = edges(&run);
     if first == last {
         bits[first] |= low & high;
         return;
