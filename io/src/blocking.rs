@@ -5,9 +5,27 @@
 
 use std::fs;
 use std::io::{self, Read, Seek, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use crate::error::{IoError, at_path};
+
+/// The addresses of `host:port`, where the host is a name, an IPv4 address or an IPv6 address in
+/// brackets; never empty.
+///
+/// # Errors
+/// What the resolver said, with the text that was to be resolved.
+pub fn resolve(host_port: &str) -> io::Result<Vec<SocketAddr>> {
+    let refuse = |kind, why: String| {
+        let text = format!("cannot resolve {host_port:?}: {why}; write it as HOST:PORT");
+        Err(io::Error::new(kind, text))
+    };
+    match host_port.to_socket_addrs().map(Iterator::collect::<Vec<_>>) {
+        Ok(found) if found.is_empty() => refuse(io::ErrorKind::NotFound, "no address".to_owned()),
+        Ok(found) => Ok(found),
+        Err(e) => refuse(e.kind(), e.to_string()),
+    }
+}
 
 /// An entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +88,11 @@ pub fn replace_file(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
         fs::rename(&temporary, path)?;
         sync_parent(path)
     };
-    write().map_err(|e| at_path("replace", path, e))
+    write().map_err(|e| {
+        // A full disk should not stay fuller.
+        let _ = fs::remove_file(&temporary);
+        at_path("replace", path, e)
+    })
 }
 
 /// The name under which the next version of `path` is written.

@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::driver::Driver;
 use crate::error::IoError;
 use crate::runtime::core;
+use crate::{blocking, pool};
 
 pub use tcp::{AcceptError, TcpListener, TcpStream};
 pub use udp::UdpSocket;
@@ -37,6 +38,57 @@ impl Default for Options {
     fn default() -> Self {
         Options { reuse_port: false, backlog: 4096 }
     }
+}
+
+/// A TCP address that this process has for itself while its cores bind it together.
+///
+/// With SO_REUSEPORT a second process of the same user could bind the same port and would silently
+/// take half of the connections. So reserve each address before the cores start: this notices such a
+/// neighbour, chooses the port where it is 0, and holds it until dropped. It accepts nothing itself.
+#[derive(Debug)]
+pub struct Reservation {
+    _holds_the_port: Socket,
+    addr: SocketAddr,
+}
+
+impl Reservation {
+    /// Reserves `addr`. Needs no runtime.
+    ///
+    /// # Errors
+    /// `AddressInUse` or `Bind`.
+    pub fn take(addr: SocketAddr) -> Result<Reservation, IoError> {
+        let bound = |addr: SocketAddr, reuse_port| -> io::Result<Socket> {
+            let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+            socket.set_reuse_address(true)?;
+            bind(&socket, addr, reuse_port)?;
+            Ok(socket)
+        };
+        let reserve = || {
+            if addr.port() != 0 {
+                // Without sharing, this fails if anybody listens there.
+                drop(bound(addr, false)?);
+            }
+            let socket = bound(addr, true)?;
+            let addr = socket.local_addr()?.as_socket();
+            let addr = addr.ok_or_else(|| io::Error::other("the socket has no IP address"))?;
+            Ok(Reservation { _holds_the_port: socket, addr })
+        };
+        reserve().map_err(bind_error(addr))
+    }
+
+    /// The address, with the port the system chose; bind it with [`Options::reuse_port`].
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+/// The addresses of `host:port`.
+///
+/// # Errors
+/// As [`blocking::resolve`].
+pub async fn resolve(host_port: &str) -> io::Result<Vec<SocketAddr>> {
+    let text = host_port.to_owned();
+    pool::run(move || blocking::resolve(&text)).await
 }
 
 /// A new socket, in the mode that the thread's driver wants.

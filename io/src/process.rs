@@ -32,6 +32,8 @@ const TICKS: f64 = 100.0;
 pub fn usage() -> Usage {
     let text = |path| blocking::read_text(path).unwrap_or_default();
     let mut usage = parse_stat(&text("/proc/self/stat"), boot_seconds(&text("/proc/stat")));
+    let status = text("/proc/self/status");
+    usage.resident_bytes = kibibytes(&status, "VmRSS:");
     usage.max_fds = parse_max_fds(&text("/proc/self/limits"));
     // The listing itself has one open.
     usage.open_fds = count_fds().saturating_sub(1);
@@ -45,6 +47,13 @@ fn count_fds() -> u64 {
 fn boot_seconds(stat: &str) -> f64 {
     let line = stat.lines().find_map(|line| line.strip_prefix("btime "));
     line.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or(0.0)
+}
+
+/// A size of `/proc/self/status`, in bytes; unlike those of `stat` it needs no page size.
+fn kibibytes(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 fn parse_max_fds(limits: &str) -> u64 {
@@ -64,14 +73,9 @@ fn parse_stat(stat: &str, boot_seconds: f64) -> Usage {
         |field: usize| fields.get(field - 3).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
     Usage {
         cpu_seconds: (number(14) + number(15)) as f64 / TICKS,
-        resident_bytes: number(24) * PAGE_BYTES,
         virtual_bytes: number(23),
         start_seconds: boot_seconds + number(22) as f64 / TICKS,
         threads: number(20),
         ..Usage::default()
     }
 }
-
-/// Bytes of a page of memory. Kernels of arm64 with larger pages exist; see [`usage`]'s caller for
-/// the metric, which is a gauge for people.
-const PAGE_BYTES: u64 = 4096;

@@ -1,6 +1,10 @@
 //! The signals a node listens to. Wait for each on one core only.
 
+use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use crate::task::{Either, race};
 
@@ -27,11 +31,49 @@ pub async fn terminate() -> io::Result<Stop> {
     }
 }
 
-/// Resolves at the next SIGHUP. Call it again at once: between two calls the signal's default,
-/// which ends the process, is back.
-///
-/// # Errors
-/// What the operating system said to the handler.
-pub async fn hangup() -> io::Result<()> {
-    compio::signal::unix::signal(libc::SIGHUP).await
+type Wait = Pin<Box<dyn Future<Output = io::Result<()>>>>;
+
+/// SIGHUP, again and again. From [`Hangups::new`] on, until it is dropped, the signal does not end
+/// the process.
+pub struct Hangups {
+    next: Wait,
+    // Never awaited: while one listener is there the signal's default stays away, also between two.
+    _keep: Wait,
+}
+
+impl Hangups {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// What the operating system said to the handler.
+    pub fn new() -> io::Result<Self> {
+        Ok(Hangups { _keep: listen()?, next: listen()? })
+    }
+
+    /// Resolves at the next SIGHUP since the last call resolved; several in between count as one.
+    ///
+    /// # Errors
+    /// What the operating system said to the handler.
+    pub async fn next(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.next.as_mut().poll(cx)).await?;
+        self.next = listen()?;
+        Ok(())
+    }
+}
+
+/// A listener that is in place already, not only when it is first awaited.
+fn listen() -> io::Result<Wait> {
+    let mut wait: Wait = Box::pin(compio::signal::unix::signal(libc::SIGHUP));
+    match wait.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Pending => Ok(wait),
+        Poll::Ready(Err(error)) => Err(error),
+        // The signal came within the call; the next await tells.
+        Poll::Ready(Ok(())) => Ok(Box::pin(async { Ok(()) })),
+    }
+}
+
+impl fmt::Debug for Hangups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hangups")
+    }
 }

@@ -116,12 +116,21 @@ pub async fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Vec
 pub async fn replace_file(path: impl AsRef<Path>, bytes: Vec<u8>) -> io::Result<()> {
     let path = path.as_ref();
     let temporary: PathBuf = blocking::temporary_beside(path);
-    let file = File::create(&temporary).await?;
+    let replaced = replace_by(&temporary, path, bytes).await;
+    if replaced.is_err() {
+        // A full disk should not stay fuller; the error that counts is the one above.
+        let _ = remove(&temporary).await;
+    }
+    replaced
+}
+
+async fn replace_by(temporary: &Path, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
+    let file = File::create(temporary).await?;
     let (written, _) = file.write_all_at(bytes, 0).await;
     written?;
     file.sync_all().await?;
     file.close().await?;
-    rename(&temporary, path).await?;
+    rename(temporary, path).await?;
     sync_dir(blocking::parent_of(path)).await
 }
 

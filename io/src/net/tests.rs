@@ -143,6 +143,38 @@ fn an_address_in_use_is_said_so_unless_the_port_is_shared() {
 }
 
 #[test]
+fn a_reserved_address_is_shared_by_the_cores_and_by_nobody_else() {
+    on_each(|_| async {
+        let reserved = Reservation::take(loopback()).unwrap();
+        let share = Options { reuse_port: true, ..Options::default() };
+        let cores: Vec<_> =
+            (0..2).map(|_| TcpListener::bind(reserved.addr(), share).unwrap()).collect();
+        // Another process would find it taken, and no connection goes to the reservation.
+        let second = Reservation::take(reserved.addr()).unwrap_err();
+        assert!(matches!(second, IoError::AddressInUse { .. }), "{second}");
+        for listener in cores {
+            spawn(async move { while listener.accept().await.is_ok() {} });
+        }
+        for _ in 0..50 {
+            let stream = TcpStream::connect(reserved.addr()).await.unwrap();
+            let end = timeout(Duration::from_secs(5), stream.read(Vec::with_capacity(1))).await;
+            assert!(end.is_ok(), "nobody accepted");
+        }
+    });
+}
+
+#[test]
+fn names_are_resolved_and_what_is_none_is_named() {
+    on_each(|_| async {
+        let found = resolve("localhost:7201").await.unwrap();
+        assert!(found.iter().all(|addr| addr.port() == 7201 && addr.ip().is_loopback()));
+        assert_eq!(resolve("[::1]:1").await.unwrap(), ["[::1]:1".parse().unwrap()]);
+        let text = resolve("localhost").await.unwrap_err().to_string();
+        assert!(text.contains("\"localhost\"") && text.contains("HOST:PORT"), "{text}");
+    });
+}
+
+#[test]
 fn accept_errors_are_sorted_by_what_to_do() {
     let sort = |code| AcceptError::sort(io::Error::from_raw_os_error(code));
     assert!(matches!(sort(libc::EMFILE), AcceptError::Exhausted(_)));

@@ -16,7 +16,6 @@ fn a_name_with_spaces_and_brackets_shifts_no_field() {
     let usage = parse_stat(stat, 100.0);
     let expected = Usage {
         cpu_seconds: 3.0,
-        resident_bytes: 3 * PAGE_BYTES,
         virtual_bytes: 8192,
         start_seconds: 110.0,
         threads: 9,
@@ -24,6 +23,12 @@ fn a_name_with_spaces_and_brackets_shifts_no_field() {
     };
     assert_eq!(usage, expected);
     assert_eq!(parse_stat("", 0.0), Usage::default());
+}
+
+#[test]
+fn sizes_are_in_bytes() {
+    let status = "VmPeak:\t  9 kB\nVmRSS:\t   12 kB\n";
+    assert_eq!((kibibytes(status, "VmRSS:"), kibibytes("", "VmRSS:")), (12 * 1024, 0));
 }
 
 #[test]
