@@ -1,0 +1,434 @@
+//! JSON as M3's protobuf messages have it, driven by a table of fields per message.
+//!
+//! [`read`] checks a JSON value against a [`Message`] and answers the canonical form: every field
+//! present in order, lowerCamelCase, 64-bit integers as strings, enums by name, messages that were
+//! not given `null`. That is exactly what M3 answers with, so a document is stored and shown as
+//! [`read`] made it. Input may say `snake_case`, numbers as strings and enums as numbers.
+//!
+//! Always holds: reading the canonical form again changes nothing; a field that the message does
+//! not have is an error that names both; nothing here panics on any input.
+
+use serde_json::{Map, Number, Value};
+
+use crate::go_duration;
+
+/// A message: its name for errors, and its fields in order of output.
+#[derive(Debug)]
+pub struct Message {
+    /// As M3 names it in `unknown field "x" in <name>`.
+    pub name: &'static str,
+    /// Fields in order of output.
+    pub fields: &'static [Field],
+}
+
+/// A field: its lowerCamelCase name and what it holds.
+#[derive(Debug)]
+pub struct Field {
+    /// lowerCamelCase, as in output.
+    pub name: &'static str,
+    /// What the field holds.
+    pub kind: Kind,
+}
+
+/// What a field holds.
+#[derive(Debug)]
+pub enum Kind {
+    /// `false` when left out.
+    Bool,
+    /// 0 when left out.
+    Int32,
+    /// 0 when left out.
+    UInt32,
+    /// A string of digits in output; "0" when left out.
+    Int64,
+    /// 0 when left out.
+    Double,
+    /// Empty when left out.
+    Text,
+    /// One of these names, the first when left out; input may give the position.
+    Enum(&'static [&'static str]),
+    /// A `google.protobuf.BoolValue`: a bare bool, `null` when left out.
+    BoolValue,
+    /// A `google.protobuf.DoubleValue`: a bare number, `null` when left out.
+    DoubleValue,
+    /// A `google.protobuf.UInt32Value`: a bare number, `null` when left out.
+    UInt32Value,
+    /// A message, `null` when left out.
+    Message(&'static Message),
+    /// A list of messages, empty when left out.
+    List(&'static Message),
+    /// A list of strings, empty when left out.
+    Texts,
+    /// A list of numbers of 32 bits, empty when left out.
+    UInt32s,
+    /// Names to messages, empty when left out; sorted in output.
+    MapOf(&'static Message),
+    /// Names to strings, empty when left out; sorted in output.
+    MapOfText,
+    /// Any JSON, `null` when left out.
+    Any,
+}
+
+/// A field of a message table.
+#[must_use]
+pub const fn field(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind }
+}
+
+/// What is wrong with a document, for the person who sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadDocument(pub String);
+
+impl std::fmt::Display for BadDocument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadDocument {}
+
+/// The JSON value in `body`.
+///
+/// # Errors
+/// Names line and column of what is not JSON.
+pub fn parse(body: &[u8]) -> Result<Value, BadDocument> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(BadDocument("the body is empty, expected a JSON object".to_string()));
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| BadDocument(format!("the body is not JSON: {error}")))
+}
+
+/// The canonical form of `value` as a `message`.
+///
+/// # Errors
+/// The first field that is unknown, given twice or of another kind.
+pub fn read(value: &Value, message: &Message) -> Result<Map<String, Value>, BadDocument> {
+    let Value::Object(given) = value else {
+        return Err(BadDocument(format!(
+            "{} is a JSON object, found {}",
+            message.name,
+            describe(value)
+        )));
+    };
+    // Found first, so that a misspelt field is named before what its absence causes.
+    for name in given.keys() {
+        if !message.fields.iter().any(|field| is_name_of(name, field.name)) {
+            return Err(BadDocument(format!("unknown field {name:?} in {}", message.name)));
+        }
+    }
+    let mut canonical = Map::with_capacity(message.fields.len());
+    for field in message.fields {
+        let mut values = given.iter().filter(|(name, _)| is_name_of(name, field.name));
+        let value = values.next().map_or(&Value::Null, |(_, value)| value);
+        if let Some((again, _)) = values.next() {
+            return Err(BadDocument(format!(
+                "field {:?} is given twice in {}, the second time as {again:?}",
+                field.name, message.name
+            )));
+        }
+        let value = read_kind(value, &field.kind).map_err(|problem| match problem {
+            Problem::Deep(error) => error,
+            Problem::Here(expected) => BadDocument(format!(
+                "field {:?} in {}: expected {expected}, found {}",
+                field.name,
+                message.name,
+                describe(value)
+            )),
+        })?;
+        canonical.insert(field.name.to_string(), value);
+    }
+    Ok(canonical)
+}
+
+/// Why a value is not of its kind: itself, or something inside it that has its own words.
+enum Problem {
+    Here(&'static str),
+    Deep(BadDocument),
+}
+
+fn read_kind(value: &Value, kind: &Kind) -> Result<Value, Problem> {
+    if value.is_null() {
+        return Ok(absent(kind));
+    }
+    let here = Problem::Here;
+    match kind {
+        Kind::Bool | Kind::BoolValue => {
+            value.as_bool().map(Value::Bool).ok_or(here("true or false"))
+        }
+        Kind::Int32 => integer(value)
+            .and_then(|number| i32::try_from(number).ok())
+            .map(Value::from)
+            .ok_or(here("an integer of 32 bits")),
+        Kind::UInt32 | Kind::UInt32Value => integer(value)
+            .and_then(|number| u32::try_from(number).ok())
+            .map(Value::from)
+            .ok_or(here("an integer from 0 to 4294967295")),
+        Kind::Int64 => integer(value)
+            .map(|number| Value::String(number.to_string()))
+            .ok_or(here("an integer of 64 bits, as a number or a string")),
+        Kind::Double | Kind::DoubleValue => {
+            double(value).map(Value::Number).ok_or(here("a number"))
+        }
+        Kind::Text => match value {
+            Value::String(_) => Ok(value.clone()),
+            _ => Err(here("a string")),
+        },
+        Kind::Enum(names) => enumerated(value, names)
+            .map(Value::from)
+            .ok_or(here("one of the names this field knows")),
+        Kind::Message(message) => read(value, message).map(Value::Object).map_err(Problem::Deep),
+        Kind::List(message) => {
+            let items = value.as_array().ok_or(here("a list"))?;
+            let items = items.iter().map(|item| read(item, message).map(Value::Object));
+            items.collect::<Result<_, _>>().map(Value::Array).map_err(Problem::Deep)
+        }
+        Kind::Texts => {
+            let items = value.as_array().ok_or(here("a list of strings"))?;
+            if items.iter().all(Value::is_string) {
+                Ok(value.clone())
+            } else {
+                Err(here("a list of strings"))
+            }
+        }
+        Kind::UInt32s => {
+            let items = value.as_array().ok_or(here("a list of integers"))?;
+            let items =
+                items.iter().map(|item| u32::try_from(integer(item)?).ok().map(Value::from));
+            items.collect::<Option<_>>().map(Value::Array).ok_or(here("a list of integers"))
+        }
+        Kind::MapOf(message) => {
+            let items = value.as_object().ok_or(here("an object"))?;
+            let mut names: Vec<&String> = items.keys().collect();
+            names.sort();
+            let mut canonical = Map::with_capacity(names.len());
+            for name in names {
+                let item = read(&items[name], message).map_err(Problem::Deep)?;
+                canonical.insert(name.clone(), Value::Object(item));
+            }
+            Ok(Value::Object(canonical))
+        }
+        Kind::MapOfText => {
+            let items = value.as_object().ok_or(here("an object of strings"))?;
+            if !items.values().all(Value::is_string) {
+                return Err(here("an object of strings"));
+            }
+            Ok(sorted(value))
+        }
+        Kind::Any => Ok(value.clone()),
+    }
+}
+
+/// What stands for a field that was not given.
+fn absent(kind: &Kind) -> Value {
+    match kind {
+        Kind::Bool => Value::Bool(false),
+        Kind::Int32 | Kind::UInt32 | Kind::Double => Value::from(0),
+        Kind::Int64 => Value::from("0"),
+        Kind::Text => Value::from(""),
+        Kind::Enum(names) => names.first().map_or(Value::Null, |name| Value::from(*name)),
+        Kind::BoolValue | Kind::DoubleValue | Kind::UInt32Value | Kind::Message(_) | Kind::Any => {
+            Value::Null
+        }
+        Kind::List(_) | Kind::Texts | Kind::UInt32s => Value::Array(Vec::new()),
+        Kind::MapOf(_) | Kind::MapOfText => Value::Object(Map::new()),
+    }
+}
+
+/// An integer given as a number or as a string of digits.
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => number.as_i64().or_else(|| {
+            // `1e3` and `64.0` are integers in JSON's eyes; beyond 2^53 a float is not exact.
+            let float = number.as_f64()?;
+            let whole = float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0;
+            #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
+            whole.then_some(float as i64)
+        }),
+        _ => None,
+    }
+}
+
+fn double(value: &Value) -> Option<Number> {
+    let float = match value {
+        Value::Number(number) => return Some(number.clone()),
+        Value::String(text) => text.parse::<f64>().ok()?,
+        _ => return None,
+    };
+    Number::from_f64(float)
+}
+
+fn enumerated(value: &Value, names: &'static [&'static str]) -> Option<&'static str> {
+    match value {
+        Value::String(text) => names.iter().find(|name| *name == text).copied(),
+        _ => names.get(usize::try_from(integer(value)?).ok()?).copied(),
+    }
+}
+
+/// Whether `given` is `name` in lowerCamelCase or in `snake_case`.
+fn is_name_of(given: &str, name: &str) -> bool {
+    if given == name {
+        return true;
+    }
+    given.contains('_') && camel(given) == name
+}
+
+/// `snake_case` as lowerCamelCase.
+fn camel(snake: &str) -> String {
+    let mut name = String::with_capacity(snake.len());
+    let mut upper = false;
+    for character in snake.chars() {
+        if character == '_' {
+            upper = true;
+        } else if std::mem::take(&mut upper) {
+            name.push(character.to_ascii_uppercase());
+        } else {
+            name.push(character);
+        }
+    }
+    name
+}
+
+/// A few words on a value for an error; long ones are cut.
+fn describe(value: &Value) -> String {
+    const SHOWN_CHARS_MAX: usize = 64;
+    match value {
+        Value::Object(_) => "an object".to_string(),
+        Value::Array(_) => "a list".to_string(),
+        _ => {
+            let text = value.to_string();
+            let mut shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+            if shown.len() < text.len() {
+                shown.push_str("...");
+            }
+            shown
+        }
+    }
+}
+
+/// Rewrites every `xDuration` key to `xNanos` with the value in nanoseconds, at any depth: strings
+/// are read as durations, numbers are nanoseconds already.
+///
+/// # Errors
+/// The first string that is no duration.
+pub fn durations_to_nanos(value: Value) -> Result<Value, BadDocument> {
+    match value {
+        Value::Object(fields) => {
+            let mut rewritten = Map::with_capacity(fields.len());
+            for (name, value) in fields {
+                let (name, value) = duration_to_nanos(name, value)?;
+                rewritten.insert(name, value);
+            }
+            Ok(Value::Object(rewritten))
+        }
+        Value::Array(items) => {
+            items.into_iter().map(durations_to_nanos).collect::<Result<_, _>>().map(Value::Array)
+        }
+        other => Ok(other),
+    }
+}
+
+fn duration_to_nanos(name: String, value: Value) -> Result<(String, Value), BadDocument> {
+    let stem = name
+        .strip_suffix("Duration")
+        .map(|stem| format!("{stem}Nanos"))
+        .or_else(|| name.strip_suffix("_duration").map(|stem| format!("{stem}_nanos")));
+    let Some(nanos_name) = stem else {
+        return Ok((name, durations_to_nanos(value)?));
+    };
+    let nanos = match value {
+        Value::String(text) => {
+            let ns = go_duration::parse(&text).map_err(|error| {
+                BadDocument(format!("error converting duration to nanos: {error}"))
+            })?;
+            Value::from(ns)
+        }
+        other => other,
+    };
+    Ok((nanos_name, nanos))
+}
+
+/// Rewrites every `xNanos` key to `xDuration` with the value as Go prints it, and sorts the keys:
+/// what `?debug=true` shows.
+#[must_use]
+pub fn nanos_to_durations(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut rewritten: Vec<(String, Value)> = fields
+                .iter()
+                .map(|(name, value)| match (name.strip_suffix("Nanos"), integer(value)) {
+                    (Some(stem), Some(ns)) => {
+                        (format!("{stem}Duration"), Value::from(go_duration::format(ns)))
+                    }
+                    _ => (name.clone(), nanos_to_durations(value)),
+                })
+                .collect();
+            rewritten.sort_by(|left, right| left.0.cmp(&right.0));
+            Value::Object(rewritten.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(nanos_to_durations).collect()),
+        other => other.clone(),
+    }
+}
+
+/// The value with the keys of its outermost object in order.
+fn sorted(value: &Value) -> Value {
+    let Value::Object(fields) = value else { return value.clone() };
+    let mut fields: Vec<_> = fields.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    fields.sort_by(|left, right| left.0.cmp(&right.0));
+    Value::Object(fields.into_iter().collect())
+}
+
+/// Reads fields of a canonical object; what is missing is the kind's zero.
+pub(crate) trait Canonical {
+    /// A string.
+    fn text(&self, name: &str) -> &str;
+    /// A bool.
+    fn flag(&self, name: &str) -> bool;
+    /// An integer of any width.
+    fn int(&self, name: &str) -> i64;
+    /// An integer of 32 bits without sign.
+    fn uint(&self, name: &str) -> u32;
+    /// A message that was given.
+    fn object(&self, name: &str) -> Option<&Map<String, Value>>;
+    /// The messages of a list.
+    fn objects(&self, name: &str) -> impl Iterator<Item = &Map<String, Value>>;
+    /// The strings of a list.
+    fn texts(&self, name: &str) -> Vec<String>;
+}
+
+impl Canonical for Map<String, Value> {
+    fn text(&self, name: &str) -> &str {
+        self.get(name).and_then(Value::as_str).unwrap_or("")
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    fn int(&self, name: &str) -> i64 {
+        self.get(name).and_then(integer).unwrap_or(0)
+    }
+
+    fn uint(&self, name: &str) -> u32 {
+        u32::try_from(self.int(name)).unwrap_or(0)
+    }
+
+    fn object(&self, name: &str) -> Option<&Map<String, Value>> {
+        self.get(name).and_then(Value::as_object)
+    }
+
+    fn objects(&self, name: &str) -> impl Iterator<Item = &Map<String, Value>> {
+        let items = self.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        items.iter().filter_map(Value::as_object)
+    }
+
+    fn texts(&self, name: &str) -> Vec<String> {
+        let items = self.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        items.iter().filter_map(Value::as_str).map(str::to_string).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! `PUT .../namespace`: which options may change while a namespace lives, and changing them.
+
+use serde_json::{Map, Value};
+
+use super::{BadNamespace, NamespaceOptions, Registry, read_aggregations};
+use crate::jsonpb::Canonical;
+
+/// What may change: the period of retention, concurrency, the kinds of data, extensions.
+const MUTABLE: [&str; 4] =
+    ["retentionOptions", "runtimeOptions", "aggregationOptions", "extendedOptions"];
+
+impl Registry {
+    /// Changes the options of a namespace as a canonical `admin.NamespaceUpdateRequest` says.
+    ///
+    /// # Errors
+    /// [`BadNamespace::Missing`] if there is no such namespace; else what may not change, or what
+    /// the change would break.
+    pub fn update(&mut self, request: &Map<String, Value>) -> Result<(), BadNamespace> {
+        let refused = |words: &str| {
+            BadNamespace::Other(format!("unable to validate update request: {words}"))
+        };
+        let name = request.text("name");
+        if name.is_empty() {
+            return Err(refused("must specify namespace name"));
+        }
+        let empty = "update options cannot be empty";
+        let change = request.object("options").ok_or_else(|| refused(empty))?;
+        if let Some(field) = immutable_field(change) {
+            return Err(refused(&format!("{field}: namespace option field is immutable")));
+        }
+        if change.values().all(is_zero) {
+            return Err(refused(empty));
+        }
+        let options = self.namespaces.get_mut(name).ok_or(BadNamespace::Missing)?;
+        apply(options, change)?;
+        options.check()?;
+        self.check_policies()
+    }
+}
+
+fn apply(options: &mut NamespaceOptions, change: &Map<String, Value>) -> Result<(), BadNamespace> {
+    let period_ns =
+        change.object("retentionOptions").map_or(0, |given| given.int("retentionPeriodNanos"));
+    if period_ns != 0 {
+        options.retention.period_ns = period_ns;
+    }
+    if let Some(given) = change.object("runtimeOptions") {
+        let mut runtime = options.runtime.as_object().cloned().unwrap_or_default();
+        for (name, value) in given {
+            if !value.is_null() || !runtime.contains_key(name) {
+                runtime.insert(name.clone(), value.clone());
+            }
+        }
+        options.runtime = Value::Object(runtime);
+    }
+    if let Some(given) = change.object("aggregationOptions") {
+        options.aggregations =
+            Some(read_aggregations(given)?).filter(|aggregations| !aggregations.is_empty());
+    }
+    if let Some(given) = change.get("extendedOptions").filter(|given| !given.is_null()) {
+        options.extended = given.clone();
+    }
+    Ok(())
+}
+
+/// The first field that is given and may not change, as M3 names it.
+fn immutable_field(change: &Map<String, Value>) -> Option<String> {
+    for (name, value) in change {
+        if !is_zero(value) && !MUTABLE.contains(&name.as_str()) {
+            return Some(upper_first(name));
+        }
+    }
+    change
+        .object("retentionOptions")?
+        .iter()
+        .find(|(name, value)| !is_zero(value) && *name != "retentionPeriodNanos")
+        .map(|(name, _)| format!("RetentionOptions.{}", upper_first(name)))
+}
+
+/// Whether a canonical value is what stands for a field that was not given.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) | Value::Object(_) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty() || text == "0",
+        Value::Array(items) => items.is_empty(),
+    }
+}
+
+fn upper_first(name: &str) -> String {
+    let mut characters = name.chars();
+    characters.next().map_or_else(String::new, |first| {
+        first.to_ascii_uppercase().to_string() + characters.as_str()
+    })
+}
