@@ -35,7 +35,9 @@ impl Index {
             Some(set) => {
                 let among = Among::new(&set.0, self.count);
                 let pairs = order.pairs().iter().map(|&pair| dictionary.pair(pair));
-                let met = pairs.filter(|pair| among.meets(self.tails.parts(pair.list)));
+                let met = pairs.filter(|pair| {
+                    !among.surely_misses(pair.list) && among.meets(self.tails.parts(pair.list))
+                });
                 met.map(|pair| dictionary.bytes(pair.value)).collect()
             }
         };

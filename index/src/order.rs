@@ -15,6 +15,10 @@ const BLOCKS_SORTED_PER_SEARCH: usize = 2;
 /// Unsorted values of the last block that a search scans rather than sorts.
 const UNSORTED_MAX: usize = 256;
 
+/// Of a block's pairs, one in so many may be visited in the order of their texts; visiting more
+/// jumps through memory for longer than a walk over all of them takes.
+const SCATTERED_SHARE: usize = 8;
+
 /// The numbers of one name's pairs.
 #[derive(Default)]
 pub(crate) struct Order {
@@ -43,19 +47,15 @@ impl Order {
     ) {
         for (index, block) in self.pairs.chunks(BLOCK).enumerate() {
             let sorted = self.sorted.get(index).map_or(&[][..], |sorted| sorted);
-            let pair = |place: u16| block[usize::from(place)];
-            let first = sorted.partition_point(|&place| text(pair(place)) < prefix);
-            for &place in &sorted[first..] {
-                if !text(pair(place)).starts_with(prefix) {
-                    break;
-                }
-                each(pair(place));
+            let pair = |place: &u16| block[usize::from(*place)];
+            let first = sorted.partition_point(|place| text(pair(place)) < prefix);
+            let found = leading(&sorted[first..], |place| text(pair(place)).starts_with(prefix));
+            if found.len() > block.len() / SCATTERED_SHARE {
+                each_with_prefix(block, prefix, &text, &mut each);
+                continue;
             }
-            for &pair in &block[sorted.len()..] {
-                if text(pair).starts_with(prefix) {
-                    each(pair);
-                }
-            }
+            found.iter().for_each(|place| each(pair(place)));
+            each_with_prefix(&block[sorted.len()..], prefix, &text, &mut each);
         }
     }
 
@@ -84,6 +84,27 @@ impl Order {
             + self.sorted.capacity() * size_of::<Box<[u16]>>()
             + orders
     }
+}
+
+fn each_with_prefix<'a>(
+    pairs: &[u32],
+    prefix: &[u8],
+    text: impl Fn(u32) -> &'a [u8],
+    each: impl FnMut(u32),
+) {
+    pairs.iter().copied().filter(|&pair| text(pair).starts_with(prefix)).for_each(each);
+}
+
+/// The front of `places` for which `is` holds; it holds for none behind. Looks at few places if
+/// the front is short.
+fn leading(places: &[u16], is: impl Fn(&u16) -> bool) -> &[u16] {
+    let mut bound = 1;
+    while bound <= places.len() && is(&places[bound - 1]) {
+        bound *= 2;
+    }
+    let known = bound / 2;
+    let rest = &places[known..places.len().min(bound)];
+    &places[..known + rest.partition_point(is)]
 }
 
 /// The places of `texts`, fewer than 2^32, in the order of the texts. The eight bytes after what

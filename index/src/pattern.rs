@@ -132,10 +132,11 @@ impl Pattern {
             Self::Literal(literal) => Reach::Literals(std::slice::from_ref(literal)),
             Self::Set(set) => Reach::Literals(set),
             Self::Globs(globs) if globs.iter().all(|glob| !glob.prefix().is_empty()) => {
-                Reach::Prefixes(disjoint(globs.iter().map(Glob::prefix).collect()))
+                let prefixes = disjoint(globs.iter().map(Glob::prefix).collect());
+                Reach::Prefixes { prefixes, enough: globs.iter().all(Glob::is_prefix) }
             }
             Self::Regex(automaton) if !automaton.prefix.is_empty() => {
-                Reach::Prefixes(vec![&automaton.prefix])
+                Reach::Prefixes { prefixes: vec![&automaton.prefix], enough: false }
             }
             Self::Globs(_) | Self::Regex(_) => Reach::Scan,
         }
@@ -145,7 +146,7 @@ impl Pattern {
     pub(crate) fn rank(&self) -> usize {
         match self.reach() {
             Reach::Literals(literals) => literals.len(),
-            Reach::Prefixes(prefixes) => LITERAL_SET_MAX + prefixes.len(),
+            Reach::Prefixes { prefixes, .. } => LITERAL_SET_MAX + prefixes.len(),
             Reach::Scan => 2 * LITERAL_SET_MAX,
         }
     }
@@ -155,8 +156,9 @@ impl Pattern {
 pub(crate) enum Reach<'a> {
     /// Only these, and all of them do.
     Literals(&'a [Box<[u8]>]),
-    /// Those that begin with one of these, of which none begins with another.
-    Prefixes(Vec<&'a [u8]>),
+    /// Those that begin with one of these, of which none begins with another; if that is
+    /// `enough`, all of them do.
+    Prefixes { prefixes: Vec<&'a [u8]>, enough: bool },
     /// Any.
     Scan,
 }

@@ -51,7 +51,7 @@ impl Index {
                     Some(Reach::Literals(_)) => {
                         found.push(self.matching(step, all, none, None).finish());
                     }
-                    Some(Reach::Prefixes(_)) => scans.insert(0, (step, all, none)),
+                    Some(Reach::Prefixes { .. }) => scans.insert(0, (step, all, none)),
                     Some(Reach::Scan) => scans.push((step, all, none)),
                 },
                 Ask::Never | Ask::Absent | Ask::Optional { .. } => {}
@@ -110,7 +110,7 @@ impl Index {
         for pattern in patterns {
             let among = match pattern.reach() {
                 Reach::Literals(_) => None,
-                Reach::Prefixes(_) | Reach::Scan => left.among(step.name, self.count),
+                Reach::Prefixes { .. } | Reach::Scan => left.among(step.name, self.count),
             };
             let one = std::slice::from_ref(pattern);
             let found = self.matching(step, one, &[], among.as_ref()).finish();
@@ -141,15 +141,19 @@ impl Index {
         let fits = |value: &[u8]| {
             others.iter().all(|p| p.is_match(value)) && !none.iter().any(|p| p.is_match(value))
         };
-        let mut scan = |number: u32| {
+        let alone = others.is_empty() && none.is_empty();
+        let mut scan = |number: u32, first_fits: bool| {
             let pair = dictionary.pair(number);
             if among.is_some_and(|among| among.surely_misses(pair.list)) {
                 return;
             }
-            let value = dictionary.bytes(pair.value);
-            if first.is_match(value) && fits(value) {
-                gather.add(self.tails.parts(pair.list));
+            if !(first_fits && alone) {
+                let value = dictionary.bytes(pair.value);
+                if !(first_fits || first.is_match(value)) || !fits(value) {
+                    return;
+                }
             }
+            gather.add(self.tails.parts(pair.list));
         };
         match first.reach() {
             Reach::Literals(literals) => {
@@ -161,15 +165,17 @@ impl Index {
                     }
                 }
             }
-            Reach::Prefixes(prefixes) => {
+            Reach::Prefixes { prefixes, enough } => {
                 let text = |number| dictionary.value(number);
                 step.name.order.borrow_mut().sort_some(text);
                 let order = step.name.order.borrow();
                 for prefix in prefixes {
-                    order.with_prefix(prefix, text, &mut scan);
+                    order.with_prefix(prefix, text, |number| scan(number, enough));
                 }
             }
-            Reach::Scan => step.name.order.borrow().pairs().iter().copied().for_each(scan),
+            Reach::Scan => {
+                step.name.order.borrow().pairs().iter().for_each(|&number| scan(number, false));
+            }
         }
         gather
     }

@@ -106,7 +106,7 @@ fn searches_agree_with_a_scan_over_all_series() {
         let series: Vec<Labels> = (0..count).map(|n| random_series(&mut random, n)).collect();
         let index = index(&series);
         assert_eq!(index.series_count(), count as u64);
-        for _ in 0..(if count > 1000 { 80 } else { 1500 }) {
+        for _ in 0..(if count > 1000 { 60 } else { 800 }) {
             let matchers: Vec<Matcher> =
                 (0..random.below(5)).map(|_| random_matcher(&mut random)).collect();
             let compiled = Matchers::compile(&matchers).unwrap();

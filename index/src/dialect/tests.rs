@@ -126,7 +126,7 @@ fn never_panics_on_any_text() {
     let seed = crate::tests::seed();
     let mut random = crate::tests::Random(seed);
     let alphabet: Vec<char> = r"ab01()[]{}|*+?.^$\-:,<>=!&~QEdDwWpPxszAB_iUmnu é".chars().collect();
-    for _ in 0..200_000 {
+    for _ in 0..50_000 {
         let length = random.below(12);
         let pattern: String = (0..length).map(|_| alphabet[random.below(alphabet.len())]).collect();
         let Ok(translated) = translate(&pattern) else { continue };

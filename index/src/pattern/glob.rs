@@ -53,6 +53,11 @@ impl Glob {
         self.prefix.is_empty() && self.middle.is_empty() && self.suffix.is_empty()
     }
 
+    /// Whether this is a prefix and `.*`.
+    pub(crate) fn is_prefix(&self) -> bool {
+        self.middle.is_empty() && self.suffix.is_empty() && self.gap == 0
+    }
+
     /// Whether this is `.*`.
     pub(crate) fn is_any(&self) -> bool {
         self.is_bare() && self.gap == 0

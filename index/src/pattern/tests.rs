@@ -84,7 +84,9 @@ fn takes_the_cheapest_form() {
 #[test]
 fn prefixes_that_cover_each_other_are_asked_once() {
     let pattern = Pattern::regex("ab.*x|c.*|ab.*y|b.*").unwrap();
-    let Reach::Prefixes(prefixes) = pattern.reach() else { panic!("{pattern:?}") };
+    let Reach::Prefixes { prefixes, enough: false } = pattern.reach() else {
+        panic!("{pattern:?}")
+    };
     assert_eq!(prefixes, [b"ab".as_slice(), b"b", b"c"]);
     assert_eq!(super::disjoint(vec![b"ab", b"a", b"b", b"abc"]), [b"a", b"b"]);
 }
@@ -133,7 +135,7 @@ fn every_form_agrees_with_the_regex_crate() {
         "(?:a.*b)*",
     ];
     let values = ["|", "a", "b", "A", "B", "é", "\n", "ab"];
-    for _ in 0..20_000 {
+    for _ in 0..6_000 {
         let count = 1 + random.below(5);
         let pattern: String = (0..count).map(|_| pieces[random.below(pieces.len())]).collect();
         let Ok(fast) = Pattern::regex(&pattern) else { continue };
