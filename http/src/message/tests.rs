@@ -1,1 +1,33 @@
+use super::*;
 
+#[test]
+fn a_form_s_values_come_before_the_url_s() {
+    let mut request = Request { method: Method::Post, ..Request::default() };
+    request.query.push("a".into(), "url".into());
+    request.headers.push("content-TYPE", b"application/x-www-form-urlencoded; charset=UTF-8");
+    request.body = b"a=form&b=1+2".to_vec();
+    request.merge_form().unwrap();
+    assert_eq!(request.query.get("a"), Some("form"));
+    assert_eq!(request.query.all("a").collect::<Vec<_>>(), ["form", "url"]);
+    assert_eq!(request.query.get("b"), Some("1 2"));
+    request.body = b"a=%".to_vec();
+    assert_eq!(request.merge_form().unwrap_err(), "invalid URL escape \"%\"");
+    request.method = Method::Get;
+    assert_eq!(request.merge_form(), Ok(()));
+}
+
+#[test]
+fn headers_keep_their_order_and_answers_their_head() {
+    let mut headers = Headers::default();
+    headers.push("A", b"1");
+    headers.push("b", b"");
+    headers.push("a", b"2\xff");
+    assert_eq!(headers.get("a"), Some("1"));
+    assert_eq!(headers.filled("B"), None);
+    assert_eq!(headers.iter().count(), 3);
+    headers.clear();
+    assert_eq!(headers.iter().count(), 0);
+    let mut response = Response::new(200);
+    response.push_header("X", "a\r\nSet-Cookie: b".to_owned());
+    assert_eq!(response.header("x"), Some("a  Set-Cookie: b"));
+}

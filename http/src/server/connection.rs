@@ -95,7 +95,7 @@ impl<H: Handler> Connection<'_, H> {
         if head.accepts_gzip && answer::has_body(self.request.method, response.status) {
             gzip::deflate_response(&mut response).await;
         }
-        let keep_alive = head.keep_alive && !self.shared.connections.is_closed();
+        let keep_alive = head.keep_alive && !self.shared.stop.is_closed();
         let (route, status, method) = (response.route, response.status, self.request.method);
         let sent = self.send(response, method, keep_alive, head.is_1_1).await;
         self.shared.stats.note_answer(route, status, time::now().since(begun));

@@ -32,7 +32,7 @@ struct Totals {
 /// Counters of one route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RouteStats {
-    /// The route's path with `{}` for what varies; empty: no route.
+    /// The route's path with a name in braces for what varies; empty: no route.
     pub route: &'static str,
     /// Answers by the first digit of their status, from 1xx to 5xx.
     pub by_class: [u64; 5],

@@ -66,7 +66,7 @@ const fn admin(path: &'static str, methods: Methods, route: AdminRoute) -> Entry
     entry(path, methods, Kind::Admin(route))
 }
 
-/// `{}` stands for one part of the path. Literal paths stand before those with a `{}`.
+/// A name in braces stands for one part of the path. Literal paths stand before those.
 static TABLE: &[Entry] = &[
     entry("/api/v1/prom/remote/write", POST, Kind::RemoteWrite),
     entry("/api/v1/write", POST, Kind::RemoteWrite),
@@ -93,9 +93,9 @@ static TABLE: &[Entry] = &[
     admin("/api/v1/services/m3db/namespace", GET_POST_PUT, AdminRoute::Namespace),
     admin("/api/v1/services/m3db/namespace/ready", POST, AdminRoute::NamespaceReady),
     admin("/api/v1/namespace", GET_POST_PUT, AdminRoute::Namespace),
-    read("/api/v1/label/{}/values", GET, Kind::LabelValues),
-    admin("/api/v1/services/m3db/namespace/{}", DELETE, AdminRoute::NamespaceNamed),
-    admin("/api/v1/namespace/{}", DELETE, AdminRoute::NamespaceNamed),
+    read("/api/v1/label/{name}/values", GET, Kind::LabelValues),
+    admin("/api/v1/services/m3db/namespace/{id}", DELETE, AdminRoute::NamespaceNamed),
+    admin("/api/v1/namespace/{id}", DELETE, AdminRoute::NamespaceNamed),
 ];
 
 /// What stands below a service's placement path; one set for each service.
@@ -153,11 +153,11 @@ const PLACEMENTS: &[PlacementRoute] = &[
         AdminRoute::PlacementSet,
     ),
     (
-        "/{}",
+        "/{id}",
         [
-            "/api/v1/services/m3db/placement/{}",
-            "/api/v1/services/m3aggregator/placement/{}",
-            "/api/v1/services/m3coordinator/placement/{}",
+            "/api/v1/services/m3db/placement/{id}",
+            "/api/v1/services/m3aggregator/placement/{id}",
+            "/api/v1/services/m3coordinator/placement/{id}",
         ],
         DELETE,
         AdminRoute::PlacementInstance,
@@ -174,9 +174,9 @@ static METRICS_TABLE: &[Entry] = &[
 /// Where a request goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target<'a> {
-    /// The route's path with `{}` for what varies.
+    /// The route's path with a name in braces for what varies.
     pub(super) template: &'static str,
-    /// What stands at `{}`.
+    /// What stands at the braces.
     pub(super) id: Option<&'a str>,
     /// The engine that a prefix pins.
     pub(super) engine: Option<Engine>,
@@ -248,11 +248,12 @@ fn split_prefix(path: &str) -> (Option<Engine>, &str) {
     (None, path)
 }
 
-/// Matches `path` with `template`: outer `None` is no match, inner the part at `{}`.
+/// Matches `path` with `template`: outer `None` is no match, inner the part at the braces.
 fn match_path<'a>(template: &str, path: &'a str) -> Option<Option<&'a str>> {
-    let Some((before, after)) = template.split_once("{}") else {
+    let Some((before, rest)) = template.split_once('{') else {
         return (template == path).then_some(None);
     };
+    let after = rest.split_once('}').map_or("", |(_, after)| after);
     let id = path.strip_prefix(before)?.strip_suffix(after)?;
     // Only a label's name may hold a slash: it stands between two fixed parts.
     let plausible = !id.is_empty() && (!after.is_empty() || !id.contains('/'));
