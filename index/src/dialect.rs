@@ -124,6 +124,9 @@ impl<'a> Parser<'a> {
 
     /// Writes the repetition `operator`, which stood at `at`, and drops a `?` after it.
     fn repeat(&mut self, before: Before<'a>, at: &'a str, operator: &str) -> Result<(), String> {
+        if let Some(rest) = self.rest.strip_prefix('?') {
+            self.rest = rest;
+        }
         match before {
             Before::Item => {}
             Before::Nothing => {
@@ -136,9 +139,6 @@ impl<'a> Parser<'a> {
             }
         }
         self.out.push_str(operator);
-        if let Some(rest) = self.rest.strip_prefix('?') {
-            self.rest = rest;
-        }
         Ok(())
     }
 
