@@ -7,4 +7,24 @@
 //! Always holds: time inside this crate is i64 milliseconds, as Prometheus' semantics are; the
 //! storage's nanoseconds are rounded towards the past before samples are handed in.
 
+mod aggregate;
+mod annotation;
+mod binary;
+mod error;
+pub mod eval;
+mod fold;
+pub mod fragment;
+mod functions;
+mod matrix;
+mod number;
+pub mod plan;
 pub mod promql;
+mod rank;
+mod text;
+mod window;
+mod work;
+
+pub use error::QueryError;
+pub use eval::{Evaluation, QueryOutput, Step};
+pub use fragment::{Fragment, FragmentEval, Partial};
+pub use plan::{Plan, QueryParams, plan};

@@ -1,0 +1,147 @@
+//! Functions of labels: `label_replace`, `label_join`, and the orders of `sort_by_label`.
+
+use crate::error::QueryError;
+use crate::matrix::{Data, Row, merge_equal};
+use crate::promql::pattern::compile;
+use crate::work::{Context, Pieces};
+use m3_metric::Labels;
+use regex::Regex;
+use std::cmp::Ordering;
+
+/// A change of one label, the same for every series.
+#[derive(Clone, Debug)]
+pub(crate) enum LabelChange {
+    /// `label_replace`
+    Replace { target: String, replacement: String, source: String, pattern: Regex },
+    /// `label_join`
+    Join { target: String, separator: String, sources: Vec<String> },
+}
+
+impl LabelChange {
+    /// `label_replace` with its texts in PromQL's order, without the vector.
+    pub(crate) fn replace(texts: &[String]) -> Result<Self, QueryError> {
+        let [target, replacement, source, pattern] = texts else {
+            return Err(missing("label_replace"));
+        };
+        let compiled = compile(pattern).map_err(|_| {
+            let text = format!("invalid regular expression in label_replace(): {pattern}");
+            QueryError::Execution(text)
+        })?;
+        if target.is_empty() {
+            let text = "invalid destination label name in label_replace(): ";
+            return Err(QueryError::Execution(text.to_owned()));
+        }
+        Ok(Self::Replace {
+            target: target.clone(),
+            replacement: replacement.clone(),
+            source: source.clone(),
+            pattern: compiled,
+        })
+    }
+
+    /// `label_join` with its texts in PromQL's order, without the vector.
+    pub(crate) fn join(texts: &[String]) -> Result<Self, QueryError> {
+        let [target, separator, sources @ ..] = texts else {
+            return Err(missing("label_join"));
+        };
+        for (name, kind) in sources.iter().map(|s| (s, "source")).chain([(target, "destination")]) {
+            if name.is_empty() {
+                let text = format!("invalid {kind} label name in label_join(): ");
+                return Err(QueryError::Execution(text));
+            }
+        }
+        Ok(Self::Join {
+            target: target.clone(),
+            separator: separator.clone(),
+            sources: sources.to_vec(),
+        })
+    }
+
+    fn apply(&self, labels: &Labels) -> Option<Labels> {
+        let (target, value) = match self {
+            Self::Replace { target, replacement, source, pattern } => {
+                let captures = pattern.captures(labels.get(source).unwrap_or_default())?;
+                let mut value = String::new();
+                captures.expand(replacement, &mut value);
+                (target, value)
+            }
+            Self::Join { target, separator, sources } => {
+                let values: Vec<&str> =
+                    sources.iter().map(|s| labels.get(s).unwrap_or_default()).collect();
+                (target, values.join(separator))
+            }
+        };
+        let mut builder = labels.to_builder();
+        builder.set(target, &value);
+        Some(builder.finish())
+    }
+}
+
+fn missing(function: &str) -> QueryError {
+    QueryError::BadData(format!("missing arguments in call to {function}"))
+}
+
+/// Applies a [`LabelChange`] to all rows.
+pub(crate) struct LabelTask {
+    pub(crate) change: LabelChange,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Pieces for LabelTask {
+    fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn piece(&mut self, index: usize, _: &mut Context) -> Result<usize, QueryError> {
+        let row = &mut self.rows[index];
+        if let Some(labels) = self.change.apply(&row.labels) {
+            row.labels = labels;
+        }
+        Ok(64)
+    }
+
+    fn finish(&mut self, _: &mut Context) -> Result<Data, QueryError> {
+        merge_equal(std::mem::take(&mut self.rows)).map(Data::Matrix)
+    }
+}
+
+/// Order by the values of `names` in natural order, then by all labels.
+pub(crate) fn compare_by_labels(names: &[String], a: &Labels, b: &Labels) -> Ordering {
+    names
+        .iter()
+        .map(|name| natural(a.get(name).unwrap_or_default(), b.get(name).unwrap_or_default()))
+        .find(|order| order.is_ne())
+        .unwrap_or_else(|| a.cmp(b))
+}
+
+/// Splits a text into runs of digits and runs of others.
+fn runs(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let digit = rest.bytes().next()?.is_ascii_digit();
+        let end = rest.bytes().position(|b| b.is_ascii_digit() != digit).unwrap_or(rest.len());
+        let (run, tail) = rest.split_at(end);
+        rest = tail;
+        Some(run)
+    })
+}
+
+/// Order in which runs of digits count as numbers. Prometheus' comparison calls some different
+/// texts equal or each less than the other; here those are told apart by their bytes.
+pub(crate) fn natural(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (runs(a), runs(b));
+    loop {
+        let order = match (left.next(), right.next()) {
+            (None, None) => return a.cmp(b),
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(x), Some(y)) => match (x.parse::<i64>(), y.parse::<i64>()) {
+                (Ok(x), Ok(y)) => x.cmp(&y),
+                _ => x.cmp(y),
+            },
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}

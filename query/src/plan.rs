@@ -1,0 +1,429 @@
+//! From syntax tree to plan: what is fetched where, and what is done with it.
+//!
+//! The tree becomes a list of nodes in order of evaluation, each with the grid of times it is
+//! evaluated on; offsets, `@` and subqueries are folded into those grids here. Every selector
+//! becomes a [`Fragment`], which takes along the range function and the aggregation above it
+//! where the cores can do them.
+
+use crate::error::QueryError;
+use crate::fold::Grouping;
+use crate::fragment::{Fragment, LeafWork, Pushed};
+use crate::matrix::Grid;
+use crate::promql::functions::function;
+use crate::promql::{AggregateOp, At, DurationExpr, Expr, ExprKind, ValueType, VectorSelector};
+use crate::window::{RangeCall, RangeFunction, ScalarArg};
+use m3_metric::labels::METRIC_NAME;
+use m3_metric::{MatchOp, Matcher};
+
+mod call;
+mod constant;
+pub(crate) mod node;
+
+use node::{Node, Op};
+
+/// `topk` and `bottomk` run on the cores up to this k; beyond, sending all is as cheap.
+const PUSHED_K_MAX: f64 = 64.0;
+
+/// When and how a query is evaluated. All times are milliseconds, instants since the epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryParams {
+    /// The first evaluation time.
+    pub start_ms: i64,
+    /// The last evaluation time, inclusive; equal to the first for an instant query.
+    pub end_ms: i64,
+    /// The distance of evaluation times, greater than 0; unused by an instant query.
+    pub step_ms: i64,
+    /// Whether the answer is for one instant.
+    pub instant: bool,
+    /// How long a sample stands for its series.
+    pub lookback_ms: i64,
+    /// More samples than this held at once are an error.
+    pub samples_max: u64,
+    /// The step of subqueries that name none.
+    pub default_step_ms: i64,
+}
+
+/// A query ready to be fetched and evaluated.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) fragments: Vec<Fragment>,
+    pub(crate) params: QueryParams,
+    pub(crate) value_type: ValueType,
+    pub(crate) text: Option<String>,
+}
+
+/// Plans `expr`.
+///
+/// # Errors
+/// `BadData` when the query cannot be asked like this: a range query of a range vector, a
+/// duration expression without a positive value. `Execution` when it needs what is not built.
+/// `TooManySamples` when a subquery has more steps than samples are allowed.
+pub fn plan(expr: Expr, params: QueryParams) -> Result<Plan, QueryError> {
+    let value_type = type_of(&expr);
+    let vector_or_scalar = matches!(value_type, ValueType::InstantVector | ValueType::Scalar);
+    if !params.instant && !vector_or_scalar {
+        return Err(QueryError::BadData(format!(
+            "invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
+            value_type.name()
+        )));
+    }
+    let grid = if params.instant {
+        Grid::single(params.start_ms)
+    } else {
+        Grid::new(params.start_ms, params.end_ms, params.step_ms)
+    };
+    let mut planner = Planner { nodes: Vec::new(), fragments: Vec::new(), params };
+    planner.node(&expr, grid)?;
+    let Planner { nodes, fragments, params } = planner;
+    Ok(Plan { nodes, fragments, params, value_type, text: None })
+}
+
+impl Plan {
+    /// What the cores must evaluate, in the order in which the partial results are handed back.
+    #[must_use]
+    pub fn fragments(&self) -> &[Fragment] {
+        &self.fragments
+    }
+
+    /// Adds `matchers` to every fragment and takes the labels `strip` off all series.
+    pub fn restrict(&mut self, matchers: &[Matcher], strip: &[String]) {
+        for fragment in &mut self.fragments {
+            fragment.matchers.extend_from_slice(matchers);
+            fragment.strip.extend_from_slice(strip);
+        }
+    }
+
+    /// The first and last time (milliseconds, inclusive) that any fragment looks at.
+    #[must_use]
+    pub fn fetch_range_ms(&self) -> Option<(i64, i64)> {
+        let start = self.fragments.iter().map(|f| f.start_ms).min()?;
+        let end = self.fragments.iter().map(|f| f.end_ms).max()?;
+        Some((start, end))
+    }
+
+    /// Tells the query's text, so that warnings in a query of several lines name the right line.
+    #[must_use]
+    pub fn with_text(mut self, text: &str) -> Self {
+        self.text = Some(text.to_owned());
+        self
+    }
+}
+
+/// The type of an expression's value.
+pub(crate) fn type_of(expr: &Expr) -> ValueType {
+    match &expr.kind {
+        ExprKind::Number(_) => ValueType::Scalar,
+        ExprKind::String(_) => ValueType::String,
+        ExprKind::Vector(_) | ExprKind::Aggregate { .. } => ValueType::InstantVector,
+        ExprKind::Matrix { .. } | ExprKind::Subquery { .. } => ValueType::RangeVector,
+        ExprKind::Call { name, .. } => {
+            function(name).map_or(ValueType::InstantVector, |f| f.returns)
+        }
+        ExprKind::Unary { expr, .. } | ExprKind::Paren(expr) => type_of(expr),
+        ExprKind::Binary { left, right, .. } => match (type_of(left), type_of(right)) {
+            (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
+            _ => ValueType::InstantVector,
+        },
+    }
+}
+
+/// The expression without parentheses around it.
+pub(crate) fn bare(mut expr: &Expr) -> &Expr {
+    while let ExprKind::Paren(inner) = &expr.kind {
+        expr = inner;
+    }
+    expr
+}
+
+pub(crate) struct Planner {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) fragments: Vec<Fragment>,
+    pub(crate) params: QueryParams,
+}
+
+/// A selector with the work that can be done per series.
+struct Leaf {
+    matchers: Vec<Matcher>,
+    work: LeafWork,
+    /// Whether one step's result stands for all steps.
+    repeat: bool,
+    drops_name: bool,
+}
+
+impl Planner {
+    /// Plans `expr` on `grid`; returns the node's number.
+    pub(crate) fn node(&mut self, expr: &Expr, grid: Grid) -> Result<usize, QueryError> {
+        if grid.count == 0 {
+            return Ok(self.add(Op::Empty(type_of(expr)), vec![], grid));
+        }
+        if let Some(value) = self.constant(expr) {
+            return Ok(self.add(Op::Number(value), vec![], grid));
+        }
+        match &expr.kind {
+            ExprKind::Number(value) => Ok(self.add(Op::Number(*value), vec![], grid)),
+            ExprKind::String(text) => Ok(self.add(Op::Text(text.clone()), vec![], grid)),
+            ExprKind::Paren(inner) => self.node(inner, grid),
+            ExprKind::Vector(_) => {
+                let leaf = self.leaf(expr, grid)?.expect("a selector is a leaf");
+                Ok(self.add_leaf(leaf, None, grid))
+            }
+            ExprKind::Matrix { selector, range } => {
+                let range_ms = self.positive(range)?;
+                let (lookup, _) = self.place(selector, grid)?;
+                Ok(self.raw_leaf(selector, lookup, range_ms, grid))
+            }
+            ExprKind::Subquery { .. } => {
+                let (inner, inner_grid, _) = self.subquery(expr, grid)?;
+                let inner = self.node(inner, inner_grid)?;
+                Ok(self.add(Op::Points, vec![inner], grid))
+            }
+            ExprKind::Call { name, args, .. } => self.call(expr, name, args, grid),
+            ExprKind::Aggregate { op, expr: inner, param, grouping, without } => {
+                let grouping = Grouping::new(grouping, *without);
+                self.aggregate(*op, bare(inner), param.as_deref().map(bare), grouping, grid)
+            }
+            ExprKind::Unary { negative, expr: inner } => {
+                let inner_node = self.node(inner, grid)?;
+                Ok(if *negative {
+                    self.add(Op::Negate, vec![inner_node], grid)
+                } else {
+                    inner_node
+                })
+            }
+            ExprKind::Binary { op, left, right, return_bool, matching } => {
+                let types = (type_of(left), type_of(right));
+                let args = vec![self.node(left, grid)?, self.node(right, grid)?];
+                let op = Op::binary(*op, *return_bool, matching.as_ref(), types, grid);
+                Ok(self.add(op, args, grid))
+            }
+        }
+    }
+
+    pub(crate) fn add(&mut self, op: Op, args: Vec<usize>, grid: Grid) -> usize {
+        self.nodes.push(Node { op, args, grid });
+        self.nodes.len() - 1
+    }
+
+    fn aggregate(
+        &mut self,
+        op: AggregateOp,
+        inner: &Expr,
+        param: Option<&Expr>,
+        grouping: Grouping,
+        grid: Grid,
+    ) -> Result<usize, QueryError> {
+        let k = param.and_then(|p| self.constant(p));
+        let ranked = matches!(op, AggregateOp::Topk | AggregateOp::Bottomk)
+            && k.is_some_and(|k| (1.0..=PUSHED_K_MAX).contains(&k));
+        let param_pos = param.map(|p| p.pos).unwrap_or_default();
+        let mut args = Vec::new();
+        if let Some(param) = param {
+            args.push(self.node(param, grid)?);
+        }
+        if (node::is_pushable(op) || ranked)
+            && let Some(leaf) = self.leaf(inner, grid)?
+            && (!leaf.drops_name || is_name_fixed(&leaf.matchers))
+        {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1..=64")]
+            let k = k.unwrap_or(0.0) as usize;
+            let pushed = Pushed { op, k, grouping: grouping.clone() };
+            let leaf = self.add_leaf(leaf, Some(pushed), grid);
+            if !ranked {
+                return Ok(leaf);
+            }
+            args.push(leaf);
+        } else {
+            args.push(self.node(inner, grid)?);
+        }
+        let op = Op::aggregate(op, grouping, param_pos, grid);
+        Ok(self.add(op, args, grid))
+    }
+
+    /// The work of `expr` if all of it can be done series by series.
+    fn leaf(&mut self, expr: &Expr, grid: Grid) -> Result<Option<Leaf>, QueryError> {
+        if grid.count == 0 {
+            return Ok(None);
+        }
+        let lookback_ms = self.params.lookback_ms;
+        match &expr.kind {
+            ExprKind::Vector(selector) => {
+                let (lookup, repeat) = self.place(selector, grid)?;
+                let work = LeafWork::Instant { lookup, lookback_ms };
+                let matchers = selector.matchers.clone();
+                Ok(Some(Leaf { matchers, work, repeat, drops_name: false }))
+            }
+            ExprKind::Call { name: "timestamp", args, .. } => {
+                let Some(ExprKind::Vector(selector)) = args.first().map(|a| &bare(a).kind) else {
+                    return Ok(None);
+                };
+                let (lookup, repeat) = self.place(selector, grid)?;
+                let work = LeafWork::Timestamp { lookup, lookback_ms };
+                let matchers = selector.matchers.clone();
+                Ok(Some(Leaf { matchers, work, repeat, drops_name: true }))
+            }
+            ExprKind::Call { name, args, .. } => self.range_leaf(name, args, grid),
+            _ => Ok(None),
+        }
+    }
+
+    fn range_leaf(
+        &mut self,
+        name: &str,
+        args: &[Expr],
+        grid: Grid,
+    ) -> Result<Option<Leaf>, QueryError> {
+        let Some(function) = RangeFunction::from_name(name) else { return Ok(None) };
+        let mut scalars = Vec::new();
+        let mut window = None;
+        for arg in args.iter().map(bare) {
+            match &arg.kind {
+                ExprKind::Matrix { selector, range } => window = Some((selector, range)),
+                _ => match self.constant(arg) {
+                    Some(value) => scalars.push(ScalarArg::Constant(value)),
+                    None => return Ok(None),
+                },
+            }
+        }
+        let Some((selector, range)) = window else { return Ok(None) };
+        let range_ms = self.positive(range)?;
+        let (mut lookup, mut repeat) = self.place(selector, grid)?;
+        if function == RangeFunction::PredictLinear && repeat {
+            // The window stands still, the time that is predicted from does not.
+            lookup = Grid { step_ms: 0, count: grid.count, ..lookup };
+            repeat = false;
+        }
+        let pos = args.first().map(|a| bare(a).pos).unwrap_or_default();
+        let call = RangeCall { function, range_ms, lookup, eval: grid, pos };
+        let drops_name = !function.keeps_name();
+        let matchers = selector.matchers.clone();
+        let work = LeafWork::Range { call, args: scalars };
+        Ok(Some(Leaf { matchers, work, repeat, drops_name }))
+    }
+
+    fn add_leaf(&mut self, leaf: Leaf, pushed: Option<Pushed>, grid: Grid) -> usize {
+        let (lookup, before_ms) = match &leaf.work {
+            LeafWork::Instant { lookup, lookback_ms }
+            | LeafWork::Timestamp { lookup, lookback_ms } => (*lookup, *lookback_ms),
+            LeafWork::Range { call, .. } => (call.lookup, call.range_ms),
+            LeafWork::Raw { .. } => unreachable!("raw leaves are added by raw_leaf"),
+        };
+        let unique = leaf.drops_name && pushed.is_none();
+        self.fragments.push(Fragment {
+            matchers: leaf.matchers,
+            start_ms: lookup.start_ms.saturating_sub(before_ms).saturating_add(1),
+            end_ms: lookup.end_ms(),
+            work: leaf.work,
+            pushed,
+            strip: Vec::new(),
+            samples_max: self.params.samples_max,
+        });
+        let fragment = self.fragments.len() - 1;
+        self.add(Op::Leaf { fragment, repeat: leaf.repeat, unique }, vec![], grid)
+    }
+
+    /// The samples of all windows of `lookup`, to be cut at the root.
+    pub(crate) fn raw_leaf(
+        &mut self,
+        selector: &VectorSelector,
+        lookup: Grid,
+        range_ms: i64,
+        grid: Grid,
+    ) -> usize {
+        let start_ms = lookup.start_ms.saturating_sub(range_ms);
+        let end_ms = lookup.end_ms();
+        self.fragments.push(Fragment {
+            matchers: selector.matchers.clone(),
+            start_ms: start_ms.saturating_add(1),
+            end_ms,
+            work: LeafWork::Raw { start_ms, end_ms },
+            pushed: None,
+            strip: Vec::new(),
+            samples_max: self.params.samples_max,
+        });
+        let fragment = self.fragments.len() - 1;
+        self.add(Op::RawLeaf { fragment }, vec![], grid)
+    }
+
+    /// Where a selector looks for the samples of `grid`, and whether one look-up serves all steps.
+    pub(crate) fn place(
+        &self,
+        selector: &VectorSelector,
+        grid: Grid,
+    ) -> Result<(Grid, bool), QueryError> {
+        let offset_ms = self.offset(selector.offset.as_ref())?;
+        Ok(match selector.at.map(|at| self.at(at)) {
+            Some(at) => (Grid::single(at).earlier(offset_ms), grid.count != 1),
+            None => (grid.earlier(offset_ms), false),
+        })
+    }
+
+    /// The inner expression of a subquery, its grid, and the windows' ends and length.
+    #[allow(clippy::type_complexity, reason = "three parts of one thing")]
+    pub(crate) fn subquery<'e>(
+        &self,
+        expr: &'e Expr,
+        grid: Grid,
+    ) -> Result<(&'e Expr, Grid, (Grid, i64)), QueryError> {
+        let ExprKind::Subquery { expr: inner, range, step, offset, at } = &expr.kind else {
+            unreachable!("the caller matched a subquery");
+        };
+        let range_ms = self.positive(range)?;
+        let step_ms = match step {
+            Some(step) => self.positive(step)?,
+            None => self.params.default_step_ms,
+        }
+        .max(1);
+        let offset_ms = self.offset(offset.as_ref())?;
+        let ends = match at.map(|at| self.at(at)) {
+            Some(at) => Grid { start_ms: at, step_ms: 0, count: grid.count },
+            None => grid,
+        }
+        .earlier(offset_ms);
+        // Inner steps are multiples of the step, the first one after the left edge.
+        let edge = ends.start_ms.saturating_sub(range_ms);
+        let mut start_ms = edge / step_ms * step_ms;
+        if start_ms <= edge {
+            start_ms = start_ms.saturating_add(step_ms);
+        }
+        let inner_grid = Grid::new(start_ms, ends.end_ms(), step_ms);
+        if inner_grid.count as u64 > self.params.samples_max {
+            return Err(QueryError::TooManySamples);
+        }
+        Ok((inner, inner_grid, (ends, range_ms)))
+    }
+
+    fn at(&self, at: At) -> i64 {
+        match at {
+            At::Ms(ms) => ms,
+            At::Start => self.params.start_ms,
+            At::End => self.params.end_ms,
+        }
+    }
+
+    fn steps(&self) -> (i64, i64) {
+        if self.params.instant {
+            return (0, 0);
+        }
+        (self.params.step_ms, self.params.end_ms.saturating_sub(self.params.start_ms))
+    }
+
+    fn offset(&self, offset: Option<&DurationExpr>) -> Result<i64, QueryError> {
+        let (step, range) = self.steps();
+        let offset = offset.map(|o| o.eval(step, range)).transpose();
+        offset.map(Option::unwrap_or_default).map_err(|e| QueryError::BadData(e.to_string()))
+    }
+
+    pub(crate) fn positive(&self, duration: &DurationExpr) -> Result<i64, QueryError> {
+        let (step, range) = self.steps();
+        duration.eval_positive(step, range).map_err(|e| QueryError::BadData(e.to_string()))
+    }
+}
+
+/// Whether the metric's name is the same for all series, so that dropping it keeps them apart.
+fn is_name_fixed(matchers: &[Matcher]) -> bool {
+    matchers.iter().any(|m| m.op == MatchOp::Equal && m.name == METRIC_NAME && !m.value.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! Planning of function calls.
+
+use super::constant::is_step_invariant;
+use super::node::Op;
+use super::{Planner, bare};
+use crate::error::QueryError;
+use crate::functions::histogram::{HistogramCall, HistogramFunction};
+use crate::functions::labels::LabelChange;
+use crate::functions::{DatePart, MapFunction};
+use crate::matrix::Grid;
+use crate::promql::{Expr, ExprKind, Pos, VectorSelector};
+use crate::window::{RangeCall, RangeFunction};
+use m3_metric::labels::METRIC_NAME;
+use m3_metric::{Labels, LabelsBuilder, MatchOp};
+
+impl Planner {
+    pub(crate) fn call(
+        &mut self,
+        expr: &Expr,
+        name: &str,
+        args: &[Expr],
+        grid: Grid,
+    ) -> Result<usize, QueryError> {
+        if let Some(leaf) = self.leaf(expr, grid)? {
+            return Ok(self.add_leaf(leaf, None, grid));
+        }
+        if let Some(function) = RangeFunction::from_name(name) {
+            return self.window(function, args, grid);
+        }
+        let args: Vec<&Expr> = args.iter().map(bare).collect();
+        match name {
+            "time" => Ok(self.add(Op::Time, vec![], grid)),
+            "absent_over_time" => self.absent_over_time(&args, grid),
+            "absent" => {
+                let labels = args.first().map(|a| absent_labels(a)).unwrap_or_default();
+                self.over(Op::Absent(labels), &args, grid)
+            }
+            "vector" => self.over(Op::ToVector, &args, grid),
+            "scalar" => self.over(Op::ToScalar, &args, grid),
+            "max_of" => self.over(Op::ScalarExtreme { max: true }, &args, grid),
+            "min_of" => self.over(Op::ScalarExtreme { max: false }, &args, grid),
+            "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc" => {
+                self.sort(expr.pos, name, &args, grid)
+            }
+            "label_replace" => {
+                let change = LabelChange::replace(&texts(&args[1..]))?;
+                self.over(Op::Label(change), &args[..1], grid)
+            }
+            "label_join" => {
+                let change = LabelChange::join(&texts(&args[1..]))?;
+                self.over(Op::Label(change), &args[..1], grid)
+            }
+            "histogram_quantile" | "histogram_fraction" | "histogram_quantiles" => {
+                self.histogram(name, &args, grid)
+            }
+            // Only native histograms have these, and start times; neither is stored.
+            "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev"
+            | "histogram_stdvar" | "start_timestamp" => self.over(Op::Nothing, &args, grid),
+            _ => {
+                if let (Some(part), true) = (DatePart::from_name(name), args.is_empty()) {
+                    return Ok(self.add(Op::DateNow(part), vec![], grid));
+                }
+                match MapFunction::from_name(name) {
+                    Some(function) => self.over(Op::Map(function), &args, grid),
+                    None => Err(QueryError::Execution(format!(
+                        "function {name}() is not supported yet"
+                    ))),
+                }
+            }
+        }
+    }
+
+    /// A node over all `args`.
+    fn over(&mut self, op: Op, args: &[&Expr], grid: Grid) -> Result<usize, QueryError> {
+        let args = args.iter().map(|a| self.node(a, grid)).collect::<Result<_, _>>()?;
+        Ok(self.add(op, args, grid))
+    }
+
+    /// A range function that the cores cannot do: over a subquery, or with changing arguments.
+    fn window(
+        &mut self,
+        function: RangeFunction,
+        args: &[Expr],
+        grid: Grid,
+    ) -> Result<usize, QueryError> {
+        let args: Vec<&Expr> = args.iter().map(bare).collect();
+        let mut inputs = Vec::new();
+        let mut found = None;
+        for arg in &args {
+            match &arg.kind {
+                ExprKind::Matrix { .. } | ExprKind::Subquery { .. } => {
+                    found = Some(self.source(arg, grid)?);
+                }
+                _ => inputs.push(self.node(arg, grid)?),
+            }
+        }
+        let Some((source, lookup, range_ms)) = found else {
+            let text = "expected type range vector in call to a range function";
+            return Err(QueryError::BadData(text.to_owned()));
+        };
+        // Prometheus forgets where a subquery stood once it is evaluated.
+        let pos = match args.first() {
+            Some(first) if !matches!(first.kind, ExprKind::Subquery { .. }) => first.pos,
+            _ => Pos::default(),
+        };
+        inputs.insert(0, source);
+        let call = RangeCall { function, range_ms, lookup, eval: grid, pos };
+        Ok(self.add(Op::Window(call), inputs, grid))
+    }
+
+    /// The samples that windows are cut from: node, windows' ends, windows' length.
+    fn source(&mut self, arg: &Expr, grid: Grid) -> Result<(usize, Grid, i64), QueryError> {
+        if let ExprKind::Matrix { selector, range } = &arg.kind {
+            let range_ms = self.positive(range)?;
+            let (mut lookup, repeat) = self.place(selector, grid)?;
+            if repeat {
+                lookup = Grid { step_ms: 0, count: grid.count, ..lookup };
+            }
+            return Ok((self.raw_leaf(selector, lookup, range_ms, grid), lookup, range_ms));
+        }
+        let (inner, inner_grid, (lookup, range_ms)) = self.subquery(arg, grid)?;
+        Ok((self.node(inner, inner_grid)?, lookup, range_ms))
+    }
+
+    fn absent_over_time(&mut self, args: &[&Expr], grid: Grid) -> Result<usize, QueryError> {
+        let Some(arg) = args.first() else {
+            let text = "expected 1 argument(s) in call to \"absent_over_time\", got 0";
+            return Err(QueryError::BadData(text.to_owned()));
+        };
+        let presence = match &arg.kind {
+            ExprKind::Matrix { .. } => {
+                let leaf = self.range_leaf("present_over_time", &[(*arg).clone()], grid)?;
+                let mut leaf = leaf.expect("a matrix selector is a leaf");
+                // Only whether there is anything matters, so all series are one group.
+                leaf.drops_name = false;
+                let pushed = crate::fragment::Pushed {
+                    op: crate::promql::AggregateOp::Group,
+                    k: 0,
+                    grouping: crate::fold::Grouping::default(),
+                };
+                self.add_leaf(leaf, Some(pushed), grid)
+            }
+            _ => {
+                let (source, lookup, range_ms) = self.source(arg, grid)?;
+                let function = RangeFunction::Last;
+                let pos = Pos::default();
+                let call = RangeCall { function, range_ms, lookup, eval: grid, pos };
+                self.add(Op::Window(call), vec![source], grid)
+            }
+        };
+        let labels = absent_labels(arg);
+        Ok(self.add(Op::AbsentOverTime(labels), vec![presence], grid))
+    }
+
+    fn sort(
+        &mut self,
+        pos: Pos,
+        name: &str,
+        args: &[&Expr],
+        grid: Grid,
+    ) -> Result<usize, QueryError> {
+        let descending = name.ends_with("_desc");
+        if grid.count != 1 {
+            // The order shows only in an instant; a range query is warned unless it is pinned.
+            if args.iter().all(|a| is_step_invariant(a)) {
+                return self.node(args[0], grid);
+            }
+            return self.over(Op::SortWarning(pos), &args[..1], grid);
+        }
+        let op = if name.starts_with("sort_by_label") {
+            Op::SortByLabel { names: texts(&args[1..]), descending }
+        } else {
+            Op::Sort { descending }
+        };
+        self.over(op, &args[..1], grid)
+    }
+
+    fn histogram(&mut self, name: &str, args: &[&Expr], grid: Grid) -> Result<usize, QueryError> {
+        let (function, scalars, vector) = match (name, args) {
+            ("histogram_quantile", [q, vector]) => (HistogramFunction::Quantile, vec![*q], *vector),
+            ("histogram_fraction", [lower, upper, vector]) => {
+                (HistogramFunction::Fraction, vec![*lower, *upper], *vector)
+            }
+            (_, [vector, label, quantiles @ ..]) => {
+                let label = texts(&[label]).pop().unwrap_or_default();
+                (HistogramFunction::Quantiles { label }, quantiles.to_vec(), *vector)
+            }
+            _ => {
+                let text = format!("missing arguments in call to \"{name}\"");
+                return Err(QueryError::BadData(text));
+            }
+        };
+        let quantile_pos = scalars.iter().map(|s| s.pos).collect();
+        let call = HistogramCall { function, vector_pos: vector.pos, quantile_pos };
+        let mut inputs = scalars;
+        inputs.push(vector);
+        self.over(Op::Histogram(call), &inputs, grid)
+    }
+}
+
+fn texts(args: &[&Expr]) -> Vec<String> {
+    let text = |arg: &&Expr| match &arg.kind {
+        ExprKind::String(text) => Some(text.clone()),
+        _ => None,
+    };
+    args.iter().filter_map(text).collect()
+}
+
+/// The labels that a selector fixes; those of the series that `absent` reports.
+fn absent_labels(arg: &Expr) -> Labels {
+    let (ExprKind::Vector(selector) | ExprKind::Matrix { selector, .. }) = &arg.kind else {
+        return Labels::default();
+    };
+    fixed_labels(selector)
+}
+
+fn fixed_labels(selector: &VectorSelector) -> Labels {
+    let mut builder = LabelsBuilder::default();
+    let mut seen: Vec<&str> = Vec::new();
+    for matcher in selector.matchers.iter().filter(|m| m.name != METRIC_NAME) {
+        // A label that is asked for twice is not reported, even if both ask for the same.
+        if matcher.op == MatchOp::Equal && !seen.contains(&matcher.name.as_str()) {
+            builder.set(&matcher.name, &matcher.value);
+            seen.push(&matcher.name);
+        } else {
+            builder.remove(&matcher.name);
+        }
+    }
+    builder.finish()
+}
