@@ -128,13 +128,12 @@ impl Checker<'_> {
 
     fn expect(&self, expr: &mut Expr, wanted: ValueType, place: &str) -> Checked<()> {
         let got = self.expr(expr)?;
-        if got == wanted {
-            return Ok(());
-        }
-        self.fail(
-            expr.pos,
-            format!("expected type {} in {place}, got {}", wanted.name(), got.name()),
-        )
+        if got == wanted { Ok(()) } else { self.mismatch(expr.pos, wanted, place, got) }
+    }
+
+    fn mismatch(&self, pos: Pos, wanted: ValueType, place: &str, got: ValueType) -> Checked<()> {
+        let (wanted, got) = (wanted.name(), got.name());
+        self.fail(pos, format!("expected type {wanted} in {place}, got {got}"))
     }
 
     fn aggregate(
@@ -167,8 +166,9 @@ impl Checker<'_> {
                 self.selector(arg.pos, selector, true)?;
                 continue;
             }
-            if self.expr(arg)? != wanted {
-                self.expect(arg, wanted, &place())?;
+            let got = self.expr(arg)?;
+            if got != wanted {
+                self.mismatch(arg.pos, wanted, &place(), got)?;
             }
         }
         Ok(function.returns)

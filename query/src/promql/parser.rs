@@ -10,19 +10,20 @@
 //! Always holds: no recursion and no tree is deeper than [`QUERY_DEPTH_MAX`], so neither parsing
 //! nor walking nor dropping a tree can exhaust a stack.
 
+mod binary;
+mod call;
 mod duration;
 mod modifier;
 mod selector;
 
 use super::check::check;
-use super::functions::function;
+use super::duration::parse_seconds;
 use super::lexer::Lexer;
+use super::number::parse_number;
 use super::pattern;
+use super::quote::{quote, unquote};
 use super::token::{Keyword, Kind, Token};
-use super::{
-    AggregateOp, BinaryOp, Cardinality, Expr, ExprKind, Matcher, Matching, ParseError, Pos,
-};
-use super::{number, quote};
+use super::{BinaryOp, Expr, ExprKind, Matcher, ParseError, Pos};
 use m3_metric::limits::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX};
 
 /// Reads a query and checks it: argument counts, types, matchers.
@@ -270,91 +271,9 @@ impl<'a> Parser<'a> {
             pos_of(token),
             format!(
                 "the operator {} trims native histograms, which m3ring does not have yet",
-                quote::quote(token.text(self.text))
+                quote(token.text(self.text))
             ),
         )
-    }
-
-    /// The rest of a binary expression whose left side and operator have been read.
-    #[inline(never)]
-    fn binary(&mut self, left: Expr, op: BinaryOp) -> Outcome<Expr> {
-        let left_height = self.height;
-        let left = Box::new(left);
-        let (return_bool, matching) = self.binary_modifiers()?;
-        let matching = Some(matching);
-        let right = Box::new(self.expr(right_precedence(op))?);
-        self.grow(left_height.max(self.height))?;
-        let pos = Pos { start: left.pos.start, end: right.pos.end };
-        Ok(Expr { pos, kind: ExprKind::Binary { op, left, right, return_bool, matching } })
-    }
-
-    /// `bool`, `on`, `group_left`, `fill` and their like, in the only order they may have.
-    #[inline(never)]
-    fn binary_modifiers(&mut self) -> Outcome<(bool, Matching)> {
-        let mut matching = Matching {
-            card: Cardinality::OneToOne,
-            labels: Vec::new(),
-            on: false,
-            include: Vec::new(),
-            fill_left: None,
-            fill_right: None,
-        };
-        let return_bool = self.take_if(Kind::Key(Keyword::Bool))?;
-        if let Kind::Key(key @ (Keyword::On | Keyword::Ignoring)) = self.peek()?.kind {
-            self.take()?;
-            matching.on = key == Keyword::On;
-            matching.labels = self.grouping()?;
-            self.group_modifier(&mut matching)?;
-        }
-        self.fill_modifiers(&mut matching)?;
-        Ok((return_bool, matching))
-    }
-
-    fn group_modifier(&mut self, matching: &mut Matching) -> Outcome<()> {
-        matching.card = match self.peek()?.kind {
-            Kind::Key(Keyword::GroupLeft) => Cardinality::ManyToOne,
-            Kind::Key(Keyword::GroupRight) => Cardinality::OneToMany,
-            _ => return Ok(()),
-        };
-        self.take()?;
-        let next = self.peek()?.kind;
-        if next == Kind::LeftParen || !next.begins_expr() {
-            matching.include = self.grouping()?;
-        }
-        Ok(())
-    }
-
-    fn fill_modifiers(&mut self, matching: &mut Matching) -> Outcome<()> {
-        let Kind::Key(first) = self.peek()?.kind else { return Ok(()) };
-        let other = match first {
-            Keyword::Fill => None,
-            Keyword::FillLeft => Some(Keyword::FillRight),
-            Keyword::FillRight => Some(Keyword::FillLeft),
-            _ => return Ok(()),
-        };
-        let mut fill = |key: Keyword, value: f64| {
-            if key != Keyword::FillRight {
-                matching.fill_left = Some(value);
-            }
-            if key != Keyword::FillLeft {
-                matching.fill_right = Some(value);
-            }
-        };
-        self.take()?;
-        fill(first, self.fill_value()?);
-        if let Some(other) = other
-            && self.take_if(Kind::Key(other))?
-        {
-            fill(other, self.fill_value()?);
-        }
-        Ok(())
-    }
-
-    fn fill_value(&mut self) -> Outcome<f64> {
-        self.expect(Kind::LeftParen)?;
-        let value = self.signed_number()?;
-        self.expect(Kind::RightParen)?;
-        Ok(value)
     }
 
     /// A number or duration in seconds, with or without a sign.
@@ -380,9 +299,9 @@ impl<'a> Parser<'a> {
     fn number(&self, token: Token) -> Outcome<f64> {
         let word = token.text(self.text);
         let value = if token.kind == Kind::Duration {
-            super::duration::parse_seconds(word).map_err(|error| error.to_string())
+            parse_seconds(word).map_err(|error| error.to_string())
         } else {
-            number::parse_number(word)
+            parse_number(word)
         };
         value.or_else(|message| said(pos_of(token), message))
     }
@@ -446,7 +365,7 @@ impl<'a> Parser<'a> {
     }
 
     fn unquote(&self, token: Token) -> String {
-        quote::unquote(token.text(self.text))
+        unquote(token.text(self.text))
     }
 
     /// What begins with a name: an aggregation, a call, or a selector.
@@ -468,122 +387,6 @@ impl<'a> Parser<'a> {
             }
             _ => self.vector(Some(name)),
         }
-    }
-
-    #[inline(never)]
-    fn call(&mut self, name: Token) -> Outcome<Expr> {
-        let args = self.arguments()?;
-        let word = name.text(self.text);
-        let Some(function) = function(word) else {
-            let message = format!("unknown function with name {}", quote::quote(word));
-            return said(pos_of(name), message);
-        };
-        self.grow(self.height)?;
-        let kind = ExprKind::Call { name: function.name, name_pos: pos_of(name), args };
-        Ok(Expr { pos: self.pos_from(name.start), kind })
-    }
-
-    /// A list of arguments in parentheses. The height becomes the tallest argument's.
-    fn arguments(&mut self) -> Outcome<Vec<Expr>> {
-        self.expect(Kind::LeftParen)?;
-        let mut args = Vec::new();
-        let mut height = 0;
-        if !self.take_if(Kind::RightParen)? {
-            loop {
-                args.push(self.expr(0)?);
-                height = height.max(self.height);
-                let token = self.peek()?;
-                match token.kind {
-                    Kind::Comma => self.take()?,
-                    Kind::RightParen => break,
-                    _ => return unexpected(token),
-                };
-                if !self.peek()?.kind.begins_expr() {
-                    let message = "trailing commas not allowed in function call args";
-                    return said(pos_of(token), message);
-                }
-            }
-            self.take()?;
-        }
-        self.height = height;
-        Ok(args)
-    }
-
-    #[inline(never)]
-    fn aggregate(&mut self, name: Token, op: AggregateOp) -> Outcome<Expr> {
-        let mut modifier = self.aggregate_modifier()?;
-        let mut args = self.arguments()?;
-        let height = self.height;
-        let mut pos = self.pos_from(name.start);
-        if modifier.is_none() {
-            modifier = self.aggregate_modifier()?;
-            if modifier.is_some() {
-                pos = self.pos_from(name.start);
-            }
-        }
-        let (grouping, without) = modifier.unwrap_or_default();
-        if args.is_empty() {
-            return said(pos, "no arguments for aggregate expression provided");
-        }
-        let wanted = 1 + usize::from(op.takes_param());
-        if args.len() != wanted {
-            let message = format!(
-                "wrong number of arguments for aggregate expression provided, expected {wanted}, \
-                 got {}",
-                args.len()
-            );
-            return said(pos, message);
-        }
-        let expr = Box::new(args.pop().expect("it has at least one argument"));
-        let param = args.pop().map(Box::new);
-        self.grow(height)?;
-        Ok(Expr { pos, kind: ExprKind::Aggregate { op, expr, param, grouping, without } })
-    }
-
-    /// `by (...)` or `without (...)`: the labels, and whether it is the latter.
-    fn aggregate_modifier(&mut self) -> Outcome<Option<(Vec<String>, bool)>> {
-        let Kind::Key(key @ (Keyword::By | Keyword::Without)) = self.peek()?.kind else {
-            return Ok(None);
-        };
-        self.take()?;
-        Ok(Some((self.grouping()?, key == Keyword::Without)))
-    }
-
-    /// A list of label names in parentheses.
-    fn grouping(&mut self) -> Outcome<Vec<String>> {
-        const PLACE: &str = "grouping opts";
-        let open = self.expect(Kind::LeftParen);
-        self.within(open, PLACE, "\"(\"")?;
-        let mut labels = Vec::new();
-        while !self.take_if(Kind::RightParen)? {
-            let label = self.grouping_label();
-            labels.push(self.within(label, PLACE, "label")?);
-            if !self.take_if(Kind::Comma)? {
-                let close = self.expect(Kind::RightParen);
-                self.within(close, PLACE, "\",\" or \")\"")?;
-                break;
-            }
-        }
-        Ok(labels)
-    }
-
-    fn grouping_label(&mut self) -> Outcome<String> {
-        let token = self.peek()?;
-        if token.kind == Kind::String {
-            self.take()?;
-            let label = self.unquote(token);
-            if label.is_empty() || quote::has_raw_bytes(&label) {
-                let message =
-                    format!("invalid label name for grouping: {}", quote::quote(&label));
-                return said(pos_of(token), message);
-            }
-            return Ok(label);
-        }
-        if !token.kind.names_label() {
-            return unexpected(token);
-        }
-        self.take()?;
-        Ok(token.text(self.text).to_owned())
     }
 
     #[inline(never)]

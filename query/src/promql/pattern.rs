@@ -13,7 +13,7 @@ use std::fmt::Write;
 use std::iter::Peekable;
 use std::str::CharIndices;
 
-/// The largest count in `{n,m}`, Go's bound.
+/// The largest count in `{n,m}`, also of counts within counts multiplied: Go's bound.
 const REPEAT_MAX: u32 = 1000;
 
 /// A regular expression anchored at both ends in which `.` matches newlines too, as matchers and
@@ -70,13 +70,14 @@ pub fn translate(pattern: &str) -> Result<String, String> {
         pattern,
         rest: pattern.char_indices().peekable(),
         out: String::with_capacity(pattern.len() + 16),
-        groups: 0,
+        weights: vec![1],
+        weight: 1,
         before: Before::Nothing,
     };
     while let Some((at, c)) = translator.rest.next() {
         translator.one(at, c)?;
     }
-    if translator.groups > 0 {
+    if translator.weights.len() > 1 {
         return translator.fail("missing closing )", pattern);
     }
     Ok(translator.out)
@@ -97,7 +98,10 @@ struct Translator<'a> {
     pattern: &'a str,
     rest: Peekable<CharIndices<'a>>,
     out: String,
-    groups: usize,
+    /// For every open group, and for the whole in front, the weight of its heaviest part.
+    weights: Vec<u32>,
+    /// How often what was read last may repeat, counts within counts multiplied.
+    weight: u32,
     before: Before,
 }
 
@@ -128,6 +132,7 @@ impl<'a> Translator<'a> {
 
     fn one(&mut self, at: usize, c: char) -> Result<(), String> {
         let mut before = Before::Item;
+        let mut weight = 1;
         match c {
             '*' | '+' | '?' => return self.repeat(at, c),
             '{' => match counts(&self.pattern[at..]) {
@@ -135,9 +140,9 @@ impl<'a> Translator<'a> {
                 None => self.out.push_str("\\{"),
             },
             '(' => before = self.open(at)?,
-            ')' if self.groups == 0 => return self.fail("unexpected )", self.pattern),
+            ')' if self.weights.len() == 1 => return self.fail("unexpected )", self.pattern),
             ')' => {
-                self.groups -= 1;
+                weight = self.weights.pop().unwrap_or(1);
                 self.out.push(')');
             }
             '|' => {
@@ -145,12 +150,21 @@ impl<'a> Translator<'a> {
                 self.out.push('|');
             }
             '[' => self.class(at)?,
-            '\\' => self.escape(at)?,
+            '\\' => before = self.escape(at)?,
             '.' | '^' | '$' => self.out.push(c),
             _ => push_literal(&mut self.out, c),
         }
         self.before = before;
+        self.weigh(weight);
         Ok(())
+    }
+
+    /// Notes the weight of what has just been read.
+    fn weigh(&mut self, weight: u32) {
+        self.weight = weight;
+        if let Some(heaviest) = self.weights.last_mut() {
+            *heaviest = weight.max(*heaviest);
+        }
     }
 
     fn repeat(&mut self, at: usize, op: char) -> Result<(), String> {
@@ -172,6 +186,11 @@ impl<'a> Translator<'a> {
         let lazy = self.take_if('?');
         let end = self.at();
         self.check_repeat(at, end)?;
+        let weight = self.weight.saturating_mul(most.max(1));
+        if weight > REPEAT_MAX {
+            return self.fail("invalid repeat count", &self.pattern[at..end]);
+        }
+        self.weigh(weight);
         self.out.push_str(part);
         self.out.push_str(if lazy { "?" } else { "" });
         Ok(())
@@ -197,7 +216,7 @@ impl<'a> Translator<'a> {
     fn open(&mut self, at: usize) -> Result<Before, String> {
         let tail = self.tail();
         if !tail.starts_with('?') {
-            self.groups += 1;
+            self.weights.push(1);
             self.out.push('(');
             return Ok(Before::Nothing);
         }
@@ -215,7 +234,7 @@ impl<'a> Translator<'a> {
             let mark = if digit { "_" } else { "" };
             write!(self.out, "(?P<{mark}{}>", &name[..end]).expect("writing to a String succeeds");
             self.skip(whole.len() - 1);
-            self.groups += 1;
+            self.weights.push(1);
             return Ok(Before::Nothing);
         }
         self.flags(at)
@@ -230,7 +249,9 @@ impl<'a> Translator<'a> {
                 'i' | 'm' | 's' | 'U' => any_after = true,
                 '-' if !negated => (negated, any_after) = (true, false),
                 ':' | ')' if !negated || any_after => {
-                    self.groups += usize::from(c == ':');
+                    if c == ':' {
+                        self.weights.push(1);
+                    }
                     // `(?)` sets nothing, which Rust refuses to read.
                     if offset > 2 || c == ':' {
                         self.out.push_str(&all[..=offset]);
@@ -244,11 +265,11 @@ impl<'a> Translator<'a> {
                 }
             }
         }
-        self.fail("missing closing )", self.pattern)
+        self.fail("invalid or unsupported Perl syntax", all)
     }
 
     /// An escape outside a class, its backslash read.
-    fn escape(&mut self, at: usize) -> Result<(), String> {
+    fn escape(&mut self, at: usize) -> Result<Before, String> {
         let tail = self.tail();
         if let Some(quoted) = tail.strip_prefix('Q') {
             let (literal, close) = match quoted.find("\\E") {
@@ -257,25 +278,29 @@ impl<'a> Translator<'a> {
             };
             literal.chars().for_each(|c| push_literal(&mut self.out, c));
             self.skip(1 + literal.chars().count() + close);
-            return Ok(());
+            return Ok(if literal.is_empty() { self.before } else { Before::Item });
         }
-        match tail.chars().next() {
-            Some(c @ ('A' | 'B' | 'b' | 'z')) => {
-                self.skip(1);
-                self.out.push('\\');
-                self.out.push(c);
+        let c = tail.chars().next().unwrap_or_default();
+        // A word is made of ASCII in Go.
+        let same = match c {
+            'A' => "\\A",
+            'z' => "\\z",
+            'b' => "(?-u:\\b)",
+            'B' => "(?-u:\\B)",
+            'p' | 'P' => {
+                self.unicode_class(at)?;
+                return Ok(Before::Item);
             }
-            Some('p' | 'P') => self.unicode_class(at)?,
-            Some(c) if perl_class(c).is_some() => {
-                self.skip(1);
-                self.out.push_str(perl_class(c).unwrap_or_default());
-            }
-            _ => {
-                let c = self.escaped_char(at)?;
-                push_literal(&mut self.out, c);
-            }
+            _ => perl_class(c).unwrap_or_default(),
+        };
+        if same.is_empty() {
+            let c = self.escaped_char(at)?;
+            push_literal(&mut self.out, c);
+        } else {
+            self.skip(1);
+            self.out.push_str(same);
         }
-        Ok(())
+        Ok(Before::Item)
     }
 
     /// `\pN`, `\P{Greek}`, the backslash read. The names are Unicode's in both.
@@ -291,10 +316,15 @@ impl<'a> Translator<'a> {
             None => return self.fail("invalid character class range", all),
         };
         let class = &all[..=len];
-        if Regex::new(class).is_err() {
+        let name = tail[1..len].trim_start_matches('{').trim_end_matches('}');
+        let (name, negated) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
+        // Go's names have one spelling each, Rust's any; `\p{^L}` is `\P{L}`.
+        let letter = if tail.starts_with('p') == negated { 'P' } else { 'p' };
+        let ours = format!("\\{letter}{{{name}}}");
+        if !name.starts_with(|c: char| c.is_ascii_uppercase()) || Regex::new(&ours).is_err() {
             return self.fail("invalid character class range", class);
         }
-        self.out.push_str(class);
+        self.out.push_str(&ours);
         self.skip(tail[..len].chars().count());
         Ok(())
     }
@@ -331,26 +361,27 @@ impl<'a> Translator<'a> {
 
     /// `\x41` or `\x{41}`, read up to the `x`.
     fn hex_char(&mut self, at: usize) -> Result<char, String> {
-        let tail = self.tail();
-        let (digits, len) = match tail.strip_prefix('{') {
-            Some(inner) => match inner.find('}') {
-                Some(end) => (&inner[..end], end + 2),
-                None => return self.bad_escape(at),
-            },
-            None => match tail.get(..2) {
-                Some(two) => (two, 2),
-                None => return self.bad_escape(at),
-            },
-        };
-        let hexadecimal = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
-        let code = u32::from_str_radix(digits, 16).ok().filter(|_| hexadecimal);
-        match code.and_then(char::from_u32) {
-            Some(c) => {
-                self.skip(len);
-                Ok(c)
+        let braces = self.take_if('{');
+        let (mut code, mut digits) = (0u32, 0);
+        while digits < 2 || braces {
+            match self.rest.next().map(|(_, c)| c) {
+                Some('}') if braces && digits > 0 => break,
+                Some(c) if c.is_ascii_hexdigit() => {
+                    code = code * 16 + c.to_digit(16).unwrap_or(0);
+                    if code > u32::from(char::MAX) {
+                        return self.bad_escape(at);
+                    }
+                    digits += 1;
+                }
+                // Go reads both places of the short form before it looks at the first.
+                Some(_) if !braces && digits == 0 => {
+                    self.rest.next();
+                    return self.bad_escape(at);
+                }
+                _ => return self.bad_escape(at),
             }
-            None => self.bad_escape(at),
         }
+        char::from_u32(code).map_or_else(|| self.bad_escape(at), Ok)
     }
 
     fn bad_escape(&mut self, at: usize) -> Result<char, String> {

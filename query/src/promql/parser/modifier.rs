@@ -4,6 +4,8 @@ use super::super::token::{Keyword, Kind, Token};
 use super::super::{At, DurationExpr, Expr, ExprKind};
 use super::{Outcome, Parser, Pos, pos_of, said, unexpected};
 
+/// What stands in a node's place while the node moves into another.
+const NOTHING: ExprKind = ExprKind::Number(0.0);
 const ANY_DURATION: &str = "number, duration, step(), or range()";
 
 impl Parser<'_> {
@@ -46,7 +48,7 @@ impl Parser<'_> {
     }
 
     fn matrix(&mut self, expr: &mut Expr, open: Token, range: DurationExpr) -> Outcome<()> {
-        let ExprKind::Vector(selector) = &mut expr.kind else {
+        let ExprKind::Vector(selector) = &expr.kind else {
             return said(self.pos_from(open.start), "ranges only allowed for vector selectors");
         };
         if selector.offset.is_some() {
@@ -55,8 +57,9 @@ impl Parser<'_> {
         if selector.at.is_some() {
             return said(self.pos_from(open.start), "no @ modifiers allowed before range");
         }
-        let selector = selector.clone();
-        expr.kind = ExprKind::Matrix { selector, range };
+        if let ExprKind::Vector(selector) = std::mem::replace(&mut expr.kind, NOTHING) {
+            expr.kind = ExprKind::Matrix { selector, range };
+        }
         expr.pos.end = self.end;
         Ok(())
     }
@@ -75,8 +78,8 @@ impl Parser<'_> {
             self.within(close, PLACE, "\"]\"")?;
         }
         self.grow(self.height)?;
-        let nothing = Expr { pos: Pos::default(), kind: ExprKind::Number(0.0) };
-        let inner = Box::new(std::mem::replace(expr, nothing));
+        let kind = std::mem::replace(&mut expr.kind, NOTHING);
+        let inner = Box::new(Expr { pos: expr.pos, kind });
         expr.pos = self.pos_from(inner.pos.start);
         expr.kind = ExprKind::Subquery { expr: inner, range, step, offset: None, at: None };
         Ok(())

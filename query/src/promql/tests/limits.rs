@@ -1,0 +1,82 @@
+//! However a text nests, the answer is a tree or a message, never an exhausted stack.
+
+use super::super::parse;
+use m3_metric::limits::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX};
+
+/// Bytes of stack that must do. Threads of ours have 2 MiB or more; without optimisation a level of
+/// nesting takes some 5 KiB.
+const STACK_BYTES: usize = if cfg!(debug_assertions) { 3 << 19 } else { 256 << 10 };
+
+fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(test)
+        .expect("a thread starts")
+        .join()
+        .expect("the test passes");
+}
+
+#[test]
+fn endless_nesting_is_refused() {
+    on_a_small_stack(|| {
+        let times = |part: &str| part.repeat((QUERY_BYTES_MAX - 20) / part.len());
+        for text in [
+            times("("),
+            times("-") + "1",
+            times("sum("),
+            times("rate("),
+            times("a+"),
+            times("2^"),
+            times("1 or -("),
+            format!("a{}", times("[1m:]")),
+            format!("a[{}", times("(")),
+            format!("a[{}1]", times("1+")),
+            format!("a[{}1]", times("-")),
+            format!("a[{}1]", times("2^")),
+            format!("a[{}", times("max_of(")),
+            format!("a offset {}", times("(")),
+            format!("a offset {}1", times("-")),
+            times("a + on (x) ("),
+        ] {
+            let error = parse(&text).expect_err("it is too deep").to_string();
+            assert!(error.contains("nested too deeply"), "{}...: {error}", &text[..20]);
+        }
+    });
+}
+
+#[test]
+fn the_deepest_tree_allowed_is_read_written_and_dropped() {
+    on_a_small_stack(|| {
+        let nested = |open: &str, close: &str, levels: usize| {
+            format!("{}a{}", open.repeat(levels), close.repeat(levels))
+        };
+        for (open, close) in [("(", ")"), ("sum(", ")"), ("-", ""), ("abs(", ")"), ("1 ^ ", "")] {
+            let text = nested(open, close, QUERY_DEPTH_MAX - 1);
+            let expr = parse(&text).unwrap_or_else(|error| panic!("{open}: {error}"));
+            let written = expr.to_string();
+            assert!(parse(&written).is_ok(), "{open}");
+            assert_eq!(expr.clone(), expr);
+            assert!(parse(&nested(open, close, QUERY_DEPTH_MAX)).is_err(), "{open}");
+        }
+        let chain = format!("a{}", " + a".repeat(QUERY_DEPTH_MAX - 1));
+        assert!(parse(&chain).is_ok());
+    });
+}
+
+#[test]
+fn long_texts_are_refused_before_they_are_read() {
+    let text = format!("a{}", " ".repeat(QUERY_BYTES_MAX));
+    let error = parse(&text).expect_err("it is too long").to_string();
+    let wanted =
+        format!("the query is too long: {} bytes, the limit is {QUERY_BYTES_MAX}", text.len());
+    assert!(error.ends_with(&wanted), "{error}");
+    assert!(parse(&text[..QUERY_BYTES_MAX]).is_ok());
+}
+
+#[test]
+fn wide_texts_are_read() {
+    let labels: Vec<_> = (0..5000).map(|at| format!("l{at}=\"v\"")).collect();
+    assert!(parse(&format!("a{{{}}}", labels.join(","))).is_ok());
+    let args = ", \"x\"".repeat(5000);
+    assert!(parse(&format!("label_join(a, \"b\"{args})")).is_ok());
+}
