@@ -23,7 +23,8 @@ pub(crate) enum LeafWork {
     /// The newest sample not older than `lookback_ms`, at each step.
     Instant { lookup: Grid, lookback_ms: i64 },
     /// That sample's time, in seconds.
-    Timestamp { lookup: Grid, lookback_ms: i64 },
+    /// The time is a result, unless `keeps_name`: then it says which of several series is newest.
+    Timestamp { lookup: Grid, lookback_ms: i64, keeps_name: bool },
     /// A range function with constant arguments.
     Range { call: RangeCall, args: Vec<ScalarArg> },
     /// The samples themselves, those in `(start, end]`.
@@ -147,7 +148,7 @@ impl FragmentEval {
             LeafWork::Instant { lookup, lookback_ms } => {
                 instant(lookup, *lookback_ms, times, values, &mut row, |_, value| value);
             }
-            LeafWork::Timestamp { lookup, lookback_ms } => {
+            LeafWork::Timestamp { lookup, lookback_ms, .. } => {
                 instant(lookup, *lookback_ms, times, values, &mut row, |time, _| seconds(time));
             }
             LeafWork::Range { call, args } => {
@@ -187,8 +188,8 @@ impl FragmentEval {
                 }
                 if call.function.keeps_name() { labels } else { without_metadata(&labels) }
             }
-            LeafWork::Timestamp { .. } => without_metadata(&labels),
-            LeafWork::Instant { .. } | LeafWork::Raw { .. } => labels,
+            LeafWork::Timestamp { keeps_name: false, .. } => without_metadata(&labels),
+            _ => labels,
         }
     }
 

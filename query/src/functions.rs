@@ -8,6 +8,7 @@ use crate::promql::BinaryOp;
 use crate::work::{Context, Pieces};
 
 pub(crate) mod histogram;
+pub(crate) mod info;
 pub(crate) mod labels;
 
 /// A function that makes one value of each value.

@@ -258,7 +258,7 @@ impl Planner {
                     return Ok(None);
                 };
                 let (lookup, repeat) = self.place(selector, grid)?;
-                let work = LeafWork::Timestamp { lookup, lookback_ms };
+                let work = LeafWork::Timestamp { lookup, lookback_ms, keeps_name: false };
                 let matchers = selector.matchers.clone();
                 Ok(Some(Leaf { matchers, work, repeat, drops_name: true }))
             }
@@ -304,7 +304,7 @@ impl Planner {
     fn add_leaf(&mut self, leaf: Leaf, pushed: Option<Pushed>, grid: Grid) -> usize {
         let (lookup, before_ms) = match &leaf.work {
             LeafWork::Instant { lookup, lookback_ms }
-            | LeafWork::Timestamp { lookup, lookback_ms } => (*lookup, *lookback_ms),
+            | LeafWork::Timestamp { lookup, lookback_ms, .. } => (*lookup, *lookback_ms),
             LeafWork::Range { call, .. } => (call.lookup, call.range_ms),
             LeafWork::Raw { .. } => unreachable!("raw leaves are added by raw_leaf"),
         };

@@ -6,6 +6,7 @@ use crate::aggregate;
 use crate::binary::{self, compute, holds};
 use crate::error::QueryError;
 use crate::functions::histogram::HistogramTask;
+use crate::functions::info::InfoTask;
 use crate::functions::labels::{LabelTask, compare_by_labels};
 use crate::functions::{MapFunction, MapTask, VectorScalarTask, any_present, only_sample};
 use crate::matrix::{Data, Grid, RawRow, Row};
@@ -95,6 +96,10 @@ impl Evaluation {
                 done(next())
             }
             Op::Label(change) => Start::task(LabelTask { change, rows: next().into_rows() }),
+            Op::Info(call) => {
+                let (rows, infos) = (next().into_rows(), next().into_rows());
+                Start::task(InfoTask::new(call, rows, infos))
+            }
             Op::Histogram(call) => {
                 let mut inputs: Vec<Data> = inputs.collect();
                 let rows = inputs.pop().map(Data::into_rows).unwrap_or_default();

@@ -2,13 +2,15 @@
 
 use super::constant::is_step_invariant;
 use super::node::Op;
-use super::{Planner, bare};
+use super::{Leaf, Planner, bare};
 use crate::error::QueryError;
+use crate::fragment::LeafWork;
 use crate::functions::histogram::{HistogramCall, HistogramFunction};
+use crate::functions::info::InfoCall;
 use crate::functions::labels::LabelChange;
 use crate::functions::{DatePart, MapFunction};
 use crate::matrix::Grid;
-use crate::promql::{Expr, ExprKind, Pos, VectorSelector};
+use crate::promql::{At, DurationExpr, Expr, ExprKind, Pos, VectorSelector};
 use crate::window::{RangeCall, RangeFunction};
 use m3_metric::labels::METRIC_NAME;
 use m3_metric::{Labels, LabelsBuilder, MatchOp};
@@ -53,6 +55,7 @@ impl Planner {
             "histogram_quantile" | "histogram_fraction" | "histogram_quantiles" => {
                 self.histogram(name, &args, grid)
             }
+            "info" => self.info(&args, grid),
             // Only native histograms have these, and start times; neither is stored.
             "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev"
             | "histogram_stdvar" | "start_timestamp" => self.over(Op::Nothing, &args, grid),
@@ -175,6 +178,38 @@ impl Planner {
         self.over(op, &args[..1], grid)
     }
 
+    /// `info`: its info series are looked up at the time of the first argument's selector.
+    fn info(&mut self, args: &[&Expr], grid: Grid) -> Result<usize, QueryError> {
+        let matchers = match args.get(1).map(|a| &a.kind) {
+            Some(ExprKind::Vector(selector)) => selector.matchers.as_slice(),
+            _ => &[],
+        };
+        let (call, matchers) = InfoCall::new(matchers)?;
+        let base = self.node(args[0], grid)?;
+        let mut outer = Vec::new();
+        let selector = first_selector(args[0], &mut outer);
+        let mut at = selector.and_then(|s| s.at);
+        let mut offset_ms = self.offset(selector.and_then(|s| s.offset.as_ref()))?;
+        for (outer_at, outer_offset) in outer.into_iter().rev() {
+            if at.is_some() {
+                break;
+            }
+            offset_ms = offset_ms.saturating_add(self.offset(outer_offset)?);
+            at = outer_at;
+        }
+        let (lookup, repeat) = match at {
+            Some(at) => (Grid::single(self.at(at)), grid.count != 1),
+            None => (grid, false),
+        };
+        let work = LeafWork::Timestamp {
+            lookup: lookup.earlier(offset_ms),
+            lookback_ms: self.params.lookback_ms,
+            keeps_name: true,
+        };
+        let infos = self.add_leaf(Leaf { matchers, work, repeat, drops_name: false }, None, grid);
+        Ok(self.add(Op::Info(call), vec![base, infos], grid))
+    }
+
     fn histogram(&mut self, name: &str, args: &[&Expr], grid: Grid) -> Result<usize, QueryError> {
         let (function, scalars, vector) = match (name, args) {
             ("histogram_quantile", [q, vector]) => (HistogramFunction::Quantile, vec![*q], *vector),
@@ -195,6 +230,32 @@ impl Planner {
         let mut inputs = scalars;
         inputs.push(vector);
         self.over(Op::Histogram(call), &inputs, grid)
+    }
+}
+
+/// The first selector of an expression; `outer` receives the modifiers of the subqueries around it.
+fn first_selector<'e>(
+    expr: &'e Expr,
+    outer: &mut Vec<(Option<At>, Option<&'e DurationExpr>)>,
+) -> Option<&'e VectorSelector> {
+    match &expr.kind {
+        ExprKind::Vector(selector) | ExprKind::Matrix { selector, .. } => Some(selector),
+        ExprKind::Subquery { expr, offset, at, .. } => {
+            outer.push((*at, offset.as_ref()));
+            let found = first_selector(expr, outer);
+            if found.is_none() {
+                outer.pop();
+            }
+            found
+        }
+        ExprKind::Call { args, .. } => args.iter().find_map(|a| first_selector(a, outer)),
+        ExprKind::Aggregate { expr, param, .. } => first_selector(expr, outer)
+            .or_else(|| param.as_deref().and_then(|p| first_selector(p, outer))),
+        ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => first_selector(expr, outer),
+        ExprKind::Binary { left, right, .. } => {
+            first_selector(left, outer).or_else(|| first_selector(right, outer))
+        }
+        ExprKind::Number(_) | ExprKind::String(_) => None,
     }
 }
 

@@ -4,6 +4,7 @@ use crate::aggregate::AggregateCall;
 use crate::binary::BinaryCall;
 use crate::fold::{Fold, Grouping};
 use crate::functions::histogram::HistogramCall;
+use crate::functions::info::InfoCall;
 use crate::functions::labels::LabelChange;
 use crate::functions::{DatePart, MapFunction};
 use crate::matrix::Grid;
@@ -68,6 +69,8 @@ pub(crate) enum Op {
     SortByLabel { names: Vec<String>, descending: bool },
     /// `label_replace`, `label_join`: the vector.
     Label(LabelChange),
+    /// `info`: the vector, then the info series.
+    Info(InfoCall),
     /// The histograms' functions: scalars, then the vector.
     Histogram(HistogramCall),
     /// A function that only sees samples which do not exist here: the vector.

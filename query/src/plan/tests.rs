@@ -43,7 +43,6 @@ fn what_cannot_be_asked_is_refused_in_prometheus_words() {
         "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector"
     );
     assert!(error("m[step()]", true).ends_with("duration must be greater than 0"));
-    assert_eq!(error("info(m)", true), "function info() is not supported yet");
     let text = "invalid regular expression in label_replace(): (";
     assert_eq!(error("label_replace(m, \"a\", \"\", \"b\", \"(\")", true), text);
 }

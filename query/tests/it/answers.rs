@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// So many of the recorded queries must be answered as recorded.
-const PASSES_MIN: usize = 1_975;
+const PASSES_MIN: usize = 1_985;
 
 /// Functions whose order is part of the answer.
 const ORDERED: [&str; 4] = ["sort(", "sort_desc(", "sort_by_label(", "sort_by_label_desc("];

@@ -6,6 +6,7 @@
 mod answers;
 mod script;
 mod scripts;
+mod speed;
 mod store;
 
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use m3_query::{QueryError, QueryOutput};
 use std::path::Path;
 
 /// So many of the evaluations of Prometheus' own scripts must be right.
-const PASSES_MIN: usize = 1_180;
+const PASSES_MIN: usize = 1_230;
 
 /// Evaluations that are answered otherwise, and why. The scripts run with an experimental feature
 /// on that drops metric names only at the end; without it, the recorded answers show, Prometheus
@@ -140,7 +140,7 @@ fn run(path: &Path, failures: &mut Vec<String>) -> Counts {
 }
 
 fn asks_for_native(query: &str) -> bool {
-    ["smoothed", "anchored", "info(", "histogram_count", "start_timestamp"]
+    ["smoothed", "anchored", "histogram_count", "start_timestamp"]
         .iter()
         .any(|word| query.contains(word))
 }
