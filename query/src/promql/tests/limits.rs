@@ -5,7 +5,7 @@ use m3_metric::limits::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX};
 
 /// Bytes of stack that must do. Threads of ours have 2 MiB or more; without optimisation a level of
 /// nesting takes some 5 KiB.
-const STACK_BYTES: usize = if cfg!(debug_assertions) { 3 << 19 } else { 256 << 10 };
+const STACK_BYTES: usize = if cfg!(debug_assertions) { 3 << 19 } else { 512 << 10 };
 
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new()
