@@ -115,7 +115,9 @@ impl Bodies {
 
     fn give(&self, mut body: Vec<u8>, bytes_max: usize) {
         let bytes = self.bytes.get() + body.capacity();
-        if body.capacity() > 0 && bytes <= bytes_max {
+        // A few large bodies must not take the place of many ordinary ones.
+        let ordinary = body.capacity() > 0 && body.capacity() <= bytes_max / 8;
+        if ordinary && bytes <= bytes_max {
             body.clear();
             self.bytes.set(bytes);
             self.spare.borrow_mut().push(body);

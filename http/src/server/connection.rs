@@ -17,6 +17,10 @@ const READ_BYTES: usize = 8 << 10;
 /// declared length takes no memory before its bytes come.
 const BODY_READ_BYTES: usize = 64 << 10;
 
+/// Bytes of the answer's buffer that a connection keeps between requests: an acknowledged write
+/// needs no more, and idle connections are many.
+const KEEP_BYTES: usize = 4 << 10;
+
 /// Why a connection ends.
 enum End {
     /// The peer is gone or the stop was asked for: nothing to say.
@@ -321,7 +325,7 @@ impl<H: Handler> Connection<'_, H> {
         if has_body && !joined {
             self.write(std::mem::take(&mut response.body)).await?;
         }
-        if self.outbound.capacity() > 4 * answer::JOIN_BYTES_MAX {
+        if self.outbound.capacity() > KEEP_BYTES {
             self.outbound = Vec::new();
         }
         Ok(())

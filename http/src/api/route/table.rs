@@ -75,7 +75,7 @@ static TABLE: &[Entry] = &[
     read("/api/v1/labels", GET_POST, Kind::Labels),
     read("/api/v1/series", GET_POST, Kind::Series),
     entry("/api/v1/json/write", POST, Kind::JsonWrite),
-    read("/api/v1/search", GET, Kind::Search),
+    read("/api/v1/search", GET_POST, Kind::Search),
     entry("/api/v1/prom/remote/read", GET_POST, Kind::RemoteRead),
     read("/api/v1/read", GET_POST, Kind::RemoteRead),
     read("/api/v1/query_exemplars", GET_POST, Kind::Exemplars),
@@ -93,7 +93,7 @@ static TABLE: &[Entry] = &[
     admin("/api/v1/services/m3db/namespace", GET_POST_PUT, AdminRoute::Namespace),
     admin("/api/v1/services/m3db/namespace/ready", POST, AdminRoute::NamespaceReady),
     admin("/api/v1/namespace", GET_POST_PUT, AdminRoute::Namespace),
-    read("/api/v1/label/{name}/values", GET, Kind::LabelValues),
+    read("/api/v1/label/{name}/values", GET_POST, Kind::LabelValues),
     admin("/api/v1/services/m3db/namespace/{id}", DELETE, AdminRoute::NamespaceNamed),
     admin("/api/v1/namespace/{id}", DELETE, AdminRoute::NamespaceNamed),
 ];

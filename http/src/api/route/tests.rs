@@ -274,7 +274,7 @@ fn remote_reads() {
         let Ok(Call::RemoteRead(call)) = ask(Method::Post, path, &headers, &body).call else {
             panic!()
         };
-        assert_eq!(call.queries, [query.clone()]);
+        assert_eq!(call.queries.as_slice(), std::slice::from_ref(&query));
         let error = ask(Method::Post, path, &[FORM], b"").call.unwrap_err();
         assert_eq!((error.kind.status(), error.message.as_str()), (400, "snappy: corrupt input"));
     }
@@ -284,4 +284,24 @@ fn remote_reads() {
     };
     assert_eq!(call.queries[0].selection, super::super::Selection::Text("t".to_owned()));
     assert_eq!(refused("/api/v1/prom/remote/read?start=1&end=2").0, 400);
+}
+
+#[test]
+fn bodies_may_be_gzip() {
+    let zip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let headers = [FORM, ("Content-Encoding", "gzip")];
+    let routed = ask(Method::Post, "/api/v1/query", &headers, &zip(b"query=a&time=1"));
+    assert!(matches!(routed.call, Ok(Call::Query(call)) if call.text == "a"));
+    let json = br#"{"tags":{"__name__":"a"},"timestamp":"1","value":1}"#;
+    let routed = ask(Method::Post, "/api/v1/json/write", &headers, &zip(json));
+    assert!(matches!(routed.call, Ok(Call::Write(_))));
+    let bad = ask(Method::Post, "/api/v1/json/write", &headers, json).call.unwrap_err();
+    assert!(bad.kind.status() == 400 && bad.message.starts_with("gzip: corrupt input"));
+    let other = [FORM, ("Content-Encoding", "br")];
+    let bad = ask(Method::Post, "/api/v1/query", &other, b"query=a").call.unwrap_err();
+    assert_eq!(bad.kind.status(), 415);
 }
