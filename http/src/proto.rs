@@ -3,7 +3,7 @@
 //! Always holds: a reader never reads past its bytes and never panics; the deprecated groups are
 //! refused.
 //!
-//! Format: the protobuf wire format. Messages: [`read`] (remote read), [`write`] (remote write,
+//! Format: the protobuf wire format. Messages: [`read`] (remote read), [`mod@write`] (remote write,
 //! for clients and tests).
 
 pub mod read;
