@@ -430,6 +430,13 @@ impl NamespaceStore {
         found.and(&active)
     }
 
+    /// How many blocks that `from_ns..=to_ns` touches hold samples.
+    #[must_use]
+    pub fn blocks_within(&self, from_ns: i64, to_ns: i64) -> u64 {
+        let (first, last) = (self.options.block_of(from_ns), self.options.block_of(to_ns));
+        if first > last { 0 } else { self.active.range(first..=last).count() as u64 }
+    }
+
     /// The names of the labels of `among`, ascending.
     #[must_use]
     pub fn label_names(&self, among: &Postings) -> Vec<String> {

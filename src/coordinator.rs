@@ -1,0 +1,177 @@
+//! Turns a [`Call`] from the door into messages to cores, and their answers into a [`Reply`].
+//!
+//! Every core has a coordinator; it serves the connections that the core accepted. What the own
+//! core stores is reached directly, what others store by [`Message`].
+
+mod admin;
+mod metadata;
+mod read;
+mod router;
+mod write;
+
+use crate::catalog::Namespace;
+use crate::dbnode::DbNode;
+use crate::message::Message;
+use crate::node::Shared;
+use crate::telemetry::{CallStats, CoreStats};
+use m3_http::api::{
+    Api, ApiError, Call, ErrorKind, QueryOptions, Readiness, ReadyNamespace, Reply,
+    StorageRestriction,
+};
+use m3_io::mesh::Port;
+use m3_io::time::{self, Monotonic};
+use m3_io::{CoreId, Gone, ReplyTo, oneshot};
+use m3_metric::{Span, Timestamp};
+use router::Router;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// One core's coordinator.
+pub struct Coordinator {
+    node: Rc<DbNode>,
+    port: Rc<Port<Message>>,
+    shared: Arc<Shared>,
+    api: Rc<Api>,
+    router: RefCell<Router>,
+    stats: RefCell<CallStats>,
+    stopping: Cell<bool>,
+}
+
+impl Coordinator {
+    /// The coordinator of the core that `port` belongs to.
+    #[must_use]
+    pub fn new(
+        node: Rc<DbNode>,
+        port: Rc<Port<Message>>,
+        shared: Arc<Shared>,
+        api: Rc<Api>,
+    ) -> Self {
+        let router = RefCell::new(Router::new(shared.shards));
+        Self {
+            node,
+            port,
+            shared,
+            api,
+            router,
+            stats: RefCell::new(CallStats::default()),
+            stopping: Cell::new(false),
+        }
+    }
+
+    /// Answers a call.
+    ///
+    /// # Errors
+    /// The refusal the client gets.
+    pub async fn handle(&self, call: Call) -> Result<Reply, ApiError> {
+        match call {
+            Call::Write(call) => self.write(call).await,
+            Call::Query(call) => self.query(call).await,
+            Call::QueryRange(call) => self.query_range(call).await,
+            Call::Labels(call) => self.label_names(call).await,
+            Call::LabelValues { name, metadata } => self.label_values(name, metadata).await,
+            Call::Series(call) => self.series(call).await,
+            Call::Search(call) => self.tag_search(call).await,
+            Call::RemoteRead(call) => self.remote_read(call).await,
+            Call::Health => Ok(Reply::Health {
+                uptime: time::now().since(self.shared.started),
+                now: Timestamp(time::wall_ns()),
+            }),
+            Call::Ready { reads, writes } => Ok(Reply::Ready(self.readiness(reads, writes))),
+            Call::ReadyText => {
+                if self.stopping.get() {
+                    return Err(ApiError::unavailable("the node is stopping", 5));
+                }
+                Ok(Reply::Text("m3ring is Ready.\n".to_owned()))
+            }
+            Call::Metrics => self.metrics().await,
+            Call::Admin(call) => self.admin(*call).await,
+            Call::Answered(reply) => Ok(reply),
+        }
+    }
+
+    /// What the coordinator has counted.
+    #[must_use]
+    pub fn stats(&self) -> CallStats {
+        self.stats.borrow().clone()
+    }
+
+    /// From here on the node says that it is stopping.
+    pub fn set_stopping(&self) {
+        self.stopping.set(true);
+    }
+
+    /// The namespace that a request means.
+    fn namespace(&self, storage: Option<&StorageRestriction>) -> Result<Namespace, ApiError> {
+        let catalog = self.node.catalog();
+        match storage {
+            None | Some(StorageRestriction::Unaggregated) => Ok(catalog.unaggregated().clone()),
+            Some(StorageRestriction::Aggregated(policy)) => catalog
+                .aggregated(Span(policy.resolution_ns), Span(policy.retention_ns))
+                .cloned()
+                .ok_or_else(|| ApiError::no_such_policy(policy)),
+        }
+    }
+
+    fn readiness(&self, reads: bool, writes: bool) -> Readiness {
+        let catalog = self.node.catalog();
+        let registered = catalog.namespaces.iter().filter(|n| n.registered);
+        let list: Vec<_> = registered
+            .map(|n| ReadyNamespace {
+                id: n.name.clone(),
+                retention_ns: n.options.retention.0,
+                resolution_ns: n.resolution.map_or(0, |span| span.0),
+            })
+            .collect();
+        let mut readiness = Readiness::default();
+        if reads {
+            readiness.ready_reads.clone_from(&list);
+        }
+        if writes {
+            readiness.ready_writes = list;
+        }
+        readiness
+    }
+
+    async fn metrics(&self) -> Result<Reply, ApiError> {
+        let mut all = Vec::new();
+        for core in self.port.peers() {
+            all.push(*self.ask(core, Message::Stats).await?);
+        }
+        let mut text = Vec::new();
+        crate::telemetry::render(&mut text, &self.shared, &self.node.catalog(), &all);
+        Ok(Reply::Metrics(text))
+    }
+
+    /// Sends `core` a message and waits for the answer.
+    async fn ask<T: Send>(
+        &self,
+        core: CoreId,
+        message: impl FnOnce(ReplyTo<T>) -> Message,
+    ) -> Result<T, ApiError> {
+        let (reply_to, reply) = oneshot();
+        self.port.send(core, message(reply_to)).await.map_err(|_| stopping())?;
+        reply.await.map_err(|Gone| stopping())
+    }
+
+    /// When a query with these options must have ended.
+    fn deadline(options: &QueryOptions) -> Monotonic {
+        time::now().plus(options.timeout)
+    }
+
+    /// The core's counters.
+    #[must_use]
+    pub fn core_stats(&self) -> CoreStats {
+        CoreStats::gather(&self.node, self.stats())
+    }
+}
+
+/// The node ends while a request is under way.
+fn stopping() -> ApiError {
+    ApiError::unavailable("the node is stopping", 5)
+}
+
+/// What a timeout says, in Prometheus' words.
+fn timed_out() -> ApiError {
+    ApiError::new(ErrorKind::Timeout, "query timed out in expression evaluation")
+}

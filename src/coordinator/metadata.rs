@@ -1,0 +1,137 @@
+//! Label names, label values, series and M3's tag search: asked of every core, merged, sorted.
+
+use super::{Coordinator, stopping};
+use crate::message::{Message, MetadataAnswer, MetadataJob, MetadataWant};
+use m3_http::api::{ApiError, FetchStats, MetadataCall, Notes, QueryOptions, Reply, SearchCall};
+use m3_io::oneshot;
+use m3_metric::{Labels, Matcher};
+use m3_query::promql;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Coordinator {
+    pub(super) async fn label_names(&self, call: MetadataCall) -> Result<Reply, ApiError> {
+        let (answers, notes) = self.search_all(&call, MetadataWant::Names).await?;
+        let strip = call.options.tags.map(|t| t.strip).unwrap_or_default();
+        let names: BTreeSet<_> = names_of(answers).filter(|n| !strip.contains(n)).collect();
+        Ok(names_reply(names, notes))
+    }
+
+    pub(super) async fn label_values(
+        &self,
+        name: String,
+        call: MetadataCall,
+    ) -> Result<Reply, ApiError> {
+        let stripped = call.options.tags.as_ref().is_some_and(|t| t.strip.contains(&name));
+        let (answers, notes) = self.search_all(&call, MetadataWant::Values(name)).await?;
+        let values = if stripped { BTreeSet::new() } else { names_of(answers).collect() };
+        Ok(names_reply(values, notes))
+    }
+
+    pub(super) async fn series(&self, call: MetadataCall) -> Result<Reply, ApiError> {
+        let most = call.options.limits.series.unwrap_or(0);
+        let most = if most == 0 { u64::MAX } else { most };
+        let (answers, mut notes) = self.search_all(&call, MetadataWant::Series(most)).await?;
+        let strip = call.options.tags.map(|t| t.strip).unwrap_or_default();
+        let mut series: Vec<Labels> = Vec::new();
+        for answer in answers {
+            if let MetadataAnswer::Series(part) = answer {
+                series.extend(part);
+            }
+        }
+        if !strip.is_empty() {
+            for labels in &mut series {
+                *labels = labels.filtered(|name| !strip.iter().any(|s| s == name));
+            }
+        }
+        series.sort();
+        series.dedup();
+        count(&mut notes, series.iter().map(|l| l.iter().count() as u64).sum());
+        Ok(Reply::Series { series, notes })
+    }
+
+    pub(super) async fn tag_search(&self, call: SearchCall) -> Result<Reply, ApiError> {
+        let want = MetadataWant::Tags { names: call.names, names_only: call.names_only };
+        let (start_ms, end_ms) = (call.start_ms, call.end_ms);
+        let selectors = vec![call.matchers];
+        let (answers, mut notes) =
+            self.search_selectors(selectors, start_ms, end_ms, &call.options, want).await?;
+        let mut tags: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for answer in answers {
+            if let MetadataAnswer::Tags(part) = answer {
+                for (name, values) in part {
+                    tags.entry(name).or_default().extend(values);
+                }
+            }
+        }
+        let strip = call.options.tags.map(|t| t.strip).unwrap_or_default();
+        tags.retain(|name, _| !strip.contains(name));
+        count(&mut notes, tags.values().map(|v| v.len().max(1) as u64).sum());
+        let tags = tags.into_iter().map(|(name, values)| (name, values.into_iter().collect()));
+        Ok(Reply::Search { tags: tags.collect(), notes })
+    }
+
+    async fn search_all(
+        &self,
+        call: &MetadataCall,
+        want: MetadataWant,
+    ) -> Result<(Vec<MetadataAnswer>, Notes), ApiError> {
+        let parsed = call.selectors.iter().map(|text| promql::parse_selector(text));
+        let selectors: Result<Vec<_>, _> = parsed.collect();
+        let selectors = selectors.map_err(|e| ApiError::bad_data(e.to_string()))?;
+        self.search_selectors(selectors, call.start_ms, call.end_ms, &call.options, want).await
+    }
+
+    async fn search_selectors(
+        &self,
+        mut selectors: Vec<Vec<Matcher>>,
+        start_ms: i64,
+        end_ms: i64,
+        options: &QueryOptions,
+        want: MetadataWant,
+    ) -> Result<(Vec<MetadataAnswer>, Notes), ApiError> {
+        if let Some(tags) = &options.tags {
+            if selectors.is_empty() {
+                selectors.push(Vec::new());
+            }
+            for matchers in &mut selectors {
+                matchers.extend(tags.matchers.iter().cloned());
+            }
+        }
+        let namespace = self.namespace(options.storage.as_ref())?;
+        let mut replies = Vec::new();
+        for core in self.port.peers() {
+            let (reply, answer) = oneshot();
+            let (selectors, want) = (selectors.clone(), want.clone());
+            let namespace = namespace.id;
+            let job = MetadataJob { namespace, selectors, start_ms, end_ms, want, reply };
+            self.port.send(core, Message::Metadata(job)).await.map_err(|_| stopping())?;
+            replies.push(answer);
+        }
+        let mut answers = Vec::with_capacity(replies.len());
+        for reply in replies {
+            answers.push(reply.await.map_err(|_| stopping())?.map_err(ApiError::bad_data)?);
+        }
+        let responses = answers.len() as u64;
+        let fetched =
+            FetchStats { namespaces: vec![namespace.name], responses, ..FetchStats::default() };
+        Ok((answers, Notes { fetched: Some(fetched), ..Notes::default() }))
+    }
+}
+
+fn names_of(answers: Vec<MetadataAnswer>) -> impl Iterator<Item = String> {
+    answers.into_iter().flat_map(|answer| match answer {
+        MetadataAnswer::Names(names) => names,
+        MetadataAnswer::Series(_) | MetadataAnswer::Tags(_) => Vec::new(),
+    })
+}
+
+fn names_reply(names: BTreeSet<String>, mut notes: Notes) -> Reply {
+    count(&mut notes, names.len() as u64);
+    Reply::Names { names: names.into_iter().collect(), notes }
+}
+
+fn count(notes: &mut Notes, metadata: u64) {
+    if let Some(fetched) = &mut notes.fetched {
+        fetched.metadata = metadata;
+    }
+}

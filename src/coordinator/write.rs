@@ -1,0 +1,167 @@
+//! Writes: split a batch by owner, store, answer when every part is durable.
+//!
+//! With one core a batch goes straight into the store. With several, the router guesses each
+//! record's owner; the own part is stored directly, every other owner gets one message that shares
+//! the request's buffer. An owner that does not own a record says so, and the record is sent again.
+
+use super::Coordinator;
+use crate::message::{Message, WriteAnswer, WriteJob};
+use m3_http::api::{ApiError, Reply, WriteCall, WriteSource};
+use m3_http::ingest::WriteOutcome;
+use m3_io::oneshot;
+use m3_io::time;
+use m3_metric::{NamespaceId, Record};
+use std::sync::Arc;
+
+/// How often a record may be passed on: once by the router's guess, once by its owner's word.
+const PASSES_MAX: usize = 3;
+
+impl Coordinator {
+    pub(super) async fn write(&self, mut call: Box<WriteCall>) -> Result<Reply, ApiError> {
+        let begun = time::now();
+        let namespace = self.namespace(call.options.storage.as_ref())?.id;
+        if call.options.aggregate_only {
+            return Err(ApiError::bad_data(
+                "M3-Write-Type: aggregate writes to aggregated namespaces only, and no downsampler \
+                 is configured; leave the header out to store the samples as they are",
+            ));
+        }
+        let mut answer = self.store(namespace, &mut call).await;
+        if answer.malformed > 0 && matches!(call.source, WriteSource::RemoteWriteFast { .. }) {
+            // The fast split takes a series' last bytes for its sample. Where the rest is not
+            // labels the guess was wrong, and the body is parsed field by field. What was stored
+            // already is stored again, which changes nothing.
+            self.api.decode_strictly(&mut call)?;
+            answer = self.store(namespace, &mut call).await;
+        }
+        let mut outcome = std::mem::take(&mut call.outcome);
+        add(&mut outcome, answer);
+        self.api.recycle(std::mem::take(&mut call.batch));
+        self.stats.borrow_mut().write(&outcome, time::now().since(begun));
+        Ok(Reply::Write(outcome))
+    }
+
+    async fn store(&self, namespace: NamespaceId, call: &mut WriteCall) -> WriteAnswer {
+        if self.port.peers().len() == 1 {
+            return self.store_here(namespace, &call.batch.buffer, &call.batch.records, None).await;
+        }
+        self.store_spread(namespace, call).await
+    }
+
+    async fn store_here(
+        &self,
+        namespace: NamespaceId,
+        buffer: &[u8],
+        records: &[Record],
+        positions: Option<&[u32]>,
+    ) -> WriteAnswer {
+        let mut answer = WriteAnswer::default();
+        match self.node.append(namespace, buffer, records, positions).await {
+            Err(failed) => answer.failed = Some(failed.to_string()),
+            Ok(outcome) => {
+                answer.take(outcome, records);
+                if let Err(failed) = self.node.log().acknowledged().await {
+                    answer.failed = Some(failed.to_string());
+                }
+            }
+        }
+        answer
+    }
+
+    async fn store_spread(&self, namespace: NamespaceId, call: &mut WriteCall) -> WriteAnswer {
+        let buffer = Arc::new(std::mem::take(&mut call.batch.buffer));
+        let mut parts = self.router.borrow_mut().split(&buffer, &call.batch.records);
+        let mut total = WriteAnswer::default();
+        for _ in 0..PASSES_MAX {
+            let elsewhere = self.store_parts(namespace, &buffer, parts, &mut total).await;
+            if elsewhere.is_empty() {
+                break;
+            }
+            self.router.borrow_mut().correct(&buffer, &elsewhere);
+            parts = vec![Vec::new(); self.port.peers().len()];
+            for (record, owner) in elsewhere {
+                parts[owner.0 as usize].push(record);
+            }
+        }
+        if let Ok(buffer) = Arc::try_unwrap(buffer) {
+            call.batch.buffer = buffer;
+        }
+        total
+    }
+
+    /// Sends each owner its part and adds up the answers; what was sent to the wrong owner comes
+    /// back.
+    async fn store_parts(
+        &self,
+        namespace: NamespaceId,
+        buffer: &Arc<Vec<u8>>,
+        parts: Vec<Vec<Record>>,
+        total: &mut WriteAnswer,
+    ) -> Vec<(Record, m3_metric::CoreId)> {
+        let own = self.port.core();
+        let mut replies = Vec::new();
+        let mut here = Vec::new();
+        for (core, records) in self.port.peers().zip(parts) {
+            if records.is_empty() {
+                continue;
+            }
+            if core == own {
+                here = records;
+                continue;
+            }
+            let (reply, answer) = oneshot();
+            let count = records.len() as u64;
+            let job = WriteJob { namespace, buffer: Arc::clone(buffer), records, reply };
+            match self.port.send(core, Message::Write(job)).await {
+                Ok(()) => replies.push((count, answer)),
+                Err(_) => total.failed = Some("the node is stopping".to_owned()),
+            }
+        }
+        let mut elsewhere = Vec::new();
+        if !here.is_empty() {
+            let answer = self.store_here(namespace, buffer, &here, None).await;
+            merge(total, answer, &mut elsewhere);
+        }
+        for (_, reply) in replies {
+            match reply.await {
+                Ok(answer) => merge(total, answer, &mut elsewhere),
+                Err(_) => total.failed = Some("the node is stopping".to_owned()),
+            }
+        }
+        elsewhere
+    }
+}
+
+fn merge(
+    total: &mut WriteAnswer,
+    mut part: WriteAnswer,
+    elsewhere: &mut Vec<(Record, m3_metric::CoreId)>,
+) {
+    total.accepted += part.accepted;
+    total.refused += part.refused;
+    total.malformed += part.malformed;
+    total.last_refusal = part.last_refusal.or(total.last_refusal.take());
+    total.last_malformed = part.last_malformed.or(total.last_malformed.take());
+    total.failed = part.failed.or(total.failed.take());
+    elsewhere.append(&mut part.misrouted);
+}
+
+/// Adds what became of a batch to the outcome that the door began.
+fn add(outcome: &mut WriteOutcome, answer: WriteAnswer) {
+    if let Some(failed) = answer.failed {
+        // Part of the batch may be stored; none of it is acknowledged, so the sender repeats it.
+        outcome.retryable += answer.accepted.max(1);
+        outcome.last_retryable = Some(failed);
+    } else {
+        outcome.accepted += answer.accepted;
+        let lost = answer.misrouted.len() as u64;
+        if lost > 0 {
+            outcome.retryable += lost;
+            outcome.last_retryable = Some("no core owns the series".to_owned());
+        }
+    }
+    outcome.bad_requests += answer.refused + answer.malformed;
+    if let Some(text) = answer.last_refusal.or(answer.last_malformed) {
+        outcome.last_bad = Some(text);
+    }
+}

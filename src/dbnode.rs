@@ -1,0 +1,376 @@
+//! One core's M3DB node: takes messages, drives the namespaces it owns, ticks.
+//!
+//! A write is appended to memory and to the pending payload of the log in one go, without a pause,
+//! and answered when the log has acknowledged it. A fetch works on one series after the other and
+//! lets others have the core every millisecond; the store may change in between, ordinals do not.
+
+use crate::catalog::Catalog;
+use crate::message::{
+    FetchError, FragmentAnswer, FragmentJob, METRIC_NAMES_MAX, MetadataAnswer, MetadataJob,
+    MetadataWant, ReadError, ReadJob, WriteAnswer, WriteJob,
+};
+use m3_index::{Matchers, Postings};
+use m3_io::time::{self, Monotonic};
+use m3_metric::labels::{METRIC_NAME, iter_canonical};
+use m3_metric::value::Series;
+use m3_metric::{Labels, Matcher, NamespaceId, Record, Timestamp};
+use m3_query::fragment::{FragmentEval, Partial};
+use m3_shard::commitlog::{CommitLog, LogFailed};
+use m3_shard::{CoreStore, NamespaceStore, ReadBuffer, WriteOutcome};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a fetch works before others may have the core.
+const SLICE: Duration = Duration::from_millis(1);
+/// Series between two looks at the clock.
+const SERIES_PER_LOOK: usize = 16;
+/// How often a core drops what is older than its retention.
+const TICK_EVERY: Duration = Duration::from_secs(10);
+
+/// Storage of one core.
+pub struct DbNode {
+    store: RefCell<CoreStore>,
+    log: CommitLog,
+    catalog: RefCell<Arc<Catalog>>,
+    /// Bytes that retention has freed.
+    pub expired_bytes: Cell<u64>,
+}
+
+impl DbNode {
+    /// A core that stores into `store` and logs to `log`.
+    #[must_use]
+    pub fn new(store: CoreStore, log: CommitLog, catalog: Arc<Catalog>) -> Self {
+        Self {
+            store: RefCell::new(store),
+            log,
+            catalog: RefCell::new(catalog),
+            expired_bytes: Cell::new(0),
+        }
+    }
+
+    /// The namespaces as this core knows them.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.borrow())
+    }
+
+    /// The log.
+    #[must_use]
+    pub const fn log(&self) -> &CommitLog {
+        &self.log
+    }
+
+    /// What is stored, to be looked at.
+    #[must_use]
+    pub fn store(&self) -> std::cell::Ref<'_, CoreStore> {
+        self.store.borrow()
+    }
+
+    /// The namespaces are these from now on.
+    pub fn set_catalog(&self, catalog: Arc<Catalog>) {
+        if self.store.borrow_mut().set_namespaces(&catalog.storage()).is_err() {
+            tracing::error!("a stream in memory does not decode while blocks change their size");
+        }
+        *self.catalog.borrow_mut() = catalog;
+    }
+
+    /// Drops what is older than its retention, for ever.
+    pub async fn tick(&self) {
+        loop {
+            time::sleep(TICK_EVERY).await;
+            let freed = self.store.borrow_mut().expire(time::wall_ns());
+            self.expired_bytes.set(self.expired_bytes.get() + freed);
+        }
+    }
+
+    /// Stores records, in memory and in the log's pending payload; durable once
+    /// [`CommitLog::acknowledged`] has returned.
+    ///
+    /// # Errors
+    /// When the log takes no more.
+    pub async fn append(
+        &self,
+        namespace: NamespaceId,
+        buffer: &[u8],
+        records: &[Record],
+        positions: Option<&[u32]>,
+    ) -> Result<WriteOutcome, LogFailed> {
+        self.log.room().await?;
+        let mut store = self.store.borrow_mut();
+        let Some(store) = store.namespace_mut(namespace) else {
+            return Err(LogFailed("the namespace was deleted meanwhile".to_owned()));
+        };
+        let mut payload = self.log.pending();
+        Ok(store.write(buffer, records, positions, time::wall_ns(), &mut payload))
+    }
+
+    /// Does a [`WriteJob`] of another core.
+    pub async fn write(&self, job: WriteJob) {
+        let WriteJob { namespace, buffer, records, reply } = job;
+        let mut answer = WriteAnswer::default();
+        match self.append(namespace, &buffer, &records, None).await {
+            Err(failed) => answer.failed = Some(failed.to_string()),
+            Ok(outcome) => {
+                answer.take(outcome, &records);
+                if let Err(failed) = self.log.acknowledged().await {
+                    answer.failed = Some(failed.to_string());
+                }
+            }
+        }
+        // The sender takes the buffer back once nobody else holds it.
+        drop(buffer);
+        reply.send(answer);
+    }
+
+    /// Does a [`FragmentJob`].
+    pub async fn fragment(&self, job: FragmentJob) {
+        let mut answer = FragmentAnswer {
+            matched: 0,
+            docs: 0,
+            with_samples: 0,
+            bytes: 0,
+            metrics: Vec::new(),
+            partial: Err(FetchError::Timeout),
+        };
+        answer.partial = self.evaluate(&job, &mut answer).await;
+        job.reply.send(answer);
+    }
+
+    async fn evaluate(
+        &self,
+        job: &FragmentJob,
+        answer: &mut FragmentAnswer,
+    ) -> Result<Partial, FetchError> {
+        let fragment = &job.fragment;
+        let (from, to) = range_ns(fragment.start_ms, fragment.end_ms);
+        let postings = self.search(job.namespace, &fragment.matchers, from, to)?;
+        answer.matched = postings.len();
+        answer.docs = self.docs(job.namespace, answer.matched, from, to);
+        if answer.matched > job.series_max && !job.cut {
+            return Err(FetchError::TooManySeries);
+        }
+        let mut evaluation = FragmentEval::new(fragment);
+        let from = from.max(self.kept_from(job.namespace));
+        let mut metrics = BTreeMap::new();
+        let mut buffer = ReadBuffer::default();
+        let mut slice = Slice::new(job.deadline);
+        let most = usize::try_from(job.series_max).unwrap_or(usize::MAX);
+        for series in postings.iter().take(most) {
+            slice.pause().await?;
+            let store = self.store.borrow();
+            let Some(store) = store.namespace(job.namespace) else { break };
+            store.read(series, from, to, &mut buffer).map_err(|_| FetchError::Broken)?;
+            let labels = store.labels(series);
+            answer.bytes += (labels.len() + 16 * buffer.values.len()) as u64;
+            let has_samples = !buffer.values.is_empty();
+            count_metric(&mut metrics, labels, has_samples);
+            if has_samples {
+                answer.with_samples += 1;
+                evaluation
+                    .push(labels, &buffer.times_ms, &buffer.values)
+                    .map_err(FetchError::Query)?;
+            }
+        }
+        answer.metrics =
+            metrics.into_iter().map(|(name, (with, without))| (name, with, without)).collect();
+        Ok(evaluation.finish())
+    }
+
+    fn search(
+        &self,
+        namespace: NamespaceId,
+        matchers: &[Matcher],
+        from_ns: i64,
+        to_ns: i64,
+    ) -> Result<Postings, FetchError> {
+        let compiled =
+            Matchers::compile(matchers).map_err(|e| FetchError::Matcher(e.to_string()))?;
+        let store = self.store.borrow();
+        let Some(store) = store.namespace(namespace) else { return Ok(Postings::default()) };
+        let kept = kept_from(store);
+        Ok(store.search(&compiled, from_ns.max(kept), to_ns))
+    }
+
+    fn kept_from(&self, namespace: NamespaceId) -> i64 {
+        self.store.borrow().namespace(namespace).map_or(i64::MIN, kept_from)
+    }
+
+    fn docs(&self, namespace: NamespaceId, matched: u64, from_ns: i64, to_ns: i64) -> u64 {
+        let store = self.store.borrow();
+        let Some(store) = store.namespace(namespace) else { return 0 };
+        matched * store.blocks_within(from_ns, to_ns).max(1)
+    }
+
+    /// Does a [`MetadataJob`].
+    pub fn metadata(&self, job: MetadataJob) {
+        let answer = self.find_metadata(&job);
+        job.reply.send(answer);
+    }
+
+    fn find_metadata(&self, job: &MetadataJob) -> Result<MetadataAnswer, String> {
+        let (from, to) = range_ns(job.start_ms, job.end_ms);
+        let everything = [Vec::new()];
+        let selectors = if job.selectors.is_empty() { &everything[..] } else { &job.selectors };
+        let mut found = Postings::default();
+        for matchers in selectors {
+            let one = self.search(job.namespace, matchers, from, to).map_err(|e| match e {
+                FetchError::Matcher(text) => text,
+                other => format!("{other:?}"),
+            })?;
+            found = found.or(&one);
+        }
+        let store = self.store.borrow();
+        let store = store.namespace(job.namespace);
+        Ok(match &job.want {
+            MetadataWant::Names => {
+                MetadataAnswer::Names(store.map_or_else(Vec::new, |s| s.label_names(&found)))
+            }
+            MetadataWant::Values(name) => {
+                MetadataAnswer::Names(store.map_or_else(Vec::new, |s| s.label_values(name, &found)))
+            }
+            MetadataWant::Series(most) => {
+                let most = usize::try_from(*most).unwrap_or(usize::MAX);
+                let labels = |s: &NamespaceStore| {
+                    let ordinals = found.iter().take(most);
+                    ordinals.map(|o| Labels::from_canonical(s.labels(o))).collect()
+                };
+                MetadataAnswer::Series(store.map_or_else(Vec::new, labels))
+            }
+            MetadataWant::Tags { names, names_only } => MetadataAnswer::Tags(
+                store.map_or_else(Vec::new, |s| tags(s, &found, names, *names_only)),
+            ),
+        })
+    }
+
+    /// Does a [`ReadJob`].
+    pub async fn read(&self, job: ReadJob) {
+        let answer = self.read_series(&job).await;
+        job.reply.send(answer);
+    }
+
+    async fn read_series(&self, job: &ReadJob) -> Result<Vec<Series>, ReadError> {
+        let (from, to) = range_ns(job.start_ms, job.end_ms);
+        let postings =
+            self.search(job.namespace, &job.matchers, from, to).map_err(ReadError::Fetch)?;
+        if postings.len() > job.series_max {
+            return Err(ReadError::TooMuch(format!(
+                "remote read matches {} series on one core, more than the limit of {}: narrow the \
+                 matchers or raise limits.perQuery.maxFetchedSeries (or the M3-Limit-Max-Series header)",
+                postings.len(),
+                job.series_max
+            )));
+        }
+        let mut out = Vec::new();
+        let mut samples = 0;
+        let mut buffer = ReadBuffer::default();
+        let mut slice = Slice::new(job.deadline);
+        for series in postings.iter() {
+            slice.pause().await.map_err(ReadError::Fetch)?;
+            let store = self.store.borrow();
+            let Some(store) = store.namespace(job.namespace) else { break };
+            let from = from.max(kept_from(store));
+            store
+                .read(series, from, to, &mut buffer)
+                .map_err(|_| ReadError::Fetch(FetchError::Broken))?;
+            if buffer.values.is_empty() {
+                continue;
+            }
+            samples += buffer.values.len() as u64;
+            if samples > job.samples_max {
+                return Err(ReadError::TooMuch(format!(
+                    "remote read would return more than {} samples: ask for a shorter range or \
+                     fewer series",
+                    job.samples_max
+                )));
+            }
+            let points = buffer.times_ms.iter().copied().zip(buffer.values.iter().copied());
+            let labels = Labels::from_canonical(store.labels(series));
+            out.push(Series { labels, points: points.collect() });
+        }
+        Ok(out)
+    }
+}
+
+impl WriteAnswer {
+    /// Takes what a store answered to a write of `records`.
+    pub fn take(&mut self, outcome: WriteOutcome, records: &[Record]) {
+        self.accepted = outcome.accepted;
+        self.refused = outcome.refused;
+        self.last_refusal = outcome.last_refusal;
+        self.malformed = outcome.malformed.len() as u64;
+        self.last_malformed = outcome.last_malformed;
+        let elsewhere = outcome.misrouted.into_iter();
+        self.misrouted = elsewhere.map(|(at, core)| (records[at as usize], core)).collect();
+    }
+}
+
+/// The oldest instant a namespace still serves.
+fn kept_from(store: &NamespaceStore) -> i64 {
+    time::wall_ns().saturating_sub(store.options().retention.0)
+}
+
+/// The nanoseconds of a range of whole milliseconds, both ends included.
+fn range_ns(start_ms: i64, end_ms: i64) -> (i64, i64) {
+    let start = Timestamp::from_ms_saturating(start_ms).0;
+    let end = Timestamp::from_ms_saturating(end_ms).0;
+    (start, end.saturating_add(999_999))
+}
+
+fn count_metric(metrics: &mut BTreeMap<String, (u64, u64)>, labels: &[u8], has_samples: bool) {
+    let name = iter_canonical(labels).find(|(n, _)| *n == METRIC_NAME).map_or("", |(_, v)| v);
+    if !metrics.contains_key(name) {
+        if metrics.len() >= METRIC_NAMES_MAX {
+            return;
+        }
+        metrics.insert(name.to_owned(), (0, 0));
+    }
+    let Some(counts) = metrics.get_mut(name) else { return };
+    if has_samples { counts.0 += 1 } else { counts.1 += 1 }
+}
+
+fn tags(
+    store: &NamespaceStore,
+    found: &Postings,
+    names: &[String],
+    names_only: bool,
+) -> Vec<(String, Vec<String>)> {
+    let wanted = |name: &String| names.is_empty() || names.contains(name);
+    let found_names = store.label_names(found).into_iter().filter(wanted);
+    found_names
+        .map(|name| {
+            let values = if names_only { Vec::new() } else { store.label_values(&name, found) };
+            (name, values)
+        })
+        .collect()
+}
+
+/// A fetch's share of the core: it gives way every millisecond and ends when its time is up.
+struct Slice {
+    deadline: Monotonic,
+    begun: Monotonic,
+    series: usize,
+}
+
+impl Slice {
+    fn new(deadline: Monotonic) -> Self {
+        Self { deadline, begun: time::now(), series: 0 }
+    }
+
+    async fn pause(&mut self) -> Result<(), FetchError> {
+        self.series += 1;
+        if self.series % SERIES_PER_LOOK != 0 {
+            return Ok(());
+        }
+        let now = time::now();
+        if now > self.deadline {
+            return Err(FetchError::Timeout);
+        }
+        if now.since(self.begun) >= SLICE {
+            m3_io::yield_now().await;
+            self.begun = time::now();
+        }
+        Ok(())
+    }
+}

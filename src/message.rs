@@ -1,0 +1,197 @@
+//! What one core may ask another: a closed enum, one message per core and request.
+//!
+//! A full inbox makes the sender wait (back-pressure reaches the client's socket); nothing is
+//! dropped. Every message carries the way back; an answer that never comes (the asking connection
+//! is gone) is dropped without effect.
+
+use crate::catalog::Catalog;
+use crate::telemetry::CoreStats;
+use m3_cluster::admin::{AdminReply, AdminRequest};
+use m3_io::ReplyTo;
+use m3_io::time::Monotonic;
+use m3_metric::value::Series;
+use m3_metric::{CoreId, Labels, Matcher, NamespaceId, Record};
+use m3_query::Fragment;
+use m3_query::Partial;
+use std::sync::Arc;
+
+/// What one core asks another.
+pub enum Message {
+    /// Store records. From the core that decoded a request to an owner of some of its samples.
+    Write(WriteJob),
+    /// Evaluate a fragment of a query over this core's series.
+    Fragment(FragmentJob),
+    /// Search labels or series.
+    Metadata(MetadataJob),
+    /// Read whole series.
+    Read(ReadJob),
+    /// An admin request, to core 0, which keeps the KV.
+    Admin(AdminRequest, ReplyTo<AdminReply>),
+    /// The namespaces are these from now on. From core 0 to all.
+    Catalog(Arc<Catalog>, ReplyTo<()>),
+    /// The core's counters.
+    Stats(ReplyTo<Box<CoreStats>>),
+    /// All cores have replayed: listen. From core 0 to the others.
+    Serve,
+    /// Take no more requests and answer when those in progress are done. From core 0 to all.
+    Drain(ReplyTo<()>),
+    /// Close the log and end. From core 0 to all, once all have drained.
+    Close,
+}
+
+const _: () = assert!(size_of::<Message>() <= 256, "a message is moved often: box what is large");
+
+/// Records to store.
+pub struct WriteJob {
+    /// The namespace.
+    pub namespace: NamespaceId,
+    /// The bytes the records point into.
+    pub buffer: Arc<Vec<u8>>,
+    /// The records that belong to the receiving core, as far as the sender knows.
+    pub records: Vec<Record>,
+    /// The way back.
+    pub reply: ReplyTo<WriteAnswer>,
+}
+
+/// What became of a [`WriteJob`]; sent when it is acknowledged by the log.
+#[derive(Debug, Default)]
+pub struct WriteAnswer {
+    /// Samples stored.
+    pub accepted: u64,
+    /// Samples refused because of their time, and why the last one was.
+    pub refused: u64,
+    /// Why the last of them was.
+    pub last_refusal: Option<String>,
+    /// Records whose label bytes are no labels.
+    pub malformed: u64,
+    /// Why the last of them is not.
+    pub last_malformed: Option<String>,
+    /// Records that belong elsewhere, with their owner.
+    pub misrouted: Vec<(Record, CoreId)>,
+    /// The whole job failed: the samples may or may not be stored.
+    pub failed: Option<String>,
+}
+
+/// A fragment to evaluate.
+pub struct FragmentJob {
+    /// The namespace.
+    pub namespace: NamespaceId,
+    /// What to evaluate.
+    pub fragment: Fragment,
+    /// Series this core may fetch; beyond it the job is refused, or cut.
+    pub series_max: u64,
+    /// Whether to cut instead of refuse.
+    pub cut: bool,
+    /// When the query's time is up.
+    pub deadline: Monotonic,
+    /// The way back.
+    pub reply: ReplyTo<FragmentAnswer>,
+}
+
+/// What one core found for a fragment.
+pub struct FragmentAnswer {
+    /// Series that matched, fetched or not.
+    pub matched: u64,
+    /// Those times the blocks they are in.
+    pub docs: u64,
+    /// Series with a sample in the range.
+    pub with_samples: u64,
+    /// Bytes of labels and samples, roughly.
+    pub bytes: u64,
+    /// Series by metric name: with samples, without; at most [`METRIC_NAMES_MAX`] names.
+    pub metrics: Vec<(String, u64, u64)>,
+    /// The result, or why there is none.
+    pub partial: Result<Partial, FetchError>,
+}
+
+/// Metric names that one core counts for `M3-Metric-Stats`.
+pub const METRIC_NAMES_MAX: usize = 64;
+
+/// Why a core did not fetch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FetchError {
+    /// More series matched than may be fetched.
+    TooManySeries,
+    /// The evaluation failed.
+    Query(m3_query::QueryError),
+    /// A matcher does not compile.
+    Matcher(String),
+    /// The query's time is up.
+    Timeout,
+    /// A stream in memory does not decode.
+    Broken,
+}
+
+/// Labels or series to search.
+pub struct MetadataJob {
+    /// The namespace.
+    pub namespace: NamespaceId,
+    /// Selectors whose union is meant; none: all series.
+    pub selectors: Vec<Vec<Matcher>>,
+    /// From, in milliseconds since the epoch.
+    pub start_ms: i64,
+    /// To, inclusive.
+    pub end_ms: i64,
+    /// What is wanted.
+    pub want: MetadataWant,
+    /// The way back.
+    pub reply: ReplyTo<Result<MetadataAnswer, String>>,
+}
+
+/// What a [`MetadataJob`] wants.
+#[derive(Clone)]
+pub enum MetadataWant {
+    /// Label names.
+    Names,
+    /// Values of one label.
+    Values(String),
+    /// Series, at most this many.
+    Series(u64),
+    /// Names with their values; only these names, unless none is given.
+    Tags {
+        /// The names.
+        names: Vec<String>,
+        /// Whether values are left out.
+        names_only: bool,
+    },
+}
+
+/// What one core found.
+#[derive(Debug)]
+pub enum MetadataAnswer {
+    /// Sorted names or values.
+    Names(Vec<String>),
+    /// Series.
+    Series(Vec<Labels>),
+    /// Names and their values.
+    Tags(Vec<(String, Vec<String>)>),
+}
+
+/// Series to read whole.
+pub struct ReadJob {
+    /// The namespace.
+    pub namespace: NamespaceId,
+    /// All of these must match.
+    pub matchers: Vec<Matcher>,
+    /// From, in milliseconds since the epoch.
+    pub start_ms: i64,
+    /// To, inclusive.
+    pub end_ms: i64,
+    /// Series this core may read.
+    pub series_max: u64,
+    /// Samples this core may read.
+    pub samples_max: u64,
+    /// When time is up.
+    pub deadline: Monotonic,
+    /// The way back.
+    pub reply: ReplyTo<Result<Vec<Series>, ReadError>>,
+}
+
+/// Why a [`ReadJob`] was not done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReadError {
+    /// More series or samples than allowed.
+    TooMuch(String),
+    /// As for a fragment.
+    Fetch(FetchError),
+}

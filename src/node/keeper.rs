@@ -1,0 +1,97 @@
+//! The KV and what follows from it: kept by core 0, told to all cores.
+
+use crate::catalog::{Catalog, Numbers};
+use crate::message::Message;
+use m3_cluster::admin::{Admin, AdminReply, AdminRequest};
+use m3_cluster::kv::file::FileKv;
+use m3_cluster::{Error, Kv, NamespaceMetadata, Registry};
+use m3_io::mesh::Port;
+use m3_io::{Semaphore, oneshot, time};
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The key under which namespace numbers are kept.
+const NUMBERS_KEY: &str = "_m3ring/namespace-numbers";
+
+/// The KV of a node.
+pub(super) struct Keeper {
+    kv: FileKv,
+    numbers: RefCell<Numbers>,
+    registered: RefCell<Vec<NamespaceMetadata>>,
+    /// One admin request at a time: each sees what the one before it did.
+    turn: Semaphore,
+}
+
+impl Keeper {
+    /// Opens the KV of the data directory and reads what it says.
+    pub(super) async fn open(data_dir: &Path) -> Result<Self, Error> {
+        let kv = FileKv::open(data_dir.join("kv").join("store.kv")).await?;
+        let numbers = match kv.get(NUMBERS_KEY).await? {
+            Some(found) => Numbers::decode(&found.value).ok_or_else(|| Error::BadDocument {
+                key: NUMBERS_KEY.to_owned(),
+                reason: "it does not hold namespace numbers".to_owned(),
+            })?,
+            None => Numbers::default(),
+        };
+        let keeper = Self {
+            kv,
+            numbers: RefCell::new(numbers),
+            registered: RefCell::default(),
+            turn: Semaphore::new(1),
+        };
+        keeper.reload().await?;
+        Ok(keeper)
+    }
+
+    /// The namespaces as they stand.
+    pub(super) fn catalog(&self) -> Catalog {
+        Catalog::new(&self.registered.borrow(), &self.numbers.borrow())
+    }
+
+    /// Namespace numbers below this were given out.
+    pub(super) fn numbers_below(&self) -> u32 {
+        self.numbers.borrow().next
+    }
+
+    async fn reload(&self) -> Result<(), Error> {
+        let registered = Registry::load(&self.kv).await?;
+        let mut numbers = self.numbers.borrow().clone();
+        if numbers.reconcile(&registered) {
+            self.kv.set(NUMBERS_KEY, numbers.encode()).await?;
+        }
+        *self.numbers.borrow_mut() = numbers;
+        *self.registered.borrow_mut() = registered;
+        Ok(())
+    }
+
+    /// Answers an admin request; where namespaces changed, every core knows before the client does.
+    pub(super) async fn admin(&self, port: &Port<Message>, request: AdminRequest) -> AdminReply {
+        let _turn = self.turn.acquire(1).await;
+        let reply = Admin::default().handle(&self.kv, request, time::wall_ns()).await;
+        if !reply.changed {
+            return reply;
+        }
+        if let Err(error) = self.reload().await {
+            return failed(&error.to_string());
+        }
+        let catalog = Arc::new(self.catalog());
+        let mut waiting = Vec::new();
+        for core in port.peers() {
+            let (reply_to, told) = oneshot();
+            let message = Message::Catalog(Arc::clone(&catalog), reply_to);
+            if port.send(core, message).await.is_ok() {
+                waiting.push(told);
+            }
+        }
+        for told in waiting {
+            let _ = told.await;
+        }
+        reply
+    }
+}
+
+fn failed(text: &str) -> AdminReply {
+    let body = format!("{{\"status\":\"error\",\"error\":{text:?}}}\n");
+    AdminReply { status: 500, content_type: "application/json", body, changed: false }
+}
