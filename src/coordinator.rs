@@ -16,7 +16,7 @@ use crate::node::Shared;
 use crate::telemetry::{CallStats, CoreStats};
 use m3_http::api::{
     Api, ApiError, Call, ErrorKind, QueryOptions, Readiness, ReadyNamespace, Reply,
-    StorageRestriction,
+    StorageRestriction, TagRestriction,
 };
 use m3_io::mesh::Port;
 use m3_io::time::{self, Monotonic};
@@ -152,6 +152,11 @@ impl Coordinator {
         let (reply_to, reply) = oneshot();
         self.port.send(core, message(reply_to)).await.map_err(|_| stopping())?;
         reply.await.map_err(|Gone| stopping())
+    }
+
+    /// Which series the request may see: as it says, or else as configured.
+    fn tags<'a>(&'a self, options: &'a QueryOptions) -> Option<&'a TagRestriction> {
+        options.tags.as_ref().or(self.shared.query.restrict.as_ref())
     }
 
     /// When a query with these options must have ended.

@@ -1,31 +1,65 @@
-//! temporary entry
-use m3ring::node::*;
+//! The binary: read the command line, start the log, run the node, give an exit code.
+
+use m3_io::blocking;
+use m3ring::config::{Command, Config, LogFormat};
+use m3ring::node::{self, Settings};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// Many small buffers of many sizes: the general allocator fragments under them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-fn main() {
-    let a: Vec<String> = std::env::args().collect();
-    let get =
-        |n: &str, d: &str| a.iter().position(|x| x == n).map_or(d.to_owned(), |i| a[i + 1].clone());
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let cores = get("--cores", "");
-    let s = Settings {
-        data_dir: get("--data-dir", "./m3ring_data").into(),
-        http_listen: get("--http.listen", "0.0.0.0:7201").parse().unwrap(),
-        metrics_listen: get("--metrics.listen", "0.0.0.0:7203").parse().unwrap(),
-        cpus: if cores.is_empty() {
-            m3_io::runtime::affinity()
-        } else {
-            m3_io::runtime::parse_cpu_list(&cores).unwrap()
-        },
-        driver: get("--io.driver", "auto").parse().unwrap(),
-        ack: get("--commitlog.ack", "durable").parse().unwrap(),
-        hash_seed: 0,
-        server: Default::default(),
-        body_decoded_bytes_max: 64 << 20,
-        query: Default::default(),
+
+/// Exit code for a command line or a configuration that is wrong, as in sysexits.h.
+const EXIT_USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let read_file = |path: &std::path::Path| {
+        let bytes = blocking::read_file(path, m3ring::config::FILE_BYTES_MAX as u64)?;
+        String::from_utf8(bytes)
+            .map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, e))
     };
-    if let Err(e) = run(&s) {
-        eprintln!("m3ring: {e}");
-        std::process::exit(1);
+    let env = |name: &str| std::env::var(name).ok();
+    let config = match Config::load(std::env::args().skip(1), env, read_file) {
+        Ok(Command::Run(config)) => config,
+        Ok(Command::Print(text)) => return show(&text),
+        Err(error) => return fail(&error.to_string(), EXIT_USAGE),
+    };
+    start_log(&config);
+    let settings = match Settings::from_config(&config) {
+        Ok(settings) => settings,
+        Err(text) => return fail(&text, EXIT_USAGE),
+    };
+    if let Some(line) = config.idle_line() {
+        tracing::info!("{line}");
+    }
+    if let Some(line) = config.later_line() {
+        tracing::warn!("{line}");
+    }
+    match node::run(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string(), 1),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for is the program's output")]
+fn show(text: &str) -> ExitCode {
+    print!("{text}");
+    ExitCode::SUCCESS
+}
+
+fn fail(text: &str, code: u8) -> ExitCode {
+    eprintln!("m3ring: {text}");
+    ExitCode::from(code)
+}
+
+fn start_log(config: &Config) {
+    let filter = tracing_subscriber::EnvFilter::new(config.log_level.name());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+        LogFormat::Text => {
+            lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).init()
+        }
     }
 }

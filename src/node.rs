@@ -7,14 +7,17 @@
 mod core;
 mod keeper;
 
+use crate::config::{CommitAck, Config, RestrictTags};
 use crate::message::Message;
-use m3_http::server::ServerLimits;
+use m3_http::ServerLimits;
+use m3_http::api::TagRestriction;
 use m3_io::driver::{DriverChoice, DriverReport};
 use m3_io::mesh::{Port, mesh};
 use m3_io::net::Reservation;
 use m3_io::runtime;
 use m3_io::time::Monotonic;
 use m3_io::{IoError, blocking, driver};
+use m3_metric::{MatchOp, Matcher};
 use m3_shard::ShardMap;
 use m3_shard::commitlog::Ack;
 use m3_shard::commitlog::segment::Listing;
@@ -52,10 +55,14 @@ pub struct Settings {
     pub body_decoded_bytes_max: usize,
     /// Limits of queries.
     pub query: QuerySettings,
+    /// The node's name in placements.
+    pub host_id: String,
+    /// The port that a local placement shows.
+    pub node_port: u16,
 }
 
 /// Limits of queries; 0 is no limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct QuerySettings {
     /// How long a sample stands for its series, in milliseconds.
     pub lookback_ms: i64,
@@ -71,20 +78,78 @@ pub struct QuerySettings {
     pub range_max_ms: i64,
     /// Whether a query over a limit fails, rather than being cut.
     pub require_exhaustive: bool,
+    /// What every query is restricted to unless it says otherwise.
+    pub restrict: Option<TagRestriction>,
+    /// Whether a search of labels must name its range.
+    pub labels_need_range: bool,
+    /// Whether a search of series must name its range.
+    pub series_need_range: bool,
 }
 
-impl Default for QuerySettings {
-    fn default() -> Self {
-        Self {
-            lookback_ms: 300_000,
-            timeout: Duration::from_secs(30),
-            samples_max: m3_metric::limits::QUERY_SAMPLES_MAX,
-            series_max: m3_metric::limits::QUERY_SERIES_MAX,
-            docs_max: 0,
-            range_max_ms: 0,
-            require_exhaustive: true,
+impl Settings {
+    /// The settings that a configuration means.
+    ///
+    /// # Errors
+    /// A restriction that cannot be read, or no cpu to run on.
+    pub fn from_config(config: &Config) -> Result<Self, String> {
+        let cpus = config.cores.clone().unwrap_or_else(runtime::affinity);
+        if cpus.is_empty() {
+            return Err("there is no cpu to run on: give a list with --cores".to_owned());
         }
+        let query = &config.query;
+        Ok(Self {
+            data_dir: config.data_dir.clone(),
+            http_listen: config.http_listen,
+            metrics_listen: config.metrics_listen,
+            cpus,
+            driver: config.io_driver,
+            ack: match config.ack {
+                CommitAck::Durable => Ack::Durable,
+                CommitAck::Buffered => Ack::Buffered,
+            },
+            hash_seed: 0,
+            server: config.http,
+            body_decoded_bytes_max: config.body_decoded_bytes_max,
+            query: QuerySettings {
+                lookback_ms: query.lookback.as_millis() as i64,
+                timeout: query.timeout,
+                samples_max: query.samples_max,
+                series_max: query.series_max,
+                docs_max: query.docs_max,
+                range_max_ms: query.range_max.as_millis() as i64,
+                require_exhaustive: query.require_exhaustive,
+                restrict: query.restrict.as_ref().map(restriction).transpose()?,
+                labels_need_range: query.labels_need_range,
+                series_need_range: query.series_need_range,
+            },
+            host_id: config.host.id.clone(),
+            node_port: config.node_listen.port(),
+        })
     }
+}
+
+fn restriction(configured: &RestrictTags) -> Result<TagRestriction, String> {
+    let matcher = |m: &crate::config::RestrictMatcher| {
+        let (op, value) = match m.kind.as_str() {
+            "EQUAL" => (MatchOp::Equal, m.value.as_str()),
+            "NOTEQUAL" => (MatchOp::NotEqual, m.value.as_str()),
+            "REGEXP" => (MatchOp::Regex, m.value.as_str()),
+            "NOTREGEXP" => (MatchOp::NotRegex, m.value.as_str()),
+            "EXISTS" => (MatchOp::NotEqual, ""),
+            "NOTEXISTS" => (MatchOp::Equal, ""),
+            other => {
+                return Err(format!(
+                    "query.restrictTags: unknown matcher type {other:?}; it is EQUAL, NOTEQUAL, \
+                     REGEXP, NOTREGEXP, EXISTS or NOTEXISTS"
+                ));
+            }
+        };
+        Ok(Matcher::new(op, m.name.clone(), value))
+    };
+    let matchers = configured.matchers.iter().map(matcher).collect::<Result<Vec<_>, _>>()?;
+    let matched = || configured.matchers.iter().map(|m| m.name.clone()).collect();
+    let strip = configured.strip.clone().unwrap_or_else(matched);
+    Ok(TagRestriction { matchers, strip })
 }
 
 /// What all cores know and none changes.

@@ -115,10 +115,17 @@ impl Labels {
     /// # Errors
     /// The first rule that the bytes break.
     pub fn parse(bytes: &[u8]) -> Result<Self, LabelError> {
+        // Refused before anything is copied: a block over the limit may be a body of label bytes.
+        if bytes.len() > LABEL_BLOCK_BYTES_MAX {
+            return Err(LabelError::BlockTooLong { bytes: bytes.len() });
+        }
         let mut builder = LabelsBuilder::default();
         let mut rest = bytes;
         let mut index = 0;
         while !rest.is_empty() {
+            if index == LABELS_PER_SERIES_MAX {
+                return Err(LabelError::TooMany { count: index + 1 });
+            }
             let (name, value) = read_label(&mut rest)?;
             let name = std::str::from_utf8(name).map_err(|_| LabelError::NotUtf8)?;
             let value = std::str::from_utf8(value).map_err(|_| LabelError::NotUtf8)?;

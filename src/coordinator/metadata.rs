@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Coordinator {
     pub(super) async fn label_names(&self, call: MetadataCall) -> Result<Reply, ApiError> {
         let (answers, notes) = self.search_all(&call, MetadataWant::Names).await?;
-        let strip = call.options.tags.map(|t| t.strip).unwrap_or_default();
+        let strip = self.strip(&call.options);
         let names: BTreeSet<_> = names_of(answers).filter(|n| !strip.contains(n)).collect();
         Ok(names_reply(names, notes))
     }
@@ -21,7 +21,7 @@ impl Coordinator {
         name: String,
         call: MetadataCall,
     ) -> Result<Reply, ApiError> {
-        let stripped = call.options.tags.as_ref().is_some_and(|t| t.strip.contains(&name));
+        let stripped = self.strip(&call.options).contains(&name);
         let (answers, notes) = self.search_all(&call, MetadataWant::Values(name)).await?;
         let values = if stripped { BTreeSet::new() } else { names_of(answers).collect() };
         Ok(names_reply(values, notes))
@@ -31,7 +31,7 @@ impl Coordinator {
         let most = call.options.limits.series.unwrap_or(0);
         let most = if most == 0 { u64::MAX } else { most };
         let (answers, mut notes) = self.search_all(&call, MetadataWant::Series(most)).await?;
-        let strip = call.options.tags.map(|t| t.strip).unwrap_or_default();
+        let strip = self.strip(&call.options);
         let mut series: Vec<Labels> = Vec::new();
         for answer in answers {
             if let MetadataAnswer::Series(part) = answer {
@@ -63,11 +63,16 @@ impl Coordinator {
                 }
             }
         }
-        let strip = call.options.tags.map(|t| t.strip).unwrap_or_default();
+        let strip = self.strip(&call.options);
         tags.retain(|name, _| !strip.contains(name));
         count(&mut notes, tags.values().map(|v| v.len().max(1) as u64).sum());
         let tags = tags.into_iter().map(|(name, values)| (name, values.into_iter().collect()));
         Ok(Reply::Search { tags: tags.collect(), notes })
+    }
+
+    /// The labels that answers lose.
+    fn strip(&self, options: &QueryOptions) -> Vec<String> {
+        self.tags(options).map(|tags| tags.strip.clone()).unwrap_or_default()
     }
 
     async fn search_all(
@@ -89,7 +94,7 @@ impl Coordinator {
         options: &QueryOptions,
         want: MetadataWant,
     ) -> Result<(Vec<MetadataAnswer>, Notes), ApiError> {
-        if let Some(tags) = &options.tags {
+        if let Some(tags) = self.tags(options) {
             if selectors.is_empty() {
                 selectors.push(Vec::new());
             }

@@ -95,7 +95,7 @@ impl Coordinator {
     ) -> Result<Reply, ApiError> {
         let expr = promql::parse(text).map_err(|e| ApiError::bad_data(e.to_string()))?;
         let mut plan = plan(expr, params).map_err(refuse)?.with_text(text);
-        if let Some(tags) = &options.tags {
+        if let Some(tags) = self.tags(options) {
             plan.restrict(&tags.matchers, &tags.strip);
         }
         self.check_range(&plan, options)?;
@@ -258,7 +258,7 @@ impl Coordinator {
             }
         };
         let mut matchers = asked.clone();
-        let tags = call.options.tags.as_ref();
+        let tags = self.tags(&call.options);
         matchers.extend(tags.into_iter().flat_map(|t| t.matchers.iter().cloned()));
         let mut replies = Vec::new();
         for core in self.port.peers() {

@@ -6,6 +6,7 @@ use crate::catalog::Catalog;
 use crate::coordinator::Coordinator;
 use crate::dbnode::DbNode;
 use crate::message::Message;
+use m3_cluster::Admin;
 use m3_http::api::{Api, ApiSettings, Listener};
 use m3_http::message::{Request, Response};
 use m3_http::server::{self, Handler, ServerLimits, ServerStats};
@@ -95,7 +96,8 @@ async fn begin(
     log_dir: &std::path::Path,
 ) -> Result<Option<Begun>, String> {
     let keeper = if id == CoreId(0) {
-        Some(Keeper::open(&settings.data_dir).await.map_err(|e| e.to_string())?)
+        let admin = Admin { host_id: settings.host_id.clone(), port: settings.node_port };
+        Some(Keeper::open(&settings.data_dir, admin).await.map_err(|e| e.to_string())?)
     } else {
         None
     };

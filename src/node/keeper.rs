@@ -17,6 +17,7 @@ const NUMBERS_KEY: &str = "_m3ring/namespace-numbers";
 /// The KV of a node.
 pub(super) struct Keeper {
     kv: FileKv,
+    admin: Admin,
     numbers: RefCell<Numbers>,
     registered: RefCell<Vec<NamespaceMetadata>>,
     /// One admin request at a time: each sees what the one before it did.
@@ -25,7 +26,7 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Opens the KV of the data directory and reads what it says.
-    pub(super) async fn open(data_dir: &Path) -> Result<Self, Error> {
+    pub(super) async fn open(data_dir: &Path, admin: Admin) -> Result<Self, Error> {
         let kv = FileKv::open(data_dir.join("kv").join("store.kv")).await?;
         let numbers = match kv.get(NUMBERS_KEY).await? {
             Some(found) => Numbers::decode(&found.value).ok_or_else(|| Error::BadDocument {
@@ -36,6 +37,7 @@ impl Keeper {
         };
         let keeper = Self {
             kv,
+            admin,
             numbers: RefCell::new(numbers),
             registered: RefCell::default(),
             turn: Semaphore::new(1),
@@ -68,7 +70,7 @@ impl Keeper {
     /// Answers an admin request; where namespaces changed, every core knows before the client does.
     pub(super) async fn admin(&self, port: &Port<Message>, request: AdminRequest) -> AdminReply {
         let _turn = self.turn.acquire(1).await;
-        let reply = Admin::default().handle(&self.kv, request, time::wall_ns()).await;
+        let reply = self.admin.handle(&self.kv, request, time::wall_ns()).await;
         if !reply.changed {
             return reply;
         }
