@@ -7,7 +7,7 @@
 use crate::annotation::Annotations;
 use crate::error::QueryError;
 use crate::fragment::{Body, Partial};
-use crate::matrix::{Data, RawRow, Row, has_equal};
+use crate::matrix::{Data, RawRow, Row, has_equal, sort_key};
 use crate::plan::Plan;
 use crate::promql::ValueType;
 use crate::work::{Context, Start, Task};
@@ -24,11 +24,15 @@ const CELLS_PER_STEP: usize = 200_000;
 pub struct Evaluation {
     plan: Plan,
     partials: Vec<Vec<Partial>>,
-    slots: Vec<Option<Data>>,
+    /// Results that wait for their consumer, and how many samples each holds.
+    slots: Vec<Option<(Data, u64)>>,
     task: Option<Task>,
     next: usize,
     live: u64,
     context: Context,
+    /// Rows of the answer that are not in their final shape yet.
+    rows: std::vec::IntoIter<Row>,
+    series: Vec<Series>,
 }
 
 /// What a step of an evaluation came to.
@@ -57,7 +61,17 @@ impl Evaluation {
     #[must_use]
     pub fn new(plan: Plan, partials: Vec<Vec<Partial>>) -> Self {
         let slots = plan.nodes.iter().map(|_| None).collect();
-        Self { plan, partials, slots, task: None, next: 0, live: 0, context: Context::default() }
+        Self {
+            plan,
+            partials,
+            slots,
+            task: None,
+            next: 0,
+            live: 0,
+            context: Context::default(),
+            rows: Vec::new().into_iter(),
+            series: Vec::new(),
+        }
     }
 
     /// Works for about a millisecond.
@@ -91,17 +105,48 @@ impl Evaluation {
                 return Err(QueryError::TooManySamples);
             }
             cells = cells.saturating_sub(usize::try_from(samples).unwrap_or(usize::MAX));
-            self.slots[self.next] = Some(data);
+            self.slots[self.next] = Some((data, samples));
             self.next += 1;
+            if self.next == self.plan.nodes.len() {
+                self.take_rows();
+            }
         }
-        Ok(true)
+        Ok(self.shape(&mut cells))
     }
 
     /// Takes the result of an input; every node has one consumer.
     fn take(&mut self, node: usize) -> Data {
-        let data = self.slots[node].take().expect("inputs come before their consumer");
-        self.live = self.live.saturating_sub(data.samples());
+        let (data, samples) = self.slots[node].take().expect("inputs come before their consumer");
+        self.live = self.live.saturating_sub(samples);
         data
+    }
+
+    /// Whether the answer is a matrix that is made from rows.
+    fn is_from_rows(&self) -> bool {
+        !self.plan.params.instant && self.plan.value_type == ValueType::InstantVector
+    }
+
+    fn take_rows(&mut self) {
+        if self.is_from_rows() {
+            let rows = self.take(self.plan.nodes.len() - 1).into_rows();
+            self.series.reserve(rows.len());
+            self.rows = rows.into_iter();
+        }
+    }
+
+    /// Turns rows into series until all are turned (`true`) or the time is up.
+    fn shape(&mut self, cells: &mut usize) -> bool {
+        let Some(grid) = self.plan.nodes.last().map(|node| node.grid) else { return true };
+        while *cells > 0 {
+            let Some(row) = self.rows.next() else { return true };
+            *cells = cells.saturating_sub(row.values.len() * 2 + 8);
+            let mut points = Vec::with_capacity(row.values.len());
+            points.extend(row.samples().map(|(step, v)| (grid.time(step), v)));
+            if !points.is_empty() {
+                self.series.push(Series { labels: row.labels, points });
+            }
+        }
+        false
     }
 
     /// Puts the rows of all cores together.
@@ -128,7 +173,7 @@ impl Evaluation {
         if let Some(fold) = fold {
             rows = fold.finish();
         }
-        rows.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        rows.sort_by_cached_key(|row| sort_key(&row.labels));
         if (unique || strip) && has_equal(&rows) {
             return Err(QueryError::same_labelset());
         }
@@ -149,14 +194,14 @@ impl Evaluation {
                 rows.extend(more);
             }
         }
-        rows.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        rows.sort_by_cached_key(|row| sort_key(&row.labels));
         Data::Raw(rows)
     }
 
     fn output(&mut self) -> Result<QueryOutput, QueryError> {
         let last = self.plan.nodes.len() - 1;
         let grid = self.plan.nodes[last].grid;
-        let data = self.take(last);
+        let data = if self.is_from_rows() { Data::Matrix(Vec::new()) } else { self.take(last) };
         let time_ms = self.plan.params.start_ms;
         let instant = self.plan.params.instant;
         let value = match (data, self.plan.value_type) {
@@ -175,13 +220,7 @@ impl Evaluation {
                 });
                 Value::Vector(elements.collect())
             }
-            (Data::Matrix(rows), _) => {
-                let series = rows.into_iter().map(|row| Series {
-                    points: row.samples().map(|(step, v)| (grid.time(step), v)).collect(),
-                    labels: row.labels,
-                });
-                sorted(series.filter(|s| !s.points.is_empty()).collect())
-            }
+            (Data::Matrix(_), _) => sorted(std::mem::take(&mut self.series)),
             (Data::Raw(rows), _) => {
                 let series = rows.into_iter().map(|row| Series {
                     labels: row.labels,
@@ -197,6 +236,6 @@ impl Evaluation {
 }
 
 fn sorted(mut series: Vec<Series>) -> Value {
-    series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    series.sort_by_cached_key(|s| sort_key(&s.labels));
     Value::Matrix(series)
 }

@@ -260,6 +260,19 @@ fn overlay(under: &mut Row, over: &Row) -> Result<(), QueryError> {
     Ok(())
 }
 
+/// Bytes whose order is the order of label sets, so that sorting reads each set once.
+pub(crate) fn sort_key(labels: &Labels) -> Vec<u8> {
+    let mut key = Vec::with_capacity(labels.as_bytes().len());
+    for (name, value) in labels.iter() {
+        for text in [name, value] {
+            key.extend_from_slice(text.as_bytes());
+            // No smaller byte ends a text, so a shorter one stands before its continuations.
+            key.push(0);
+        }
+    }
+    key
+}
+
 /// Whether two of the rows have equal labels.
 pub(crate) fn has_equal(rows: &[Row]) -> bool {
     let mut seen = std::collections::HashSet::with_capacity(rows.len());

@@ -164,15 +164,8 @@ impl Planner {
             ExprKind::Number(value) => Ok(self.add(Op::Number(*value), vec![], grid)),
             ExprKind::String(text) => Ok(self.add(Op::Text(text.clone()), vec![], grid)),
             ExprKind::Paren(inner) => self.node(inner, grid),
-            ExprKind::Vector(_) => {
-                let leaf = self.leaf(expr, grid)?.expect("a selector is a leaf");
-                Ok(self.add_leaf(leaf, None, grid))
-            }
-            ExprKind::Matrix { selector, range } => {
-                let range_ms = self.positive(range)?;
-                let (lookup, _) = self.place(selector, grid)?;
-                Ok(self.raw_leaf(selector, lookup, range_ms, grid))
-            }
+            ExprKind::Vector(_) => Ok(self.call_leaf(expr, grid)?.expect("a selector is a leaf")),
+            ExprKind::Matrix { selector, range } => self.matrix(selector, range, grid),
             ExprKind::Subquery { .. } => {
                 let (inner, inner_grid, _) = self.subquery(expr, grid)?;
                 let inner = self.node(inner, inner_grid)?;
@@ -183,21 +176,38 @@ impl Planner {
                 let grouping = Grouping::new(grouping, *without);
                 self.aggregate(*op, bare(inner), param.as_deref().map(bare), grouping, grid)
             }
-            ExprKind::Unary { negative, expr: inner } => {
-                let inner_node = self.node(inner, grid)?;
-                Ok(if *negative {
-                    self.add(Op::Negate, vec![inner_node], grid)
-                } else {
-                    inner_node
-                })
+            ExprKind::Unary { negative: false, expr: inner } => self.node(inner, grid),
+            ExprKind::Unary { expr: inner, .. } => {
+                let inner = self.node(inner, grid)?;
+                Ok(self.add(Op::Negate, vec![inner], grid))
             }
-            ExprKind::Binary { op, left, right, return_bool, matching } => {
-                let types = (type_of(left), type_of(right));
+            ExprKind::Binary { left, right, .. } => {
                 let args = vec![self.node(left, grid)?, self.node(right, grid)?];
-                let op = Op::binary(*op, *return_bool, matching.as_ref(), types, grid);
-                Ok(self.add(op, args, grid))
+                Ok(self.binary(expr, args, grid))
             }
         }
+    }
+
+    fn matrix(
+        &mut self,
+        selector: &VectorSelector,
+        range: &DurationExpr,
+        grid: Grid,
+    ) -> Result<usize, QueryError> {
+        let range_ms = self.positive(range)?;
+        let (lookup, _) = self.place(selector, grid)?;
+        Ok(self.raw_leaf(selector, lookup, range_ms, grid))
+    }
+
+    /// The node of a binary operator whose operands are planned.
+    #[inline(never)]
+    fn binary(&mut self, expr: &Expr, args: Vec<usize>, grid: Grid) -> usize {
+        let ExprKind::Binary { op, left, right, return_bool, matching } = &expr.kind else {
+            unreachable!("the caller matched a binary operator");
+        };
+        let types = (type_of(left), type_of(right));
+        let op = Op::binary(*op, *return_bool, matching.as_ref(), types, grid);
+        self.add(op, args, grid)
     }
 
     pub(crate) fn add(&mut self, op: Op, args: Vec<usize>, grid: Grid) -> usize {

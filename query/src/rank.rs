@@ -5,7 +5,7 @@
 //! change the answer.
 
 use crate::fold::{Grouping, Groups};
-use crate::matrix::Row;
+use crate::matrix::{Row, sort_key};
 use crate::number::nan_first;
 use m3_metric::Labels;
 use std::cmp::Ordering;
@@ -44,7 +44,8 @@ pub(crate) struct Ranking {
     grouping: Grouping,
     groups: Groups,
     candidates: Vec<Candidates>,
-    series: Vec<Labels>,
+    /// The series that entered, each with its place in the order of labels.
+    series: Vec<(Labels, Vec<u8>)>,
     held: u64,
 }
 
@@ -72,18 +73,21 @@ impl Ranking {
             self.candidates.push(Candidates::default());
         }
         let id = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
-        self.series.push(row.labels.clone());
+        self.series.push((row.labels.clone(), sort_key(&row.labels)));
         let mut entered = false;
         for (step, value) in row.samples() {
             let list = self.candidates[group].at(step);
             let (series, largest) = (&self.series, self.largest);
-            let at = list.partition_point(|(v, s)| {
+            let key = &series[id as usize].1;
+            let is_before = |(v, s): &(f64, u32)| {
                 let order = prefer(largest, *v, value);
-                order.then_with(|| series[*s as usize].cmp(&row.labels)) == Ordering::Less
-            });
-            if at == self.k {
+                order.then_with(|| series[*s as usize].1.cmp(key)) == Ordering::Less
+            };
+            // Most samples are no match for the worst of the chosen.
+            if list.len() == self.k && list.last().is_some_and(is_before) {
                 continue;
             }
+            let at = list.partition_point(is_before);
             if list.len() == self.k {
                 list.pop();
                 self.held -= 1;
@@ -108,13 +112,14 @@ impl Ranking {
             let lists = self.candidates.iter().filter_map(|c| c.steps.first()).flatten();
             return lists
                 .map(|(value, id)| {
-                    let mut row = Row::new(self.series[*id as usize].clone());
+                    let mut row = Row::new(self.series[*id as usize].0.clone());
                     row.push(0, *value);
                     row
                 })
                 .collect();
         }
-        let mut rows: Vec<Row> = self.series.into_iter().map(Row::new).collect();
+        let mut rows: Vec<Row> =
+            self.series.into_iter().map(|(labels, _)| Row::new(labels)).collect();
         for group in &self.candidates {
             for (step, list) in group.steps.iter().enumerate() {
                 for (value, id) in list {

@@ -151,7 +151,8 @@ pub(crate) fn walk(
 ) -> Result<usize, QueryError> {
     let (mut times, mut values) = series;
     let mut kept = (std::mem::take(&mut scratch.times), std::mem::take(&mut scratch.values));
-    if values.iter().any(|v| is_stale(*v)) {
+    // Folded without an early exit, because that is done many values at a time.
+    if values.iter().fold(false, |found, v| found | is_stale(*v)) {
         kept.0.clear();
         kept.1.clear();
         for (&time, &value) in times.iter().zip(values) {
@@ -192,8 +193,12 @@ impl Walker<'_> {
             self.call.function,
             RangeFunction::Rate | RangeFunction::Increase | RangeFunction::Resets
         ) {
-            let pairs = self.values.windows(2).enumerate();
-            self.scratch.resets.extend(pairs.filter(|(_, p)| p[1] < p[0]).map(|(i, _)| i + 1));
+            let mut pairs = self.values.iter().zip(self.values.iter().skip(1));
+            if pairs.any(|(before, after)| after < before) {
+                let pairs = self.values.windows(2).enumerate();
+                let resets = pairs.filter(|(_, p)| p[1] < p[0]).map(|(i, _)| i + 1);
+                self.scratch.resets.extend(resets);
+            }
         }
     }
 
@@ -214,7 +219,7 @@ impl Walker<'_> {
             }
             most = most.max(high - low);
             if low < high {
-                if let Some(value) = self.evaluate(step, low, high, annotations)? {
+                if let Some(value) = self.evaluate((step, end_ms), low, high, annotations)? {
                     emit(step, value);
                 }
             } else if high == self.times.len() && self.call.lookup.step_ms > 0 {
@@ -226,13 +231,12 @@ impl Walker<'_> {
 
     fn evaluate(
         &mut self,
-        step: usize,
+        (step, end_ms): (usize, i64),
         low: usize,
         high: usize,
         annotations: &mut Annotations,
     ) -> Result<Option<f64>, QueryError> {
         use RangeFunction as F;
-        let end_ms = self.call.lookup.time(step);
         let window = Window {
             times: &self.times[low..high],
             values: &self.values[low..high],

@@ -23,60 +23,47 @@ impl Planner {
         args: &[Expr],
         grid: Grid,
     ) -> Result<usize, QueryError> {
-        if let Some(leaf) = self.leaf(expr, grid)? {
-            return Ok(self.add_leaf(leaf, None, grid));
+        if let Some(leaf) = self.call_leaf(expr, grid)? {
+            return Ok(leaf);
         }
         if let Some(function) = RangeFunction::from_name(name) {
             return self.window(function, args, grid);
         }
         let args: Vec<&Expr> = args.iter().map(bare).collect();
         match name {
-            "time" => Ok(self.add(Op::Time, vec![], grid)),
             "absent_over_time" => self.absent_over_time(&args, grid),
-            "absent" => {
-                let labels = args.first().map(|a| absent_labels(a)).unwrap_or_default();
-                self.over(Op::Absent(labels), &args, grid)
-            }
-            "vector" => self.over(Op::ToVector, &args, grid),
-            "scalar" => self.over(Op::ToScalar, &args, grid),
-            "max_of" => self.over(Op::ScalarExtreme { max: true }, &args, grid),
-            "min_of" => self.over(Op::ScalarExtreme { max: false }, &args, grid),
             "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc" => {
                 self.sort(expr.pos, name, &args, grid)
-            }
-            "label_replace" => {
-                let change = LabelChange::replace(&texts(&args[1..]))?;
-                self.over(Op::Label(change), &args[..1], grid)
-            }
-            "label_join" => {
-                let change = LabelChange::join(&texts(&args[1..]))?;
-                self.over(Op::Label(change), &args[..1], grid)
             }
             "histogram_quantile" | "histogram_fraction" | "histogram_quantiles" => {
                 self.histogram(name, &args, grid)
             }
             "info" => self.info(&args, grid),
-            // Only native histograms have these, and start times; neither is stored.
-            "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev"
-            | "histogram_stdvar" | "start_timestamp" => self.over(Op::Nothing, &args, grid),
             _ => {
-                if let (Some(part), true) = (DatePart::from_name(name), args.is_empty()) {
-                    return Ok(self.add(Op::DateNow(part), vec![], grid));
-                }
-                match MapFunction::from_name(name) {
-                    Some(function) => self.over(Op::Map(function), &args, grid),
-                    None => Err(QueryError::Execution(format!(
-                        "function {name}() is not supported yet"
-                    ))),
-                }
+                let (op, inputs) = plain_call(name, &args)?;
+                self.over(op, &args[..inputs], grid)
             }
         }
     }
 
-    /// A node over all `args`.
-    fn over(&mut self, op: Op, args: &[&Expr], grid: Grid) -> Result<usize, QueryError> {
-        let args = args.iter().map(|a| self.node(a, grid)).collect::<Result<_, _>>()?;
-        Ok(self.add(op, args, grid))
+    pub(crate) fn call_leaf(
+        &mut self,
+        expr: &Expr,
+        grid: Grid,
+    ) -> Result<Option<usize>, QueryError> {
+        let leaf = self.leaf(expr, grid)?;
+        Ok(leaf.map(|leaf| self.add_leaf(leaf, None, grid)))
+    }
+
+    /// A node over all `args`. The operation is boxed because this recurses: what every level of a
+    /// deep query puts on the stack must stay small.
+    #[allow(clippy::boxed_local, reason = "see above")]
+    fn over(&mut self, op: Box<Op>, args: &[&Expr], grid: Grid) -> Result<usize, QueryError> {
+        let mut inputs = Vec::with_capacity(args.len());
+        for arg in args {
+            inputs.push(self.node(arg, grid)?);
+        }
+        Ok(self.add(*op, inputs, grid))
     }
 
     /// A range function that the cores cannot do: over a subquery, or with changing arguments.
@@ -168,14 +155,14 @@ impl Planner {
             if args.iter().all(|a| is_step_invariant(a)) {
                 return self.node(args[0], grid);
             }
-            return self.over(Op::SortWarning(pos), &args[..1], grid);
+            return self.over(Box::new(Op::SortWarning(pos)), &args[..1], grid);
         }
         let op = if name.starts_with("sort_by_label") {
             Op::SortByLabel { names: texts(&args[1..]), descending }
         } else {
             Op::Sort { descending }
         };
-        self.over(op, &args[..1], grid)
+        self.over(Box::new(op), &args[..1], grid)
     }
 
     /// `info`: its info series are looked up at the time of the first argument's selector.
@@ -229,7 +216,7 @@ impl Planner {
         let call = HistogramCall { function, vector_pos: vector.pos, quantile_pos };
         let mut inputs = scalars;
         inputs.push(vector);
-        self.over(Op::Histogram(call), &inputs, grid)
+        self.over(Box::new(Op::Histogram(call)), &inputs, grid)
     }
 }
 
@@ -257,6 +244,39 @@ fn first_selector<'e>(
         }
         ExprKind::Number(_) | ExprKind::String(_) => None,
     }
+}
+
+/// The operation of a function whose inputs are its first arguments, and how many those are.
+#[inline(never)]
+fn plain_call(name: &str, args: &[&Expr]) -> Result<(Box<Op>, usize), QueryError> {
+    let op = match name {
+        "time" => Op::Time,
+        "absent" => Op::Absent(args.first().map(|a| absent_labels(a)).unwrap_or_default()),
+        "vector" => Op::ToVector,
+        "scalar" => Op::ToScalar,
+        "max_of" => Op::ScalarExtreme { max: true },
+        "min_of" => Op::ScalarExtreme { max: false },
+        "label_replace" => {
+            let change = LabelChange::replace(&texts(&args[1..]))?;
+            return Ok((Box::new(Op::Label(change)), 1));
+        }
+        "label_join" => {
+            let change = LabelChange::join(&texts(&args[1..]))?;
+            return Ok((Box::new(Op::Label(change)), 1));
+        }
+        // Only native histograms have these, and start times; neither is stored.
+        "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev"
+        | "histogram_stdvar" | "start_timestamp" => Op::Nothing,
+        _ => match (DatePart::from_name(name), MapFunction::from_name(name)) {
+            (Some(part), _) if args.is_empty() => Op::DateNow(part),
+            (_, Some(function)) => Op::Map(function),
+            _ => {
+                let text = format!("function {name}() is not supported yet");
+                return Err(QueryError::Execution(text));
+            }
+        },
+    };
+    Ok((Box::new(op), args.len()))
 }
 
 fn texts(args: &[&Expr]) -> Vec<String> {

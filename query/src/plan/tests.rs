@@ -65,3 +65,25 @@ fn extreme_times_do_not_panic() {
         }
     }
 }
+
+#[test]
+fn the_deepest_query_is_planned_on_a_small_stack() {
+    let deep = |open: &str, close: &str| {
+        let mut depth = m3_metric::limits::QUERY_DEPTH_MAX;
+        // The parser counts what it nests in its own way; take the deepest that it takes.
+        while depth > 0 {
+            let text = format!("{}m{}", open.repeat(depth), close.repeat(depth));
+            if let Ok(expr) = parse(&text) {
+                return plan(expr, params(true)).unwrap().nodes.len();
+            }
+            depth -= 1;
+        }
+        0
+    };
+    assert!(deep("abs(", ")") > 100);
+    assert!(deep("-(1+", ")") > 100);
+    assert!(deep("sum(", ")") > 100);
+    assert!(deep("topk(2, ", ")") > 100);
+    assert!(deep("histogram_quantile(0.5, ", ")") > 100);
+    assert!(deep("sum_over_time(", "[1m:30s])") > 50);
+}
