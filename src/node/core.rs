@@ -46,6 +46,8 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
     let api = Rc::new(Api::new(ApiSettings {
         query_timeout: plan.settings.query.timeout,
         body_decoded_bytes_max: plan.settings.body_decoded_bytes_max,
+        labels_need_range: plan.settings.query.labels_need_range,
+        series_need_range: plan.settings.query.series_need_range,
         version: env!("CARGO_PKG_VERSION"),
         revision: option_env!("M3RING_REVISION").unwrap_or(""),
     }));

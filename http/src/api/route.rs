@@ -46,6 +46,10 @@ pub struct ApiSettings {
     pub query_timeout: Duration,
     /// Bytes of a body after decompression.
     pub body_decoded_bytes_max: usize,
+    /// Whether `/labels` must name its range.
+    pub labels_need_range: bool,
+    /// Whether `/series` must name its range.
+    pub series_need_range: bool,
     /// What `/api/v1/status/buildinfo` says.
     pub version: &'static str,
     /// The commit it was built from; may be empty.
@@ -57,6 +61,8 @@ impl Default for ApiSettings {
         Self {
             query_timeout: Duration::from_secs(30),
             body_decoded_bytes_max: BODY_DECODED_BYTES_MAX,
+            labels_need_range: false,
+            series_need_range: false,
             version: env!("CARGO_PKG_VERSION"),
             revision: "",
         }
@@ -105,6 +111,22 @@ impl Api {
         };
         request.path = path;
         routed
+    }
+
+    /// Refuses a search without a range where the configuration asks for one.
+    fn check_range_given(&self, kind: Kind, request: &Request) -> Result<(), ApiError> {
+        let needed = match kind {
+            Kind::Labels => self.settings.labels_need_range,
+            Kind::Series => self.settings.series_need_range,
+            _ => false,
+        };
+        let missing = |name: &&str| request.query.filled(name).is_none();
+        match ["start", "end"].iter().find(|name| needed && missing(name)) {
+            Some(name) => {
+                Err(ApiError::bad_parameter(name, "this node asks for start and end here"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Gives a batch back so that a later write can use its memory.
@@ -170,6 +192,7 @@ impl Api {
                 // fetch is its header.
                 options.limits.series = calls::series_limit_header(request)?;
                 shape.follow(&options);
+                self.check_range_given(kind, request)?;
                 let metadata = calls::metadata(request, now, options)?;
                 match kind {
                     Kind::Labels => Ok(Call::Labels(metadata)),
