@@ -1,1 +1,28 @@
-//! The one integration binary.
+//! The one integration binary: a real node, asked at its door as its users ask.
+//!
+//! Every test starts its own node on free ports and an own directory, so all run at once. What
+//! steers them stands in the environment: `SEED` (random tests), `M3RING_E2E_SECONDS` (how long
+//! a real Prometheus writes), `M3RING_REQUIRE_PEERS=1` (a missing program is a failure, not a
+//! skip), `M3RING_KEEP=1` (data directories stay).
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    reason = "tests stand outside the node: they own threads, files and the clock"
+)]
+
+mod harness;
+
+#[test]
+fn smoke() {
+    let mut node = harness::Node::start(&["--cores", "0"]);
+    let ms = harness::now_ms();
+    let body = harness::write_body(&[(&[("__name__", "a")], &[(ms, 1.0)])]);
+    node.client().remote_write(&body).expect(200);
+    println!("{}", node.client().query("a", ms as f64 / 1e3).text());
+    let took = node.terminate();
+    println!("{took:?}");
+    node.restart(&[]);
+    println!("{}", node.client().query("a", ms as f64 / 1e3).text());
+}
