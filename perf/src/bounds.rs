@@ -1,0 +1,81 @@
+//! The two bounds: what decoding and finding the series cost when nothing is stored.
+//!
+//! Both decompress and split the same bodies. One then hashes every series' bytes and looks them up,
+//! the other follows the remembered successor and compares bytes, which is the way the node goes.
+
+use crate::workload::Bodies;
+use m3_http::ingest::remote_write::{DecodeLimits, Decoder, Mode};
+use m3_metric::batch::labels_in;
+use m3_metric::{Record, ShardId, ValueKind, WriteBatch};
+use m3_shard::series::NO_SUCCESSOR;
+use m3_shard::table::SeriesTable;
+use std::time::Instant;
+
+/// Measures both over all rounds and gives the record.
+pub(crate) fn measure(bodies: &Bodies) -> String {
+    let mut bench = Bench {
+        decoder: Decoder::new(DecodeLimits::default()),
+        batch: WriteBatch::default(),
+        table: SeriesTable::default(),
+    };
+    let hash = bench.best_us(bodies, look_up);
+    let successor = bench.best_us(bodies, follow);
+    let decode = bench.best_us(bodies, |_, _, _| {});
+    format!(
+        "{{\"name\":\"bounds\",\"series\":{},\"decode_us\":{decode:.4},\"hash_bound_us\":{hash:.4},\
+         \"successor_bound_us\":{successor:.4}}}",
+        bodies.series
+    )
+}
+
+struct Bench {
+    decoder: Decoder,
+    batch: WriteBatch,
+    table: SeriesTable,
+}
+
+impl Bench {
+    /// Microseconds a sample, the best of three passes over all bodies.
+    fn best_us(
+        &mut self,
+        bodies: &Bodies,
+        find: impl Fn(&mut SeriesTable, &[u8], &[Record]),
+    ) -> f64 {
+        let mut best = f64::INFINITY;
+        for _ in 0..3 {
+            let begun = Instant::now();
+            let mut samples = 0;
+            for body in bodies.rounds.iter().flatten() {
+                let batch = &mut self.batch;
+                let len = self.decoder.decompress(&body.bytes, batch).expect("our own bodies");
+                self.decoder.split(len, batch, Mode::Fast).expect("our own bodies");
+                find(&mut self.table, &batch.buffer, &batch.records);
+                samples += batch.records.len();
+            }
+            best = best.min(begun.elapsed().as_secs_f64() * 1e6 / samples as f64);
+        }
+        best
+    }
+}
+
+fn look_up(table: &mut SeriesTable, buffer: &[u8], records: &[Record]) {
+    for record in records {
+        let bytes = labels_in(buffer, record);
+        if table.find(bytes).is_none() {
+            table.insert(bytes, ShardId(0), ValueKind::Float);
+        }
+    }
+}
+
+fn follow(table: &mut SeriesTable, buffer: &[u8], records: &[Record]) {
+    let mut previous = NO_SUCCESSOR;
+    for record in records {
+        let bytes = labels_in(buffer, record);
+        let series = match table.follow(previous, bytes) {
+            Some(series) => series,
+            None => table.find(bytes).expect("the first bound has filled the table"),
+        };
+        table.remember(previous, series);
+        previous = series;
+    }
+}
