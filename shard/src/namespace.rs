@@ -256,10 +256,16 @@ impl NamespaceStore {
         let mut take = |this: &mut Self, position: u32| {
             let record = &records[position as usize];
             let bytes = m3_metric::batch::labels_in(buffer, record);
+            // Before its series is looked for: a series that never had a sample must not exist.
+            if let Err(refusal) = this.options.check(now_ns, record.timestamp) {
+                refuse(&refusal, bytes, position, &mut outcome);
+                return;
+            }
             match this.series_of(previous, bytes) {
                 Ok(series) => {
                     previous = series;
-                    this.write_sample(series, record, now_ns, payload, &mut outcome);
+                    outcome.accepted += 1;
+                    this.write_sample(series, record, payload);
                 }
                 Err(Unowned::Elsewhere(core)) => outcome.misrouted.push((position, core)),
                 Err(Unowned::Malformed(why)) => {
@@ -279,21 +285,7 @@ impl NamespaceStore {
     }
 
     #[inline]
-    fn write_sample(
-        &mut self,
-        series: u32,
-        record: &Record,
-        now_ns: i64,
-        payload: &mut Payload,
-        outcome: &mut WriteOutcome,
-    ) {
-        if let Err(refusal) = self.options.check(now_ns, record.timestamp) {
-            outcome.refused += 1;
-            let id = labels::quoted_id(self.table.labels(series));
-            outcome.last_refusal = Some(refusal.text(&id));
-            return;
-        }
-        outcome.accepted += 1;
+    fn write_sample(&mut self, series: u32, record: &Record, payload: &mut Payload) {
         let ts_ns = record.timestamp.0;
         if !self.append(series, ts_ns, record.value_bits) {
             return;
@@ -561,6 +553,21 @@ impl NamespaceStore {
 enum Unowned {
     Elsewhere(CoreId),
     Malformed(String),
+}
+
+/// Notes that a sample is refused for its time; what is no series at all is malformed instead.
+#[cold]
+fn refuse(refusal: &Refusal, bytes: &[u8], position: u32, outcome: &mut WriteOutcome) {
+    match Labels::parse(bytes) {
+        Ok(labels) => {
+            outcome.refused += 1;
+            outcome.last_refusal = Some(refusal.text(&labels.quoted_id()));
+        }
+        Err(why) => {
+            outcome.malformed.push(position);
+            outcome.last_malformed = Some(why.to_string());
+        }
+    }
 }
 
 #[cfg(test)]

@@ -129,6 +129,15 @@ fn windows_refuse_as_m3_does() {
 }
 
 #[test]
+fn a_refused_sample_leaves_no_series() {
+    let mut store = store(ONE);
+    let outcome = write(&mut store, &[("early", 0, 1.0), ("a", NOW, 1.0)]);
+    assert_eq!((outcome.accepted, outcome.refused, store.series_count()), (1, 1, 1));
+    let all = Matchers::compile(&[Matcher::new(MatchOp::Equal, "job", "test")]).unwrap();
+    assert_eq!(store.search(&all, i64::MIN, i64::MAX).len(), 1);
+}
+
+#[test]
 fn without_a_window_retention_and_a_day_ahead_are_the_limits() {
     let mut store = store(ONE);
     let hour = 3_600_000_000_000;
