@@ -66,15 +66,38 @@ pub struct Token {
 }
 
 impl Token {
+    /// The first eight bytes, of which the token may be fewer.
+    #[inline]
+    #[must_use]
+    pub fn head(&self) -> &[u8; 8] {
+        self.bytes.first_chunk().expect("a token has room for more")
+    }
+
+    /// How many bytes the token has.
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Never: a token has its control byte.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        false
+    }
+
     /// The token's bytes.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len as usize]
     }
 
-    fn push<const N: usize>(&mut self, bytes: [u8; N], count: usize) {
+    /// Appends the first `count` of eight bytes. All eight are written, which is one store; the
+    /// rest is overwritten by what follows or not looked at.
+    #[inline]
+    fn push(&mut self, bytes: [u8; 8], count: usize) {
         let at = self.len as usize;
-        self.bytes[at..at + count].copy_from_slice(&bytes[..count]);
+        self.bytes[at..at + 8].copy_from_slice(&bytes);
         self.len += count as u8;
     }
 }
@@ -88,7 +111,7 @@ pub fn encode_run(count: u16) -> Token {
         token.bytes[0] = CLASS_RUN | (count as u8) << 3;
     } else {
         token.bytes[0] = CLASS_RUN | 31 << 3;
-        token.push(count.to_le_bytes(), 2);
+        token.push(u64::from(count).to_le_bytes(), 2);
     }
     token
 }

@@ -9,7 +9,7 @@
 //! - Only late samples may replace a sample of the same time, since they came after it.
 
 use crate::cells::{CellId, Cells, NO_CELL};
-use crate::codec::{self, BrokenStream, Start, TOKEN_BYTES_MAX, Unit};
+use crate::codec::{self, BrokenStream, Start, TOKEN_BYTES_MAX, Token, Unit};
 use m3_metric::{ShardId, ValueKind};
 
 const STAGE_BYTES: usize = 20;
@@ -197,20 +197,25 @@ impl Hot {
         if self.run > 0 {
             let run = codec::encode_run(self.run);
             self.run = 0;
-            self.stage(cold, cells, run.as_slice());
+            self.stage(cold, cells, &run);
         }
         let token = codec::encode(self.step, step, self.last_bits, bits);
-        self.stage(cold, cells, token.as_slice());
+        self.stage(cold, cells, &token);
         self.step = u32::try_from(step).unwrap_or(0);
     }
 
     #[inline]
-    fn stage(&mut self, cold: &mut Cold, cells: &mut Cells, token: &[u8]) {
+    fn stage(&mut self, cold: &mut Cold, cells: &mut Cells, token: &Token) {
         if self.stage_len as usize + token.len() > STAGE_BYTES {
             self.spill(cold, cells);
         }
         let at = self.stage_len as usize;
-        self.stage[at..at + token.len()].copy_from_slice(token);
+        // Nearly every token is short: eight bytes are one store, any other count is a call.
+        if token.len() <= 8 && at + 8 <= STAGE_BYTES {
+            self.stage[at..at + 8].copy_from_slice(token.head());
+        } else {
+            self.stage[at..at + token.len()].copy_from_slice(token.as_slice());
+        }
         self.stage_len += token.len() as u8;
     }
 
