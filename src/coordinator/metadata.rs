@@ -82,7 +82,8 @@ impl Coordinator {
     ) -> Result<(Vec<MetadataAnswer>, Notes), ApiError> {
         let parsed = call.selectors.iter().map(|text| promql::parse_selector(text));
         let selectors: Result<Vec<_>, _> = parsed.collect();
-        let selectors = selectors.map_err(|e| ApiError::bad_data(e.to_string()))?;
+        let selectors =
+            selectors.map_err(|e| ApiError::bad_parameter("match[]", &e.to_string()))?;
         self.search_selectors(selectors, call.start_ms, call.end_ms, &call.options, want).await
     }
 

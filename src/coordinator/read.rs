@@ -93,7 +93,7 @@ impl Coordinator {
         options: &QueryOptions,
         deadline: Monotonic,
     ) -> Result<Reply, ApiError> {
-        let expr = promql::parse(text).map_err(|e| ApiError::bad_data(e.to_string()))?;
+        let expr = promql::parse(text).map_err(|e| refuse(e.into()))?;
         let mut plan = plan(expr, params).map_err(refuse)?.with_text(text);
         if let Some(tags) = self.tags(options) {
             plan.restrict(&tags.matchers, &tags.strip);
@@ -253,9 +253,7 @@ impl Coordinator {
     ) -> Result<ReadResult, ApiError> {
         let asked = match &query.selection {
             Selection::Matchers(matchers) => matchers.clone(),
-            Selection::Text(text) => {
-                promql::parse_selector(text).map_err(|e| ApiError::bad_data(e.to_string()))?
-            }
+            Selection::Text(text) => promql::parse_selector(text).map_err(|e| refuse(e.into()))?,
         };
         let mut matchers = asked.clone();
         let tags = self.tags(&call.options);
@@ -357,7 +355,9 @@ fn add_stats(
 /// A query's failure as the door says it.
 fn refuse(error: QueryError) -> ApiError {
     match error {
-        QueryError::Parse(_) | QueryError::BadData(_) => ApiError::bad_data(error.to_string()),
+        QueryError::Parse(_) | QueryError::BadData(_) => {
+            ApiError::bad_parameter("query", &error.to_string())
+        }
         QueryError::Execution(_) | QueryError::TooManySamples => {
             ApiError::execution(error.to_string())
         }

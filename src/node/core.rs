@@ -7,12 +7,12 @@ use crate::coordinator::Coordinator;
 use crate::dbnode::DbNode;
 use crate::message::Message;
 use m3_cluster::Admin;
-use m3_http::api::{Api, ApiSettings, Listener};
+use m3_http::api::{Api, ApiError, ApiSettings, Call, ErrorKind, Listener};
 use m3_http::message::{Request, Response};
 use m3_http::server::{self, Handler, ServerLimits, ServerStats};
 use m3_io::mesh::Port;
 use m3_io::net::{Options, TcpListener};
-use m3_io::{CoreId, Gate, ReplyTo, oneshot, spawn, time};
+use m3_io::{CoreId, Either, Gate, ReplyTo, oneshot, race, spawn, time};
 use m3_metric::Timestamp;
 use m3_shard::CoreStore;
 use m3_shard::commitlog::replay::{self, ReplayOptions, ReplayStats};
@@ -347,6 +347,15 @@ impl Handler for Door {
         let now = Timestamp(time::wall_ns());
         let routed = self.api.route(self.listener, request, now);
         let result = match routed.call {
+            // A query that nobody waits for any more gives its core back. A write goes on.
+            Ok(call @ (Call::Query(_) | Call::QueryRange(_) | Call::RemoteRead(_))) => {
+                match race(self.coordinator.handle(call), request.client_gone()).await {
+                    Either::Left(result) => result,
+                    Either::Right(()) => {
+                        Err(ApiError::new(ErrorKind::Canceled, "query was canceled"))
+                    }
+                }
+            }
             Ok(call) => self.coordinator.handle(call).await,
             Err(error) => Err(error),
         };
