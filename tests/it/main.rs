@@ -12,17 +12,8 @@
     reason = "tests stand outside the node: they own threads, files and the clock"
 )]
 
+mod answers;
+mod door;
 mod harness;
-
-#[test]
-fn smoke() {
-    let mut node = harness::Node::start(&["--cores", "0"]);
-    let ms = harness::now_ms();
-    let body = harness::write_body(&[(&[("__name__", "a")], &[(ms, 1.0)])]);
-    node.client().remote_write(&body).expect(200);
-    println!("{}", node.client().query("a", ms as f64 / 1e3).text());
-    let took = node.terminate();
-    println!("{took:?}");
-    node.restart(&[]);
-    println!("{}", node.client().query("a", ms as f64 / 1e3).text());
-}
+mod start;
+mod writes;
