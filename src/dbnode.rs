@@ -360,7 +360,7 @@ impl Slice {
 
     async fn pause(&mut self) -> Result<(), FetchError> {
         self.series += 1;
-        if self.series % SERIES_PER_LOOK != 0 {
+        if !self.series.is_multiple_of(SERIES_PER_LOOK) {
             return Ok(());
         }
         let now = time::now();

@@ -1,17 +1,34 @@
 //! Namespace numbers: adoption, deletion, and the document in the KV.
 
 use super::*;
-use m3_cluster::namespace::{NamespaceMetadata, NamespaceOptions as Registered};
+use m3_cluster::kv::memory::MemoryKv;
+use m3_cluster::{AdminRequest, AdminRoute, Registry, handle};
+use m3_io::driver::Driver;
+use m3_io::runtime::run_here;
 
-fn registered(name: &str, aggregated: bool) -> NamespaceMetadata {
-    let mut options = Registered::default();
-    if aggregated {
-        options.aggregations = Some(vec![Aggregation::Aggregated {
-            resolution_ns: 60_000_000_000,
-            downsample_all: true,
-        }]);
-    }
-    NamespaceMetadata { name: name.to_owned(), options }
+/// The namespaces that a registry holds after these were added; true is aggregated.
+fn registered(wanted: &[(&str, bool)]) -> Vec<NamespaceMetadata> {
+    run_here(Driver::Epoll, async {
+        let kv = MemoryKv::default();
+        for (name, aggregated) in wanted {
+            let kind = if *aggregated {
+                r#"{"aggregated":true,"attributes":{"resolutionDuration":"1m"}}"#
+            } else {
+                r#"{"aggregated":false}"#
+            };
+            let mut request = AdminRequest::new(AdminRoute::NamespaceAdd);
+            request.body = format!(
+                r#"{{"name":"{name}","options":{{"retentionOptions":{{
+                "retentionPeriodDuration":"48h","blockSizeDuration":"2h","bufferFutureDuration":"2m",
+                "bufferPastDuration":"10m"}},"aggregationOptions":{{"aggregations":[{kind}]}}}}}}"#
+            )
+            .into_bytes();
+            let reply = handle(&kv, request, 0).await;
+            assert_eq!(reply.status, 200, "{}", reply.body);
+        }
+        Registry::load(&kv).await.unwrap()
+    })
+    .unwrap()
 }
 
 #[test]
@@ -20,7 +37,7 @@ fn the_first_unaggregated_namespace_adopts_the_implicit_one() {
     assert!(!numbers.reconcile(&[]));
     assert_eq!(Catalog::new(&[], &numbers).unaggregated().name, IMPLICIT_NAME);
 
-    let all = [registered("agg", true), registered("default", false), registered("more", false)];
+    let all = registered(&[("agg", true), ("default", false), ("more", false)]);
     assert!(numbers.reconcile(&all));
     assert_eq!(numbers.implicit, None);
     assert_eq!(
@@ -35,10 +52,10 @@ fn the_first_unaggregated_namespace_adopts_the_implicit_one() {
 #[test]
 fn a_number_is_never_given_twice() {
     let mut numbers = Numbers::default();
-    numbers.reconcile(&[registered("default", false)]);
+    numbers.reconcile(&registered(&[("default", false)]));
     assert!(numbers.reconcile(&[]));
     assert_eq!(numbers.implicit, Some(1));
-    assert!(numbers.reconcile(&[registered("default", false)]));
+    assert!(numbers.reconcile(&registered(&[("default", false)])));
     assert_eq!(numbers.by_name["default"], 1);
     assert_eq!(numbers.next, 2);
 }
@@ -46,7 +63,7 @@ fn a_number_is_never_given_twice() {
 #[test]
 fn numbers_come_back_from_the_kv() {
     let mut numbers = Numbers::default();
-    numbers.reconcile(&[registered("a b", false), registered("agg", true)]);
+    numbers.reconcile(&registered(&[("a b", false), ("agg", true)]));
     assert_eq!(Numbers::decode(&numbers.encode()), Some(numbers));
     assert_eq!(Numbers::decode(b"next x"), None);
     assert_eq!(Numbers::decode(b""), None);
