@@ -15,5 +15,8 @@
 mod answers;
 mod door;
 mod harness;
+mod prometheus;
+mod queries;
 mod start;
+mod tidy;
 mod writes;

@@ -1,0 +1,193 @@
+//! Rules of the house that no tool checks, as tests.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines of a file, at most.
+const FILE_LINES_MAX: usize = 800;
+/// Characters of a line of Rust, at most; `rustfmt` leaves long strings and comments alone.
+const LINE_CHARS_MAX: usize = 100;
+
+/// Which of our crates each may name; the root names all.
+const DEPENDENCIES: &[(&str, &[&str])] = &[
+    ("metric", &[]),
+    ("io", &[]),
+    ("index", &["metric"]),
+    ("query", &["metric"]),
+    ("http", &["metric", "io"]),
+    ("shard", &["metric", "io", "index"]),
+    ("cluster", &["metric", "io"]),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Files with the extension `extension` below the root, without what is built or hidden.
+fn files(extension: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![root().to_path_buf()];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if name != "target" && !name.starts_with('.') {
+                    open.push(path);
+                }
+            } else if path.extension().is_some_and(|found| found == extension) {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(root()).unwrap().to_path_buf(), text));
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found.sort();
+    found
+}
+
+fn none(broken: &[String]) {
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let bare = |text: &str| !text.starts_with("//!");
+    let broken = files("rs").into_iter().filter(|(_, text)| bare(text));
+    none(
+        &broken
+            .map(|(path, _)| format!("{}: no //! at its start", path.display()))
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn files_and_lines_are_short() {
+    let mut broken = Vec::new();
+    for (path, text) in files("rs") {
+        let path = path.display();
+        let lines = text.lines().count();
+        if lines > FILE_LINES_MAX {
+            broken.push(format!("{path}: {lines} lines"));
+        }
+        for (number, line) in text.lines().enumerate() {
+            let chars = line.chars().count();
+            if chars > LINE_CHARS_MAX {
+                broken.push(format!("{path}:{}: {chars} characters", number + 1));
+            }
+        }
+    }
+    none(&broken);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Put together so that this file does not name them itself.
+    let words =
+        ["FIX", "TO"].map(|start| format!("{start}{}", if start == "TO" { "DO" } else { "ME" }));
+    let macros = ["todo", "unimplemented", "dbg"].map(|name| format!("{name}!("));
+    let mut broken = Vec::new();
+    for (path, text) in files("rs") {
+        for (number, line) in text.lines().enumerate() {
+            if words.iter().chain(&macros).any(|word| line.contains(word.as_str())) {
+                broken.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    none(&broken);
+}
+
+/// A later body of the facade replaces the runtime: only `io` may know which it is.
+#[test]
+fn only_io_names_the_runtime() {
+    let may = |path: &Path| ["io", "benches"].iter().any(|dir| path.starts_with(dir));
+    let mut broken = Vec::new();
+    for (path, text) in files("rs") {
+        let names = ["compio::", "io_uring::", "extern crate compio"];
+        if !may(&path) && path != Path::new("tests/it/tidy.rs") {
+            let lines = text.lines().enumerate();
+            let named = lines.filter(|(_, line)| names.iter().any(|name| line.contains(name)));
+            broken.extend(named.map(|(n, line)| format!("{}:{}: {line}", path.display(), n + 1)));
+        }
+    }
+    for (path, text) in files("toml") {
+        let is_root = path == Path::new("Cargo.toml");
+        let is_manifest = path.ends_with("Cargo.toml") && !is_root && !may(&path);
+        let names = ["compio", "io-uring", "socket2", "flume", "libc"];
+        let named = |line: &&str| names.iter().any(|name| line.starts_with(name));
+        if is_manifest {
+            let lines = text.lines().filter(named);
+            broken.extend(lines.map(|line| format!("{}: {line}", path.display())));
+        }
+    }
+    none(&broken);
+}
+
+#[test]
+fn crates_keep_their_order() {
+    let mut broken = Vec::new();
+    for (name, allowed) in DEPENDENCIES {
+        let text = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        let (section, _) = sections(&text);
+        for dependency in section.get("dependencies").into_iter().flatten() {
+            let ours =
+                dependency.strip_prefix("m3-").or((dependency == "m3ring").then_some("m3ring"));
+            if ours.is_some_and(|ours| !allowed.contains(&ours)) {
+                broken.push(format!("{name} depends on {dependency}"));
+            }
+        }
+    }
+    none(&broken);
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let text = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let mut broken = Vec::new();
+    let mut before = "";
+    let mut is_inside = false;
+    for line in text.lines() {
+        if line.starts_with('[') {
+            is_inside = line == "[workspace.dependencies]";
+        } else if is_inside && line.contains('=') && !line.starts_with('#') {
+            let is_ours = line.starts_with("m3");
+            if !is_ours && !before.starts_with("# ") {
+                broken.push(format!("no reason above: {line}"));
+            }
+        }
+        before = line;
+    }
+    none(&broken);
+    for (path, text) in files("toml") {
+        if path.ends_with("Cargo.toml") && path != Path::new("Cargo.toml") {
+            let (_, versioned) = sections(&text);
+            broken.extend(versioned.iter().map(|line| format!("{}: {line}", path.display())));
+        }
+    }
+    none(&broken);
+}
+
+/// The keys of every `[dependencies]`-like section, and lines there that do not come from the
+/// workspace.
+fn sections(text: &str) -> (BTreeMap<String, Vec<String>>, Vec<String>) {
+    let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut versioned = Vec::new();
+    let mut section = String::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+        } else if section.ends_with("dependencies")
+            && !line.starts_with('#')
+            && let Some((key, value)) = line.split_once('=')
+        {
+            let name = key.trim().trim_end_matches(".workspace").to_owned();
+            let is_shared = key.contains(".workspace") || value.contains("workspace = true");
+            if !is_shared {
+                versioned.push(line.to_owned());
+            }
+            keys.entry(section.clone()).or_default().push(name);
+        }
+    }
+    (keys, versioned)
+}
