@@ -47,7 +47,7 @@ impl Cells {
         }
         let id = self.fresh;
         assert!(id != NO_CELL, "cells are counted in u32");
-        if id as usize % CELLS_PER_PIECE == 0 {
+        if (id as usize).is_multiple_of(CELLS_PER_PIECE) {
             let blank = Cell { next: NO_CELL, used: 0, payload: [0; CELL_PAYLOAD_BYTES] };
             self.pieces.push(vec![blank; CELLS_PER_PIECE].into_boxed_slice());
         }

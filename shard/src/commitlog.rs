@@ -8,7 +8,8 @@
 //! Invariants:
 //! - A frame is written only after the frame before it is synced. So at most the last frame of a
 //!   log can be torn by a crash, and an unreadable frame with a readable one after it is damage.
-//! - A series' labels stand in the log before its first sample, in the same frame or an earlier one.
+//! - A series' labels stand in the log before its first sample, in the same frame or an earlier
+//!   one.
 //! - A frame's samples can be read without any other frame but those that define its series.
 //! - A failed write or sync is final: nothing more is acknowledged and the node stops.
 //!
@@ -18,6 +19,8 @@ pub mod entry;
 pub mod frame;
 pub mod replay;
 pub mod segment;
+#[cfg(test)]
+mod testing;
 pub mod writer;
 
 pub use entry::{Entry, Payload};

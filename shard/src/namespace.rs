@@ -8,7 +8,7 @@
 use crate::cells::Cells;
 use crate::codec::BrokenStream;
 use crate::commitlog::Payload;
-use crate::commitlog::entry::LogSample;
+use crate::commitlog::entry::{BadEntry, LogSample};
 use crate::late::{Late, merge};
 use crate::owner::ShardMap;
 use crate::series::{Appended, NO_SUCCESSOR, Part};
@@ -380,19 +380,25 @@ impl NamespaceStore {
     }
 
     /// Takes a series from the log, unless it is another core's: its ordinal here.
+    ///
+    /// # Errors
+    /// [`BadEntry`] when these are no canonical labels.
     pub fn replay_series(
         &mut self,
         shard: ShardId,
         kind: ValueKind,
         canonical: &[u8],
-    ) -> Option<u32> {
+    ) -> Result<Option<u32>, BadEntry> {
         if self.shards.owner(shard) != self.core {
-            return None;
+            return Ok(None);
         }
-        Some(match self.table.find(canonical) {
-            Some(series) => series,
-            None => self.insert_owned(canonical, shard, kind),
-        })
+        if let Some(series) = self.table.find(canonical) {
+            return Ok(Some(series));
+        }
+        if !labels::is_canonical(canonical) {
+            return Err(BadEntry("labels that are not canonical"));
+        }
+        Ok(Some(self.insert_owned(canonical, shard, kind)))
     }
 
     /// Takes a sample from the log, unless retention has passed.

@@ -161,7 +161,8 @@ impl Hot {
         self.flags & FLAG_OPEN != 0 && self.block == block
     }
 
-    /// Takes a sample of block `block` unless it is late. `cold` is touched only when a stream opens.
+    /// Takes a sample of block `block` unless it is late. `cold` is touched only when a stream
+    /// opens.
     #[inline]
     pub fn append(
         &mut self,

@@ -122,7 +122,7 @@ impl SeriesTable {
         assert!(ordinal != NO_SUCCESSOR, "series are counted in u32");
         let place = self.labels.push(canonical);
         let len = u32::try_from(canonical.len()).expect("label blocks are bounded");
-        if ordinal as usize % PIECE == 0 {
+        if (ordinal as usize).is_multiple_of(PIECE) {
             let first = if ordinal == 0 { 0 } else { PIECE };
             self.hot.push(Vec::with_capacity(first));
             self.cold.push(Vec::with_capacity(first));

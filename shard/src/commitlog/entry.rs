@@ -179,7 +179,8 @@ const fn value_bytes(class: u8, bits: u64) -> [u8; 8] {
     }
 }
 
-/// A payload that passed its checksum and yet does not read: written by another version or by a bug.
+/// A payload that passed its checksum and yet does not read: written by another version or by a
+/// bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadEntry(pub &'static str);
 
@@ -272,7 +273,8 @@ impl Samples<'_> {
         if control & NEXT_SERIES != 0 {
             sample.series = sample.series.wrapping_add(1);
         } else {
-            let series = i64::from(sample.series) + unzigzag(varint(&mut self.bytes)?);
+            let change = unzigzag(varint(&mut self.bytes)?);
+            let series = i64::from(sample.series).saturating_add(change);
             sample.series = u32::try_from(series).map_err(|_| BadEntry("series out of range"))?;
         }
         if control & SAME_TIME == 0 {

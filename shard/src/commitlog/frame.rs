@@ -3,6 +3,8 @@
 //! A frame names the log, the run, the segment and its own number, all under its checksum. So a
 //! frame left behind in a recycled file, or written to the wrong place, is not taken for a frame.
 
+use std::fmt;
+
 /// Bytes of a segment's header.
 pub const SEGMENT_HEADER_BYTES: usize = 64;
 /// Bytes of a frame's header.
@@ -38,6 +40,8 @@ pub struct SegmentHeader {
     pub core_count: u16,
     /// How many virtual shards there were.
     pub num_shards: u32,
+    /// The seed by which series were put into shards.
+    pub hash_seed: u32,
     /// The number of its first frame.
     pub first_frame: u64,
 }
@@ -58,6 +62,18 @@ pub enum BadHeader {
     },
 }
 
+impl fmt::Display for BadHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotASegment => f.write_str("no segment header"),
+            Self::Version(found) => write!(f, "format version {found}, where {VERSION} is read"),
+            Self::Checksum { expected, got } => {
+                write!(f, "the header's checksum is {got:08x} where {expected:08x} is written")
+            }
+        }
+    }
+}
+
 impl SegmentHeader {
     /// The header's bytes.
     #[must_use]
@@ -70,6 +86,7 @@ impl SegmentHeader {
         out[20..22].copy_from_slice(&self.id.core.to_le_bytes());
         out[22..24].copy_from_slice(&self.core_count.to_le_bytes());
         out[24..28].copy_from_slice(&self.num_shards.to_le_bytes());
+        out[28..32].copy_from_slice(&self.hash_seed.to_le_bytes());
         out[32..40].copy_from_slice(&self.first_frame.to_le_bytes());
         let crc = crc32c::crc32c(&out[..60]);
         out[60..64].copy_from_slice(&crc.to_le_bytes());
@@ -102,6 +119,7 @@ impl SegmentHeader {
             id,
             core_count: u16_at(bytes, 22),
             num_shards: u32_at(bytes, 24),
+            hash_seed: u32_at(bytes, 28),
             first_frame: u64_at(bytes, 32),
         })
     }
@@ -200,6 +218,19 @@ pub fn find_frame(id: SegmentId, bytes: &[u8], from: usize) -> Option<usize> {
         at += FRAME_ALIGN;
     }
     None
+}
+
+/// How many of `bytes`, which are no whole frame, were written for a frame of segment `id`, as far
+/// as its header tells; what an earlier life of the file left there does not count.
+#[must_use]
+pub fn torn_bytes(id: SegmentId, bytes: &[u8]) -> usize {
+    let Some(header) = bytes.first_chunk::<FRAME_HEADER_BYTES>() else { return bytes.len() };
+    let named =
+        SegmentId { epoch: u32_at(header, 24), core: u16_at(header, 14), seq: u32_at(header, 28) };
+    if header[0..4] != FRAME_MAGIC || named != id {
+        return 0;
+    }
+    frame_bytes(u32_at(header, 4) as usize).min(bytes.len())
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {

@@ -6,8 +6,8 @@
 //!
 //! - After the last readable frame of a log that was never sealed: the torn tail of a crash. No
 //!   request was answered for it. It is cut, and the log is sealed.
-//! - Anything else is damage: reported with file and offset, skipped, never served. A damaged file
-//!   is left as it is.
+//! - Anything else is damage: reported with file and offset, skipped, never served. A log with
+//!   damage is left as it is, every file of it.
 
 use super::entry::{BadEntry, Entries, Entry};
 use super::frame::{self, BadHeader, FrameKind, SegmentHeader, SegmentId};
@@ -101,6 +101,9 @@ pub async fn replay(
             stats: &mut stats,
             ordinals: HashMap::new(),
             next_frame: 0,
+            gap: false,
+            same_shards: true,
+            unknown: 0,
             live: false,
             damaged: false,
         };
@@ -111,6 +114,8 @@ pub async fn replay(
 
 /// A series of the log that is not this core's, or of a namespace that is gone.
 const NOT_OURS: u32 = u32::MAX;
+/// A series of the log whose labels were not read.
+const UNKNOWN: u32 = u32::MAX - 1;
 
 struct LogReader<'a> {
     options: &'a ReplayOptions,
@@ -118,7 +123,14 @@ struct LogReader<'a> {
     stats: &'a mut ReplayStats,
     /// Per namespace: the log's ordinals to this run's.
     ordinals: HashMap<NamespaceId, Vec<u32>>,
+    /// The number the next frame should have.
     next_frame: u64,
+    /// Whether damage was reported since the last frame, which explains a gap in the numbers.
+    gap: bool,
+    /// Whether series are spread over shards as they were when the segment was written.
+    same_shards: bool,
+    /// Samples of the segment whose series is unknown.
+    unknown: u64,
     /// Whether the log holds a sample that is still kept.
     live: bool,
     damaged: bool,
@@ -126,35 +138,32 @@ struct LogReader<'a> {
 
 /// How a segment ended.
 enum End {
+    /// On purpose; or its damage is reported and nothing more can be said of its end.
     Sealed,
-    Open { offset: u64, tail_bytes: u64 },
+    /// With the last frame that can be read. Of the `rest` that follows, `torn` bytes were written
+    /// for a frame as far as can be told.
+    Open { offset: u64, rest: u64, torn: u64 },
 }
 
 impl LogReader<'_> {
     async fn read(&mut self, log: &[SegmentId]) -> io::Result<()> {
-        let first = log[0];
-        if !self.is_ours(first).await? {
+        if !self.is_ours(log[0]).await? {
             return Ok(());
         }
         let last = log[log.len() - 1];
-        for (position, id) in log.iter().enumerate() {
-            if id.seq as usize != position && (position == 0 || log[position - 1].seq + 1 != id.seq)
-            {
+        let mut seq = 0;
+        for id in log {
+            if id.seq != seq {
                 self.damage(*id, 0, 0, "the segment before this one is missing");
-                self.next_frame = u64::MAX;
             }
+            seq = id.seq.wrapping_add(1);
             let end = self.read_segment(*id).await?;
-            if let End::Open { offset, tail_bytes } = end {
+            if let End::Open { offset, rest, torn } = end {
                 if *id == last {
-                    self.end_log(*id, offset, tail_bytes).await?;
+                    self.end_log(*id, offset, torn).await?;
                 } else {
-                    self.damage(
-                        *id,
-                        offset,
-                        tail_bytes,
-                        "the segment is not sealed and is not the last",
-                    );
-                    self.next_frame = u64::MAX;
+                    let what = "the segment is not sealed and is not the last";
+                    self.damage(*id, offset, rest, what);
                 }
             }
         }
@@ -169,13 +178,21 @@ impl LogReader<'_> {
         let buf = Vec::with_capacity(frame::SEGMENT_HEADER_BYTES);
         let (read, bytes) = file.read_at(buf, 0).await;
         read?;
-        let shards = self.options.shards;
         Ok(match SegmentHeader::decode(&bytes) {
-            Ok(h) if h.core_count == shards.core_count && h.num_shards == shards.num_shards => {
+            Ok(header)
+                if header.core_count == self.options.shards.core_count
+                    && self.is_spread_alike(&header) =>
+            {
                 first.core == self.options.core
             }
             _ => true,
         })
+    }
+
+    /// Whether the shards that stand in a segment are the shards of this run.
+    const fn is_spread_alike(&self, header: &SegmentHeader) -> bool {
+        let shards = self.options.shards;
+        header.num_shards == shards.num_shards && header.hash_seed == shards.hash_seed
     }
 
     /// Whether this core is the one to seal, report and recycle the log of `id`.
@@ -188,10 +205,11 @@ impl LogReader<'_> {
         let bytes = file::read_file(&path, SEGMENT_BYTES_READ_MAX).await?;
         self.stats.segments += 1;
         self.stats.bytes += bytes.len() as u64;
+        self.same_shards = false;
         match SegmentHeader::decode(&bytes) {
-            Ok(header) if header.id == id => {}
+            Ok(header) if header.id == id => self.same_shards = self.is_spread_alike(&header),
             Ok(header) => {
-                let what = format!("the header says {}", segment::file_name(header.id));
+                let what = format!("this is the content of {}", segment::file_name(header.id));
                 self.damage(id, 0, bytes.len() as u64, &what);
                 return Ok(End::Sealed);
             }
@@ -206,12 +224,9 @@ impl LogReader<'_> {
                     format!("{}: {what}", path.display()),
                 ));
             }
-            // Created and not yet begun: the crash came before the first frame.
-            Err(BadHeader::NotASegment) if frame::find_frame(id, &bytes, 0).is_none() => {
-                return Ok(End::Open { offset: 0, tail_bytes: bytes.len() as u64 });
-            }
+            // Its frames say themselves where they belong.
             Err(error) => {
-                self.damage(id, 0, frame::SEGMENT_HEADER_BYTES as u64, &format!("{error:?}"));
+                self.damage(id, 0, frame::SEGMENT_HEADER_BYTES as u64, &error.to_string());
             }
         }
         Ok(self.read_frames(id, &bytes))
@@ -219,48 +234,65 @@ impl LogReader<'_> {
 
     fn read_frames(&mut self, id: SegmentId, bytes: &[u8]) -> End {
         let mut at = frame::SEGMENT_HEADER_BYTES;
-        loop {
+        let mut first_unknown = None;
+        let end = loop {
             let rest = bytes.get(at..).unwrap_or_default();
             let Some(found) = frame::decode(id, rest) else {
                 let Some(next) = frame::find_frame(id, bytes, at) else {
-                    let torn = rest.iter().any(|byte| *byte != 0);
-                    let tail_bytes = if torn { rest.len() as u64 } else { 0 };
-                    return End::Open { offset: at.min(bytes.len()) as u64, tail_bytes };
+                    let torn = frame::torn_bytes(id, rest) as u64;
+                    // Where the last frame's padding was cut off this lies behind the end.
+                    break End::Open { offset: at as u64, rest: rest.len() as u64, torn };
                 };
-                self.damage(
-                    id,
-                    at as u64,
-                    (next - at) as u64,
-                    "no readable frame, though one follows",
-                );
-                self.next_frame = u64::MAX;
+                let what = "no readable frame, though one follows";
+                self.damage(id, at as u64, (next - at) as u64, what);
                 at = next;
                 continue;
             };
-            if self.next_frame != u64::MAX && found.number != self.next_frame {
-                let what = format!("frame {} where {} belongs", found.number, self.next_frame);
-                self.damage(id, at as u64, 0, &what);
-            }
-            self.next_frame = found.number + 1;
+            let offset = at as u64;
             at += found.bytes;
-            match found.kind {
-                FrameKind::Seal => return End::Sealed,
-                FrameKind::Data => {
-                    self.stats.frames += 1;
-                    if let Err(BadEntry(what)) = self.apply(found.payload) {
-                        self.damage(id, (at - found.bytes) as u64, found.bytes as u64, what);
-                    }
-                }
+            if found.number < self.next_frame {
+                let what = format!("a copy of frame {}, which stands earlier", found.number);
+                self.damage(id, offset, found.bytes as u64, &what);
+                continue;
             }
+            if found.number > self.next_frame && !self.gap {
+                let what = format!("frame {} where {} belongs", found.number, self.next_frame);
+                self.damage(id, offset, 0, &what);
+            }
+            self.gap = false;
+            self.next_frame = found.number.saturating_add(1);
+            if found.kind == FrameKind::Seal {
+                break End::Sealed;
+            }
+            self.stats.frames += 1;
+            let unknown = self.unknown;
+            if let Err(BadEntry(what)) = self.apply(found.payload) {
+                self.damage(id, offset, found.bytes as u64, what);
+            }
+            if self.unknown > unknown {
+                first_unknown.get_or_insert(offset);
+            }
+        };
+        if let Some(offset) = first_unknown {
+            let count = std::mem::take(&mut self.unknown);
+            let what = format!(
+                "{count} samples from here on are of series whose labels stood where the log \
+                 cannot be read"
+            );
+            self.damage(id, offset, 0, &what);
         }
+        end
     }
 
     fn apply(&mut self, payload: &[u8]) -> Result<(), BadEntry> {
         for entry in Entries(payload) {
             match entry? {
                 Entry::Series { namespace, series, shard, kind, labels } => {
-                    let store = self.store.namespace_mut(namespace);
-                    let ours = store.and_then(|s| s.replay_series(ShardId(shard), kind, labels));
+                    let shard = self.shard_of(shard, labels)?;
+                    let ours = match self.store.namespace_mut(namespace) {
+                        Some(store) => store.replay_series(shard, kind, labels)?,
+                        None => None,
+                    };
                     self.stats.series += u64::from(ours.is_some());
                     let ordinals = self.ordinals.entry(namespace).or_default();
                     let at = series as usize;
@@ -268,7 +300,7 @@ impl LogReader<'_> {
                         return Err(BadEntry("a series' number is far beyond those before it"));
                     }
                     if ordinals.len() <= at {
-                        ordinals.resize(at + 1, NOT_OURS);
+                        ordinals.resize(at + 1, UNKNOWN);
                     }
                     ordinals[at] = ours.unwrap_or(NOT_OURS);
                 }
@@ -276,6 +308,17 @@ impl LogReader<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The shard of a series that was in `shard` when it was logged.
+    fn shard_of(&self, shard: u32, labels: &[u8]) -> Result<ShardId, BadEntry> {
+        if self.same_shards {
+            return Ok(ShardId(shard));
+        }
+        if !m3_metric::labels::is_canonical(labels) {
+            return Err(BadEntry("labels that are not canonical"));
+        }
+        Ok(self.options.shards.shard_of(labels))
     }
 
     fn apply_samples(
@@ -293,10 +336,13 @@ impl LogReader<'_> {
         for sample in samples {
             let sample = sample?;
             self.live |= sample.ts_ns >= kept_from;
-            let series = ordinals.get(sample.series as usize).copied().unwrap_or(NOT_OURS);
-            if series != NOT_OURS {
-                store.replay_sample(series, sample.ts_ns, sample.bits, self.options.now_ns);
-                self.stats.samples += 1;
+            match ordinals.get(sample.series as usize).copied().unwrap_or(UNKNOWN) {
+                NOT_OURS => {}
+                UNKNOWN => self.unknown += 1,
+                series => {
+                    store.replay_sample(series, sample.ts_ns, sample.bits, self.options.now_ns);
+                    self.stats.samples += 1;
+                }
             }
         }
         Ok(())
@@ -304,6 +350,7 @@ impl LogReader<'_> {
 
     fn damage(&mut self, id: SegmentId, offset: u64, bytes: u64, what: &str) {
         self.damaged = true;
+        self.gap = true;
         let file = segment::path(&self.options.dir, id);
         if self.is_keeper(id) {
             let damage = Damage { file, offset, bytes, what: what.to_owned() };
@@ -313,22 +360,17 @@ impl LogReader<'_> {
     }
 
     /// Cuts the torn tail of a log that was never sealed, and seals it.
-    async fn end_log(&mut self, id: SegmentId, offset: u64, tail_bytes: u64) -> io::Result<()> {
+    async fn end_log(&mut self, id: SegmentId, offset: u64, torn: u64) -> io::Result<()> {
         if !self.is_keeper(id) || self.damaged {
             return Ok(());
         }
-        let path = segment::path(&self.options.dir, id);
-        if offset == 0 {
-            file::remove(&path).await?;
-            return file::sync_dir(&self.options.dir).await;
-        }
-        let file = File::open_write(&path).await?;
+        let file = File::open_write(segment::path(&self.options.dir, id)).await?;
         file.truncate(offset).await?;
-        let number = if self.next_frame == u64::MAX { 0 } else { self.next_frame };
-        let seal = frame::encode_header(id, number, FrameKind::Seal, &[]);
+        let seal = frame::encode_header(id, self.next_frame, FrameKind::Seal, &[]);
         file.write_all_at(seal.to_vec(), offset).await.0?;
         file.sync_all().await?;
-        self.stats.cut_bytes += tail_bytes;
+        file.close().await?;
+        self.stats.cut_bytes += torn;
         Ok(())
     }
 
@@ -340,23 +382,42 @@ impl LogReader<'_> {
     }
 }
 
-/// Gives up the files of `segments` for new segments. To be called when no core reads them any
-/// more: a log of a run with another number of cores is read by all.
+/// Files that are kept for new segments; more than a node begins between two of its starts' worth
+/// of expiry would only hold disk space.
+const FREE_FILES_MAX: usize = 16;
+
+/// Gives up the files of `segments`, of whole logs in order, for new segments. To be called when no
+/// core reads them any more: a log of a run with another number of cores is read by all.
+///
+/// The last segment of a log goes first, so that a crash in between leaves a log that lacks nothing
+/// at its front.
 ///
 /// # Errors
-/// When the operating system cannot rename a file or sync the directory.
+/// When the operating system cannot rename or remove a file or sync the directory.
 pub async fn recycle(dir: &Path, segments: &[SegmentId]) -> io::Result<()> {
-    for id in segments {
+    if segments.is_empty() {
+        return Ok(());
+    }
+    let entries = file::list_dir(dir).await?;
+    let mut free = Listing::from_names(entries.iter().map(|entry| entry.name.as_str())).free;
+    for id in segments.iter().rev() {
         let from = segment::path(dir, *id);
         if !file::exists(&from).await? {
             continue;
         }
-        let number = u64::from(id.epoch) << 32 | u64::from(id.core) << 24 | u64::from(id.seq);
-        file::rename(&from, &dir.join(segment::free_name(number))).await?;
+        if free < FREE_FILES_MAX {
+            file::rename(&from, &dir.join(segment::free_name(*id))).await?;
+            free += 1;
+        } else {
+            file::remove(&from).await?;
+        }
     }
-    if segments.is_empty() { Ok(()) } else { file::sync_dir(dir).await }
+    file::sync_dir(dir).await
 }
 
 /// How far a series' number may lie beyond those before it: logs define series in order of their
 /// first sample, so gaps are as large as one run's replayed table.
 const SERIES_GAP_MAX: usize = 1 << 26;
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,19 @@
 //! The files of the commit log's directory: their names, their order, their second life.
 //!
-//! A segment is `EPOCH-CORE-SEQ.log`. A file that holds nothing needed any more becomes
-//! `free-N.log`; the next segment takes it over, since writing over written blocks is cheaper to
-//! sync than growing a file.
+//! A segment is `EPOCH-CORE-SEQ.log`. A segment that holds nothing needed any more becomes
+//! `free-EPOCH-CORE-SEQ.log`; the next segment takes its file over, since writing over written
+//! blocks is cheaper to sync than growing a file. While a segment is being prepared its file is
+//! `next-EPOCH-CORE-SEQ.log`; it gets its own name once its header is on the disk.
+//!
+//! Always holds: a file's name carries an epoch that is at least that of every frame inside it. So
+//! an epoch above all names is above all frames, and a frame of a file's earlier life can never
+//! pass for one of its present life.
 
 use super::frame::SegmentId;
 use std::path::{Path, PathBuf};
+
+const FREE: &str = "free-";
+const NEXT: &str = "next-";
 
 /// The file name of segment `id`.
 #[must_use]
@@ -13,28 +21,51 @@ pub fn file_name(id: SegmentId) -> String {
     format!("{:08}-{:04}-{:08}.log", id.epoch, id.core, id.seq)
 }
 
-/// The segment whose file name is `name`.
+/// The file name of segment `id` once it is given up.
 #[must_use]
-pub fn parse_name(name: &str) -> Option<SegmentId> {
+pub fn free_name(id: SegmentId) -> String {
+    format!("{FREE}{}", file_name(id))
+}
+
+/// The file name of segment `id` until its header is durable.
+#[must_use]
+pub fn next_name(id: SegmentId) -> String {
+    format!("{NEXT}{}", file_name(id))
+}
+
+/// What a file name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// A segment.
+    Segment(SegmentId),
+    /// A file that was this segment and may become another.
+    Free(SegmentId),
+    /// A file that was to become this segment.
+    Next(SegmentId),
+}
+
+/// What the file name `name` says; `None` for a stranger's.
+#[must_use]
+pub fn parse_name(name: &str) -> Option<Name> {
+    if let Some(rest) = name.strip_prefix(FREE) {
+        return parse_id(rest).map(Name::Free);
+    }
+    match name.strip_prefix(NEXT) {
+        Some(rest) => parse_id(rest).map(Name::Next),
+        None => parse_id(name).map(Name::Segment),
+    }
+}
+
+fn parse_id(name: &str) -> Option<SegmentId> {
     let mut parts = name.strip_suffix(".log")?.split('-');
     let id = SegmentId {
         epoch: parts.next()?.parse().ok()?,
         core: parts.next()?.parse().ok()?,
         seq: parts.next()?.parse().ok()?,
     };
-    (parts.next().is_none() && file_name(id) == name).then_some(id)
-}
-
-/// The number of the free file named `name`.
-#[must_use]
-pub fn parse_free_name(name: &str) -> Option<u64> {
-    name.strip_prefix("free-")?.strip_suffix(".log")?.parse().ok()
-}
-
-/// The file name of free file `number`.
-#[must_use]
-pub fn free_name(number: u64) -> String {
-    format!("free-{number:08}.log")
+    // The last epoch is never given out, so that there is always a next one.
+    let ours = parts.next().is_none() && file_name(id) == name && id.epoch < u32::MAX;
+    ours.then_some(id)
 }
 
 /// What the log's directory holds.
@@ -42,34 +73,37 @@ pub fn free_name(number: u64) -> String {
 pub struct Listing {
     /// All segments, ordered by epoch, core and position.
     pub segments: Vec<SegmentId>,
-    /// Free files.
-    pub free: Vec<u64>,
+    /// How many files wait for a second life.
+    pub free: usize,
+    /// The highest epoch in any name, 0 if there is none.
+    pub last_epoch: u32,
 }
 
 impl Listing {
     /// Sorts out file names; names of other things are left alone.
     pub fn from_names<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let mut listing = Self::default();
-        for name in names {
-            if let Some(id) = parse_name(name) {
-                listing.segments.push(id);
-            } else if let Some(number) = parse_free_name(name) {
-                listing.free.push(number);
+        for name in names.filter_map(parse_name) {
+            let (Name::Segment(id) | Name::Free(id) | Name::Next(id)) = name;
+            listing.last_epoch = listing.last_epoch.max(id.epoch);
+            match name {
+                Name::Segment(id) => listing.segments.push(id),
+                Name::Free(_) | Name::Next(_) => listing.free += 1,
             }
         }
         listing.segments.sort_unstable();
-        listing.free.sort_unstable();
         listing
     }
 
-    /// The epoch a new run takes.
+    /// The epoch a new run takes: above that of every frame in any file of the directory.
     ///
     /// # Panics
-    /// After 2^32 starts.
+    /// After 2^32 - 2 starts.
     #[must_use]
     pub fn next_epoch(&self) -> u32 {
-        let last = self.segments.last().map_or(0, |id| id.epoch);
-        last.checked_add(1).expect("fewer than 2^32 starts")
+        let next = self.last_epoch + 1;
+        assert!(next < u32::MAX, "fewer than 2^32 starts");
+        next
     }
 }
 
@@ -87,15 +121,32 @@ mod tests {
     fn names_come_back_and_strangers_are_left_alone() {
         let id = SegmentId { epoch: 3, core: 1, seq: 12 };
         assert_eq!(file_name(id), "00000003-0001-00000012.log");
-        assert_eq!(parse_name(&file_name(id)), Some(id));
-        for name in ["3-1-12.log", "00000003-0001-00000012", "LOCK", "free-00000001.log"] {
+        assert_eq!(parse_name(&file_name(id)), Some(Name::Segment(id)));
+        assert_eq!(parse_name(&free_name(id)), Some(Name::Free(id)));
+        assert_eq!(parse_name(&next_name(id)), Some(Name::Next(id)));
+        let strangers = [
+            "3-1-12.log",
+            "00000003-0001-00000012",
+            "LOCK",
+            "free-00000001.log",
+            "free-next-00000003-0001-00000012.log",
+            "4294967295-0000-00000000.log",
+            "-0000-00000000.log",
+        ];
+        for name in strangers {
             assert_eq!(parse_name(name), None, "{name}");
         }
-        let names =
-            ["00000002-0000-00000000.log", "free-00000007.log", "x", "00000001-0001-00000000.log"];
+    }
+
+    #[test]
+    fn an_epoch_is_above_all_names_of_files_whatever_they_are_for() {
+        let epoch = |names: &[&str]| Listing::from_names(names.iter().copied()).next_epoch();
+        assert_eq!(epoch(&[]), 1);
+        assert_eq!(epoch(&["00000002-0000-00000000.log", "x", "00000001-0001-00000000.log"]), 3);
+        assert_eq!(epoch(&["00000002-0000-00000000.log", "free-00000007-0000-00000000.log"]), 8);
+        assert_eq!(epoch(&["next-00000009-0003-00000000.log"]), 10);
+        let names = ["00000002-0000-00000000.log", "00000001-0001-00000000.log"];
         let listing = Listing::from_names(names.into_iter());
-        assert_eq!(listing.next_epoch(), 3);
-        assert_eq!(listing.free, [7]);
-        assert_eq!(listing.segments[0].epoch, 1);
+        assert_eq!((listing.segments[0].epoch, listing.free), (1, 0));
     }
 }

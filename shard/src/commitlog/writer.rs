@@ -5,7 +5,7 @@
 
 use super::entry::Payload;
 use super::frame::{self, FRAME_ALIGN, FRAME_HEADER_BYTES, FrameKind, SegmentHeader, SegmentId};
-use super::segment;
+use super::segment::{self, Name};
 use crate::owner::ShardMap;
 use m3_io::Notify;
 use m3_io::file::{self, File};
@@ -62,6 +62,8 @@ pub struct Options {
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// Pending bytes at which requests wait unless configured.
 pub const PENDING_BYTES_MAX: usize = 8 << 20;
+/// How long a frame waits for more requests at most.
+const GATHER_MAX: Duration = Duration::from_millis(2);
 /// How often a buffered log is synced.
 const BUFFERED_SYNC_EVERY: Duration = Duration::from_secs(1);
 
@@ -99,6 +101,8 @@ struct State {
     taken: u64,
     /// Payloads of those that are acknowledged.
     acked: u64,
+    /// Requests that wait for the pending payload.
+    waiting: u64,
     failed: Option<LogFailed>,
     closing: bool,
     closed: bool,
@@ -125,6 +129,7 @@ impl CommitLog {
             spare: Vec::new(),
             taken: 0,
             acked: 0,
+            waiting: 0,
             failed: None,
             closing: false,
             closed: false,
@@ -178,7 +183,8 @@ impl CommitLog {
     /// When the log has failed: it is not known to be durable.
     pub async fn acknowledged(&self) -> Result<(), LogFailed> {
         let wanted = {
-            let state = self.0.state.borrow();
+            let mut state = self.0.state.borrow_mut();
+            state.waiting += u64::from(!state.pending.is_empty());
             state.taken + u64::from(!state.pending.is_empty())
         };
         self.0.work.notify_waiters();
@@ -223,8 +229,7 @@ impl CommitLog {
     /// The first failed write or sync. Whoever waits has been told; the node must stop.
     pub async fn run(&self) -> Result<(), LogFailed> {
         let synced = m3_io::time::now();
-        let mut writer =
-            Writer { log: self.clone(), open: None, number: 0, unsynced: false, synced };
+        let mut writer = Writer::new(self.clone(), synced);
         let result = writer.run().await;
         let mut state = self.0.state.borrow_mut();
         match &result {
@@ -249,11 +254,28 @@ struct Writer {
     number: u64,
     unsynced: bool,
     synced: Monotonic,
+    /// Requests that the next frame is likely to have.
+    expected: u64,
+    /// How long it waits for them.
+    window: Duration,
 }
 
 impl Writer {
+    const fn new(log: CommitLog, synced: Monotonic) -> Self {
+        Self {
+            log,
+            open: None,
+            number: 0,
+            unsynced: false,
+            synced,
+            expected: 0,
+            window: Duration::ZERO,
+        }
+    }
+
     async fn run(&mut self) -> Result<(), LogFailed> {
         loop {
+            self.gather().await;
             let (payload, closing) = {
                 let inner = &self.log.0;
                 let mut state = inner.state.borrow_mut();
@@ -263,6 +285,7 @@ impl Writer {
                 } else {
                     let spare = std::mem::take(&mut state.spare);
                     state.taken += 1;
+                    self.expected = std::mem::take(&mut state.waiting);
                     (Some(state.pending.take(spare)), closing)
                 }
             };
@@ -274,14 +297,37 @@ impl Writer {
         }
     }
 
-    /// Waits for work; a buffered log that has something unsynced waits a second at most.
+    /// Waits for the requests that are likely to come, so that they share a sync: after a sync its
+    /// requests are answered all at once, and whoever sends again at once would otherwise miss the
+    /// frame that the first of them begins. As many are expected as took part in the last sync or
+    /// stood waiting at its end, and no longer is waited than that sync took.
+    async fn gather(&self) {
+        let deadline = m3_io::time::now().plus(self.window);
+        loop {
+            let work = self.log.0.work.notified();
+            {
+                let state = self.log.0.state.borrow();
+                if state.pending.is_empty() || state.waiting >= self.expected || state.closing {
+                    return;
+                }
+            }
+            let left = deadline.since(m3_io::time::now());
+            if left.is_zero() || m3_io::time::timeout(left, work).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits for work; a buffered log that has something unsynced waits until a second after its
+    /// last sync at most.
     async fn wait(&mut self) -> Result<(), LogFailed> {
         let work = self.log.0.work.notified();
         if !self.unsynced {
             work.await;
             return Ok(());
         }
-        if m3_io::time::timeout(BUFFERED_SYNC_EVERY, work).await.is_err() {
+        let left = BUFFERED_SYNC_EVERY.saturating_sub(m3_io::time::now().since(self.synced));
+        if m3_io::time::timeout(left, work).await.is_err() {
             self.sync().await?;
         }
         Ok(())
@@ -308,12 +354,18 @@ impl Writer {
         if self.log.0.options.ack == Ack::Durable || due {
             self.sync().await?;
         }
+        let took = m3_io::time::now().since(begun);
+        self.window = took.min(GATHER_MAX);
         let mut state = self.log.0.state.borrow_mut();
+        self.expected += state.waiting;
         state.acked += 1;
-        state.spare = frame;
+        // The memory of one huge request is not kept for ever.
+        if frame.capacity() <= 2 * self.log.0.options.pending_bytes_max {
+            state.spare = frame;
+        }
         state.stats.frames += 1;
         state.stats.bytes += bytes;
-        state.stats.commit_ns += m3_io::time::now().since(begun).as_nanos() as u64;
+        state.stats.commit_ns += took.as_nanos() as u64;
         drop(state);
         self.log.0.done.notify_waiters();
         Ok(())
@@ -345,24 +397,29 @@ impl Writer {
         self.begin(seq, bytes).await
     }
 
+    /// Begins segment `seq`. It gets its name last, so that a segment always has a whole header.
     async fn begin(&mut self, seq: u32, bytes: u64) -> Result<(), LogFailed> {
         let options = self.log.0.options.clone();
         let id = SegmentId { epoch: options.epoch, core: options.core, seq };
         let path = segment::path(&options.dir, id);
+        let next = options.dir.join(segment::next_name(id));
         let result = async {
-            let file = self.take_file(&path).await?;
+            let file = self.take_file(&next).await?;
             let header = SegmentHeader {
                 id,
                 core_count: options.shards.core_count,
                 num_shards: options.shards.num_shards,
+                hash_seed: options.shards.hash_seed,
                 first_frame: self.number,
             };
             let room = options.segment_bytes.max(bytes + 2 * frame::SEGMENT_HEADER_BYTES as u64);
             file.allocate(room).await?;
             file.write_all_at(header.encode().to_vec(), 0).await.0?;
             file.sync_all().await?;
+            file.close().await?;
+            file::rename(&next, &path).await?;
             file::sync_dir(&options.dir).await?;
-            Ok(file)
+            File::open_write(&path).await
         };
         let file = result.await.map_err(|e: std::io::Error| {
             LogFailed(format!("begin segment {}: {e}", path.display()))
@@ -372,20 +429,25 @@ impl Writer {
         Ok(())
     }
 
-    /// The file of the next segment: one that has been written before, if there is one.
-    async fn take_file(&self, path: &std::path::Path) -> std::io::Result<File> {
-        let dir = &self.log.0.options.dir;
-        let entries = file::list_dir(dir).await?;
-        let mut free: Vec<_> =
-            entries.iter().filter_map(|e| segment::parse_free_name(&e.name)).collect();
-        free.sort_unstable();
-        for number in free {
+    /// The file of the next segment, named `next`: one that has been written before, if there is
+    /// one.
+    async fn take_file(&self, next: &std::path::Path) -> std::io::Result<File> {
+        let options = &self.log.0.options;
+        for entry in file::list_dir(&options.dir).await? {
+            let free = match segment::parse_name(&entry.name) {
+                Some(Name::Free(_)) => true,
+                // What an earlier run began and did not finish; this run's are other cores'.
+                Some(Name::Next(id)) => id.epoch < options.epoch,
+                _ => false,
+            };
             // Another core may have taken it since: then the rename fails and the next is tried.
-            if file::rename(&dir.join(segment::free_name(number)), path).await.is_ok() {
-                return File::open_write(path).await;
+            if free && file::rename(options.dir.join(&entry.name), next).await.is_ok() {
+                // Before it is written over, no crash may bring back the name it had.
+                file::sync_dir(&options.dir).await?;
+                return File::open_write(next).await;
             }
         }
-        File::create_new(path).await
+        File::create_new(next).await
     }
 
     /// Ends the open segment: a seal says that nothing that was written is missing.
@@ -419,3 +481,6 @@ impl Writer {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,384 @@
+//! What the tests of the log share: directories, both drivers, a node of several cores in one
+//! thread, and a model of what was written.
+
+#![allow(clippy::disallowed_methods, reason = "tests put files into the state that a crash leaves")]
+
+use super::frame::{self, FrameKind, SegmentId};
+use super::replay::{self, ReplayOptions, ReplayStats};
+use super::segment::{self, Listing, Name};
+use super::{Ack, CommitLog, LogFailed, Options};
+use crate::namespace::{NamespaceOptions, ReadBuffer};
+use crate::{CoreStore, ShardMap};
+use m3_index::Matchers;
+use m3_io::driver::{Driver, DriverChoice, probe};
+use m3_io::runtime::run_here;
+use m3_io::{JoinHandle, blocking, spawn_join};
+use m3_metric::{CoreId, Labels, NamespaceId, Record, Span, Timestamp};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::id as process_id;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The clock of all tests, in nanoseconds.
+pub(super) const NOW: i64 = 1_800_000_000_000_000_000;
+/// The same in milliseconds.
+pub(super) const NOW_MS: i64 = NOW / 1_000_000;
+/// The namespace tests write to.
+pub(super) const NAMESPACE: NamespaceId = NamespaceId(0);
+
+/// A directory of its own, removed when dropped.
+pub(super) struct TempDir(PathBuf);
+
+impl TempDir {
+    /// A directory on a disk.
+    pub(super) fn new() -> Self {
+        Self::under(&std::env::temp_dir())
+    }
+
+    /// A directory in memory where there is one: for tests that replay thousands of times.
+    pub(super) fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::under(memory) } else { Self::new() }
+    }
+
+    fn under(parent: &Path) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!("m3-shard-{}-{number}", process_id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs a test once for each driver that this machine allows.
+pub(super) fn on_each<F: Future<Output = ()>>(test: impl Fn() -> F) {
+    let mut drivers = vec![Driver::Epoll];
+    match probe(DriverChoice::IoUring, 1, m3_io::runtime::RING_ENTRIES_DEFAULT) {
+        Ok(report) => drivers.push(report.driver),
+        Err(refused) => eprintln!("testing on epoll only: {refused}"),
+    }
+    for driver in drivers {
+        eprintln!("driver {driver}");
+        run_here(driver, test()).unwrap();
+    }
+}
+
+/// A random generator whose seed is printed and may be given as `SEED`.
+pub(super) struct Rng(u64);
+
+impl Rng {
+    pub(super) fn new(test: &str) -> Self {
+        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let seed = std::env::var("SEED").map_or(clock.as_nanos() as u64, |s| s.parse().unwrap());
+        eprintln!("{test}: SEED={seed}");
+        Self(seed)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+/// How a node of a test is made.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) cores: u16,
+    pub(super) hash_seed: u32,
+    pub(super) ack: Ack,
+    pub(super) segment_bytes: u64,
+    pub(super) pending_bytes_max: usize,
+    pub(super) now_ns: i64,
+    pub(super) namespaces: Vec<(NamespaceId, NamespaceOptions)>,
+    pub(super) namespaces_below: u32,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            cores: 1,
+            hash_seed: 0,
+            ack: Ack::Durable,
+            segment_bytes: 4096,
+            pending_bytes_max: 1 << 20,
+            now_ns: NOW,
+            namespaces: vec![(NAMESPACE, namespace_options())],
+            namespaces_below: 1,
+        }
+    }
+}
+
+pub(super) const fn namespace_options() -> NamespaceOptions {
+    NamespaceOptions { retention: Span::from_s(48 * 3600), block: Span::from_s(7200), window: None }
+}
+
+/// A sample by its series' name and milliseconds.
+pub(super) type Written = (String, i64, u64);
+
+/// What is held: per series name, milliseconds to value bits.
+pub(super) type Held = BTreeMap<String, BTreeMap<i64, u64>>;
+
+/// What `written` leaves, the last of equal times winning.
+pub(super) fn held(written: &[Written]) -> Held {
+    let mut held = Held::new();
+    for (name, ms, bits) in written {
+        held.entry(name.clone()).or_default().insert(*ms, *bits);
+    }
+    held
+}
+
+/// `count` samples of the series `names`, values that tell where they come from.
+pub(super) fn samples(names: &[&str], first_ms: i64, count: i64) -> Vec<Written> {
+    let each = |k: i64| {
+        names.iter().enumerate().map(move |(i, name)| {
+            let ms = NOW_MS - 3_600_000 + first_ms + k * 1000;
+            ((*name).to_owned(), ms, value_of(i as u64, ms))
+        })
+    };
+    (0..count).flat_map(each).collect()
+}
+
+/// A value that no other sample of a test has; some of them are NaNs and negative zeros.
+pub(super) fn value_of(series: u64, ms: i64) -> u64 {
+    let mixed = (series << 48) ^ (ms as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    match mixed % 7 {
+        0 => (mixed % 1_000_000) << 32 | 0x3ff0_0000_0000_0000,
+        1 => (-((mixed % 100_000) as f64)).to_bits(),
+        2 => 0x7ff0_0000_0000_0002 | mixed << 12 >> 12,
+        _ => mixed,
+    }
+}
+
+/// One core of a [`Cores`].
+pub(super) struct Core {
+    pub(super) store: CoreStore,
+    pub(super) log: CommitLog,
+    pub(super) replay: ReplayStats,
+    running: JoinHandle<Result<(), LogFailed>>,
+}
+
+/// A node without a door: its cores take turns on one thread.
+pub(super) struct Cores {
+    pub(super) cores: Vec<Core>,
+    pub(super) epoch: u32,
+    shards: ShardMap,
+    now_ns: i64,
+}
+
+/// The files of the log in `dir`.
+pub(super) fn listing(dir: &Path) -> Listing {
+    let entries = blocking::list_dir(dir).unwrap();
+    Listing::from_names(entries.iter().map(|entry| entry.name.as_str()))
+}
+
+/// What each core finds in the log, without a log of its own begun.
+pub(super) async fn replay_all(
+    dir: &Path,
+    plan: &Plan,
+) -> std::io::Result<Vec<(CoreStore, ReplayStats)>> {
+    let listing = listing(dir);
+    let shards = ShardMap { num_shards: 64, core_count: plan.cores, hash_seed: plan.hash_seed };
+    let mut out = Vec::new();
+    for core in 0..plan.cores {
+        let mut store = CoreStore::new(CoreId(core), shards);
+        store.set_namespaces(&plan.namespaces).unwrap();
+        let options = ReplayOptions {
+            dir: dir.to_owned(),
+            core,
+            shards,
+            now_ns: plan.now_ns,
+            namespaces_below: plan.namespaces_below,
+        };
+        let stats = replay::replay(&options, &listing, &mut store).await?;
+        out.push((store, stats));
+    }
+    Ok(out)
+}
+
+impl Cores {
+    /// Replays what `dir` holds and begins new logs.
+    pub(super) async fn start(dir: &Path, plan: &Plan) -> Self {
+        let epoch = listing(dir).next_epoch();
+        let shards = ShardMap { num_shards: 64, core_count: plan.cores, hash_seed: plan.hash_seed };
+        let mut cores = Vec::new();
+        for (store, replay) in replay_all(dir, plan).await.unwrap() {
+            replay::recycle(dir, &replay.recyclable).await.unwrap();
+            let log = CommitLog::new(Options {
+                dir: dir.to_owned(),
+                epoch,
+                core: cores.len() as u16,
+                shards,
+                ack: plan.ack,
+                segment_bytes: plan.segment_bytes,
+                pending_bytes_max: plan.pending_bytes_max,
+            });
+            let writing = log.clone();
+            let running = spawn_join(async move { writing.run().await });
+            cores.push(Core { store, log, replay, running });
+        }
+        Self { cores, epoch, shards, now_ns: plan.now_ns }
+    }
+
+    /// Appends to memory and to the pending payloads; nothing is waited for.
+    pub(super) fn append(&mut self, namespace: NamespaceId, written: &[Written]) {
+        let mut batches: Vec<(Vec<u8>, Vec<Record>)> = Vec::new();
+        batches.resize_with(self.cores.len(), Default::default);
+        for (name, ms, bits) in written {
+            let labels = labels_of(name);
+            let owner = self.shards.owner(self.shards.shard_of(labels.as_bytes()));
+            let (buffer, records) = &mut batches[owner.0 as usize];
+            records.push(Record {
+                labels_offset: buffer.len() as u32,
+                labels_len: labels.as_bytes().len() as u32,
+                timestamp: Timestamp(ms * 1_000_000),
+                value_bits: *bits,
+            });
+            buffer.extend_from_slice(labels.as_bytes());
+        }
+        for (core, (buffer, records)) in self.cores.iter_mut().zip(&batches) {
+            let store = core.store.namespace_mut(namespace).unwrap();
+            let outcome = store.write(buffer, records, None, self.now_ns, &mut core.log.pending());
+            assert_eq!(outcome.accepted, records.len() as u64, "{:?}", outcome.last_refusal);
+        }
+    }
+
+    /// Waits until all that was appended is acknowledged.
+    pub(super) async fn acknowledged(&self) -> Result<(), LogFailed> {
+        for core in &self.cores {
+            core.log.acknowledged().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes, durably.
+    pub(super) async fn write(&mut self, written: &[Written]) {
+        self.append(NAMESPACE, written);
+        self.acknowledged().await.unwrap();
+    }
+
+    /// Closes the logs.
+    pub(super) async fn stop(self) {
+        for core in self.cores {
+            core.log.close().await.unwrap();
+            core.running.await.unwrap();
+        }
+    }
+
+    /// What a reader sees of `namespace`. A series on two cores is a fault.
+    pub(super) fn read(&self, namespace: NamespaceId) -> Held {
+        read_stores(self.cores.iter().map(|core| &core.store), namespace)
+    }
+
+    /// All damage that was reported.
+    pub(super) fn damage(&self) -> Vec<replay::Damage> {
+        self.cores.iter().flat_map(|core| core.replay.damage.clone()).collect()
+    }
+}
+
+pub(super) fn read_stores<'a>(
+    stores: impl Iterator<Item = &'a CoreStore>,
+    namespace: NamespaceId,
+) -> Held {
+    let mut held = Held::new();
+    let mut buffer = ReadBuffer::default();
+    let everything = Matchers::compile(&[]).unwrap();
+    for store in stores {
+        let Some(store) = store.namespace(namespace) else { continue };
+        for series in store.search(&everything, i64::MIN / 2, i64::MAX / 2).iter() {
+            store.read(series, i64::MIN, i64::MAX, &mut buffer).unwrap();
+            let bits = buffer.values.iter().map(|value| value.to_bits());
+            let samples: BTreeMap<_, _> = buffer.times_ms.iter().copied().zip(bits).collect();
+            assert_eq!(samples.len(), buffer.times_ms.len(), "a time twice");
+            if !samples.is_empty() {
+                let name = name_of(store.labels(series));
+                assert!(held.insert(name, samples).is_none(), "a series twice");
+            }
+        }
+    }
+    held
+}
+
+pub(super) fn labels_of(name: &str) -> Labels {
+    Labels::from_pairs([("__name__", name), ("job", "test")]).unwrap()
+}
+
+fn name_of(canonical: &[u8]) -> String {
+    let mut labels = m3_metric::labels::iter_canonical(canonical);
+    let name = labels.find(|(name, _)| *name == "__name__");
+    name.map_or_else(|| format!("{canonical:?}"), |(_, value)| value.to_owned())
+}
+
+/// The segments of `dir`, in order.
+pub(super) fn segments(dir: &Path) -> Vec<PathBuf> {
+    listing(dir).segments.iter().map(|id| segment::path(dir, *id)).collect()
+}
+
+/// The segment that `path` names.
+pub(super) fn id_of(path: &Path) -> SegmentId {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    match segment::parse_name(name) {
+        Some(Name::Segment(id)) => id,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+/// Offset, length in the file and kind of each frame of the segment `path`.
+pub(super) fn frames(path: &Path) -> Vec<(usize, usize, FrameKind)> {
+    let bytes = std::fs::read(path).unwrap();
+    let mut at = frame::SEGMENT_HEADER_BYTES;
+    let mut out = Vec::new();
+    while let Some(found) = frame::decode(id_of(path), &bytes[at..]) {
+        out.push((at, found.bytes, found.kind));
+        at += found.bytes;
+    }
+    out
+}
+
+/// All files of a directory with their content: what a disk holds at one moment.
+pub(super) type Image = BTreeMap<String, Rc<Vec<u8>>>;
+
+pub(super) fn image(dir: &Path) -> Image {
+    let entries = blocking::list_dir(dir).unwrap();
+    let load = |entry: blocking::DirEntry| {
+        let bytes = std::fs::read(dir.join(&entry.name)).unwrap();
+        (entry.name, Rc::new(bytes))
+    };
+    entries.into_iter().map(load).collect()
+}
+
+/// Makes `dir` hold exactly `image`.
+pub(super) fn restore(dir: &Path, image: &Image) {
+    for entry in blocking::list_dir(dir).unwrap() {
+        if !image.contains_key(&entry.name) {
+            std::fs::remove_file(dir.join(&entry.name)).unwrap();
+        }
+    }
+    for (name, bytes) in image {
+        std::fs::write(dir.join(name), &**bytes).unwrap();
+    }
+}
+
+/// A node of one core that finds `dir` as a crash left it: what it serves, and what it says.
+pub(super) async fn recovered(dir: &Path) -> (Held, ReplayStats) {
+    let mut cores = replay_all(dir, &Plan::default()).await.unwrap();
+    let (store, stats) = cores.pop().unwrap();
+    (read_stores(std::iter::once(&store), NAMESPACE), stats)
+}
