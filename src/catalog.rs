@@ -11,8 +11,8 @@ use m3_metric::{NamespaceId, Span};
 use m3_shard::{NamespaceOptions, Window};
 use std::collections::BTreeMap;
 
-/// Retention of the implicit namespace: a hundred years, which is for ever. Nobody has said what may
-/// be dropped; a namespace that adopts it says so.
+/// Retention of the implicit namespace: a hundred years, which is for ever. Nobody has said what
+/// may be dropped; a namespace that adopts it says so.
 pub const IMPLICIT_RETENTION: Span = Span::from_s(100 * 365 * 24 * 3600);
 /// Block size of the implicit namespace: what M3 takes for any retention over thirty days.
 pub const IMPLICIT_BLOCK: Span = Span::from_s(24 * 3600);

@@ -1,8 +1,9 @@
 //! The configuration of a node: what it is, where it comes from, and what is wrong with it.
 //!
-//! [`Config::load`] reads the command line (`cli`), then the YAML files it names (`yaml`: variables,
-//! places, merging), and applies every key by the table of known ones (`knobs` for those that do
-//! something, `schema` for M3's that do not). `dump` prints the outcome as a file that would give it.
+//! [`Config::load`] reads the command line (`cli`), then the YAML files it names (`yaml`:
+//! variables, places, merging), and applies every key by the table of known ones (`knobs` for those
+//! that do something, `schema` for M3's that do not). `dump` prints the outcome as a file that
+//! would give it.
 //!
 //! Always holds: flags win over files, later files over earlier ones, files over defaults; a key
 //! that nobody knows, or a value out of bounds, is an error that names file and line and what would

@@ -305,7 +305,8 @@ impl Placement {
         self.instances.get(id).is_some_and(|instance| instance.shards.iter().any(is_fresh))
     }
 
-    /// Marks the shards that `id` has to fetch from nowhere as available: there is nothing to fetch.
+    /// Marks the shards that `id` has to fetch from nowhere as available: there is nothing to
+    /// fetch.
     pub fn mark_available(&mut self, id: &str) {
         let Some(instance) = self.instances.get_mut(id) else { return };
         for shard in instance.shards.iter_mut().filter(|shard| is_fresh(shard)) {

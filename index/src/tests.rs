@@ -1,3 +1,5 @@
+//! The index against a list of label sets that is searched one by one.
+
 mod measure;
 
 use crate::{Index, Matchers, Postings};

@@ -74,7 +74,8 @@ pub(crate) fn read_text(path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Writes `bytes` so that a reader finds the old file or the new one, never a mixture, and syncs it.
+/// Writes `bytes` so that a reader finds the old file or the new one, never a mixture, and syncs
+/// it.
 ///
 /// # Errors
 /// What the operating system said; the old file is then still there.

@@ -56,8 +56,8 @@ impl Helper {
         self.jobs.len()
     }
 
-    /// Runs `job` on the helper, after those before it. A job once queued runs even if the future is
-    /// dropped.
+    /// Runs `job` on the helper, after those before it. A job once queued runs even if the future
+    /// is dropped.
     ///
     /// # Errors
     /// [`Gone`] if the job panicked (the panic is reported on stderr); the helper goes on.

@@ -43,8 +43,9 @@ impl Default for Options {
 /// A TCP address that this process has for itself while its cores bind it together.
 ///
 /// With SO_REUSEPORT a second process of the same user could bind the same port and would silently
-/// take half of the connections. So reserve each address before the cores start: this notices such a
-/// neighbour, chooses the port where it is 0, and holds it until dropped. It accepts nothing itself.
+/// take half of the connections. So reserve each address before the cores start: this notices such
+/// a neighbour, chooses the port where it is 0, and holds it until dropped. It accepts nothing
+/// itself.
 #[derive(Debug)]
 pub struct Reservation {
     _holds_the_port: Socket,

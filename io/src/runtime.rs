@@ -4,7 +4,8 @@
 //!
 //! Four guards make the runtime beneath fit for this (each has a test): rings of the probed shape
 //! only; cooperative task running, never deferred; a wake queue larger than the number of tasks, so
-//! that two cores waking each other cannot wait for each other; a bound on tasks ([`crate::try_spawn`]).
+//! that two cores waking each other cannot wait for each other; a bound on tasks
+//! ([`crate::try_spawn`]).
 //!
 //! Always holds: a panic on a core ends the process. The other cores never go on without it.
 

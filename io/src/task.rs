@@ -134,7 +134,8 @@ pub fn yield_now() -> impl Future<Output = ()> {
             return Poll::Ready(());
         }
         // The executor looks at the driver only after dozens of polls, which is dozens of
-        // milliseconds when several long tasks alternate; so look here, but not for every short slice.
+        // milliseconds when several long tasks alternate; so look here, but not for every short
+        // slice.
         let now = time::now();
         if now.since(LAST_LOOK.get()) >= LOOK_EVERY {
             LAST_LOOK.set(now);

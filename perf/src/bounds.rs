@@ -1,7 +1,8 @@
 //! The two bounds: what decoding and finding the series cost when nothing is stored.
 //!
-//! Both decompress and split the same bodies. One then hashes every series' bytes and looks them up,
-//! the other follows the remembered successor and compares bytes, which is the way the node goes.
+//! Both decompress and split the same bodies. One then hashes every series' bytes and looks them
+//! up, the other follows the remembered successor and compares bytes, which is the way the node
+//! goes.
 
 use crate::workload::Bodies;
 use m3_http::ingest::remote_write::{DecodeLimits, Decoder, Mode};

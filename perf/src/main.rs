@@ -1,9 +1,9 @@
-//! The load generator: realistic remote-write bodies, encoded beforehand, sent to any URL that takes
-//! them, with the server's CPU and memory read from `/proc`. One JSON record a run; README.md shows
-//! how to read it.
+//! The load generator: realistic remote-write bodies, encoded beforehand, sent to any URL that
+//! takes them, with the server's CPU and memory read from `/proc`. One JSON record a run; README.md
+//! shows how to read it.
 //!
-//! It uses blocking sockets and threads of its own, so that nothing of the node's runtime is part of
-//! what measures it.
+//! It uses blocking sockets and threads of its own, so that nothing of the node's runtime is part
+//! of what measures it.
 
 #![allow(
     clippy::disallowed_methods,

@@ -3,7 +3,8 @@
 //! As in the owner's table, series are followed: every entry remembers its successor, and the next
 //! record's fingerprint (its length and a few sampled words) is compared with the successor's. A
 //! fingerprint can lie; the owner verifies the bytes, and what is not its own comes back with the
-//! true owner, which is then noted. Only a miss hashes the whole bytes, only an unknown hash parses.
+//! true owner, which is then noted. Only a miss hashes the whole bytes, only an unknown hash
+//! parses.
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;

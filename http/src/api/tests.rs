@@ -1,3 +1,5 @@
+//! The types of a call and their errors.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Outcomes of writes as status and text.
+
 use super::*;
 
 #[test]

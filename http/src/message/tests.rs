@@ -1,3 +1,5 @@
+//! Requests and responses as values.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Protobuf in and out, and bytes that are none.
+
 use super::read::{decode_request, decode_response, encode_request, encode_response};
 use super::*;
 use crate::api::{ReadQuery, Selection};

@@ -1,3 +1,5 @@
+//! Replies as bodies and headers.
+
 use super::*;
 use m3_metric::Labels;
 use m3_metric::value::{Element, Series, Value};

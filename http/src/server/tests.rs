@@ -42,7 +42,8 @@ impl Handler for Echo {
     }
 }
 
-/// The driver under test: `M3_TEST_DRIVER=io_uring` for the ring, else epoll, which runs everywhere.
+/// The driver under test: `M3_TEST_DRIVER=io_uring` for the ring, else epoll, which runs
+/// everywhere.
 fn driver() -> Driver {
     match std::env::var("M3_TEST_DRIVER").as_deref() {
         Ok("io_uring") => Driver::IoUring,

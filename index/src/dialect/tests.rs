@@ -1,3 +1,5 @@
+//! Go's regular expressions against ours.
+
 use super::translate;
 use regex::bytes::Regex;
 

@@ -1,3 +1,5 @@
+//! Lists of series: plain, compressed, growing.
+
 use super::{List, Tails};
 use crate::tests::{Random, seed};
 

@@ -1,3 +1,5 @@
+//! Matchers: anchoring, empty labels, limits.
+
 use super::{MATCHERS_MAX, Matchers};
 use crate::IndexError;
 use m3_metric::{Labels, MatchOp, Matcher};

@@ -1,3 +1,5 @@
+//! Patterns: literals, prefixes and parts found in an expression.
+
 use super::{Pattern, PatternError, Reach};
 use crate::tests::{Random, seed};
 use regex::Regex;

@@ -72,8 +72,8 @@ impl File {
         move |e| at_path(what, &self.path, e)
     }
 
-    /// Reads once at `offset`, appending to the spare capacity of `buf`. Returns how many bytes came;
-    /// 0 is the end of the file.
+    /// Reads once at `offset`, appending to the spare capacity of `buf`. Returns how many bytes
+    /// came; 0 is the end of the file.
     ///
     /// # Errors
     /// `InvalidInput` if `buf` has no spare capacity; else what the operating system said.

@@ -1,3 +1,5 @@
+//! Files on both drivers: what is written is read, faults are told.
+
 use std::io;
 
 use super::*;

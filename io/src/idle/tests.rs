@@ -1,3 +1,5 @@
+//! The helper of a core: order, results, the end.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What the tasks of one core wait for each other with.
+
 use std::cell::Cell;
 use std::time::Duration;
 

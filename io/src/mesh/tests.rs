@@ -1,3 +1,5 @@
+//! Messages between cores: order, bounds, the end.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Sockets on both drivers.
+
 use std::rc::Rc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! One answer to one question, and nobody who waits.
+
 use super::*;
 use crate::testing::on_each;
 use crate::{spawn, yield_now};

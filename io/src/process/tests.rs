@@ -1,3 +1,5 @@
+//! What the process says of itself.
+
 use super::*;
 
 #[test]

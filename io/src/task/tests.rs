@@ -1,3 +1,5 @@
+//! Tasks: races, giving way, what is dropped.
+
 use std::cell::RefCell;
 
 use super::*;

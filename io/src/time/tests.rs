@@ -1,3 +1,5 @@
+//! Clocks, sleeps and deadlines.
+
 use super::*;
 use crate::testing::on_each;
 

@@ -213,7 +213,8 @@ fn quantile(q: f64, buckets: &mut [Bucket], time_ms: i64) -> (f64, Option<Correc
         return (f64::NAN, correction);
     }
     let mut rank = q * observations;
-    // Whatever is not below counts, so that NaN falls into the highest bucket, as Prometheus has it.
+    // Whatever is not below counts, so that NaN falls into the highest bucket, as Prometheus has
+    // it.
     let found = buckets[..last].iter().position(|b| b.count >= rank).unwrap_or(last);
     let value = if found == last {
         buckets[last - 1].upper

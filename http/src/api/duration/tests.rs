@@ -1,3 +1,5 @@
+//! Durations as Go and Prometheus write them, and what is none.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Headers and parameters of a query: what they set and how they are refused.
+
 use super::*;
 
 fn with(headers: &[(&str, &str)], params: &[(&str, &str)]) -> Result<QueryOptions, String> {

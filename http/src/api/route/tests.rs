@@ -1,3 +1,5 @@
+//! Routes: which call a request becomes, and what is answered at once.
+
 use super::*;
 use crate::proto::write::WriteRequestWriter;
 use crate::reply::JSON;

@@ -1,3 +1,5 @@
+//! Times as requests write them.
+
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_500_000_000);

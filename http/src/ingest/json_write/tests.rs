@@ -1,3 +1,5 @@
+//! JSON writes: one sample in, or M3's words for what is wrong.
+
 use super::*;
 
 fn run(body: &str) -> Result<(String, i64, f64), String> {

@@ -1,3 +1,5 @@
+//! Remote write decoding: the fast path against the slow one, and bad bodies.
+
 use super::*;
 use crate::proto::write::WriteRequestWriter;
 use crate::proto::{put_bytes, put_fixed64, put_varint};

@@ -1,3 +1,5 @@
+//! `M3-Map-Tags-JSON`: what it changes in a batch.
+
 use super::*;
 use m3_metric::Timestamp;
 

@@ -1,3 +1,5 @@
+//! JSON as Prometheus writes numbers and strings.
+
 use super::*;
 
 fn number(value: f64) -> String {

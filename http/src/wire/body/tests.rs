@@ -1,3 +1,5 @@
+//! Chunked bodies, cut anywhere, and malformed ones.
+
 use super::*;
 
 fn whole(input: &[u8], step: usize, limit: usize) -> Result<(Vec<u8>, usize), WireError> {

@@ -1,3 +1,5 @@
+//! Heads of requests: framing, limits, what is refused.
+
 use super::*;
 
 fn read(text: &str) -> Result<(Head, Request), WireError> {

@@ -1,3 +1,5 @@
+//! Request targets: paths, parameters, escapes.
+
 use super::*;
 
 fn split_ok(target: &str) -> (String, Vec<(String, String)>) {
