@@ -165,7 +165,7 @@ impl Node {
 
     /// Asks the process to stop; how it ended and how long that took.
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
-        self.signal("TERM");
+        signal(self.pid(), "TERM");
         let asked = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -174,11 +174,6 @@ impl Node {
             assert!(asked.elapsed() < PATIENCE, "SIGTERM is not obeyed:\n{}", self.stderr());
             sleep(Duration::from_millis(2));
         }
-    }
-
-    /// Sends a signal by its name without `SIG`.
-    pub fn signal(&self, name: &str) {
-        signal(self.child.id(), name);
     }
 
     /// Starts again on the same directory (ports change). Ends the running process if it runs.

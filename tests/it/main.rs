@@ -5,11 +5,12 @@
 //! a real Prometheus writes), `M3RING_REQUIRE_PEERS=1` (a missing program is a failure, not a
 //! skip), `M3RING_KEEP=1` (data directories stay).
 #![allow(
+    unreachable_pub,
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::too_many_lines,
-    reason = "tests stand outside the node: they own threads, files and the clock"
+    reason = "tests stand outside the node: they own threads, files and the clock, and nobody links them"
 )]
 
 mod answers;

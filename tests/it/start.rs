@@ -4,6 +4,7 @@ use crate::harness::{Node, TempDir};
 use std::net::TcpListener;
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::Duration;
 
 fn run(args: &[&str]) -> (Output, String, String) {
     let dir = TempDir::new("start");
@@ -95,6 +96,18 @@ fn one_screen_says_what_runs() {
         assert!(stderr.contains(part), "{part} in {stderr}");
     }
     assert!(stderr.contains(&*node.dir().path().join("data").to_string_lossy()));
+}
+
+#[test]
+fn sigterm_ends_it_in_order_and_it_starts_again() {
+    let mut node = Node::start(&["--cores", "0,0"]);
+    for _ in 0..2 {
+        node.client().get("/health").expect(200);
+        let (status, took) = node.terminate();
+        assert!(status.success(), "{status}\n{}", node.stderr());
+        assert!(took < Duration::from_secs(2), "{took:?}");
+        node.restart(&["--cores", "0,0"]);
+    }
 }
 
 #[test]
