@@ -111,7 +111,18 @@ impl Node {
 
     /// Starts a node that may refuse.
     pub fn try_start_in(dir: &Arc<TempDir>, args: &[&str]) -> Result<Self, Refused> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_m3ring"))
+        Self::try_start_through(&[], dir, args)
+    }
+
+    /// Starts a node through another program, which is given the node's program and its arguments.
+    pub fn try_start_through(
+        through: &[&str],
+        dir: &Arc<TempDir>,
+        args: &[&str],
+    ) -> Result<Self, Refused> {
+        let line = [through, &[env!("CARGO_BIN_EXE_m3ring")]].concat();
+        let mut child = Command::new(line[0])
+            .args(&line[1..])
             .arg("--data-dir")
             .arg(dir.path().join("data"))
             .args(["--http.listen", "127.0.0.1:0", "--metrics.listen", "127.0.0.1:0"])
@@ -174,6 +185,11 @@ impl Node {
             assert!(asked.elapsed() < PATIENCE, "SIGTERM is not obeyed:\n{}", self.stderr());
             sleep(Duration::from_millis(2));
         }
+    }
+
+    /// How the process ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Starts again on the same directory (ports change). Ends the running process if it runs.
@@ -507,6 +523,11 @@ impl Rng {
     pub fn new(name: &str) -> Self {
         let seed = setting("SEED", now_ms().cast_unsigned());
         println!("{name}: SEED={seed}");
+        Self(seed)
+    }
+
+    /// A generator of its own for a part of a test.
+    pub fn from_seed(seed: u64) -> Self {
         Self(seed)
     }
 
