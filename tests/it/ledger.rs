@@ -260,7 +260,7 @@ impl Writer {
                 let newest = now_ms() - 600_000 + i64::try_from(self.rng.below(1000)).unwrap();
                 self.series.push((key, newest, newest));
                 known
-            } else if self.rng.below(200) == 0 {
+            } else if self.rng.below(4000) == 0 {
                 self.rng.below(known)
             } else {
                 recent + self.rng.below(known - recent)
