@@ -67,6 +67,10 @@ pub struct Config {
     pub http: ServerLimits,
     /// Bytes of a body after decompression.
     pub body_decoded_bytes_max: usize,
+    /// Resident bytes at which writes and queries are refused; 0 is a share of what there is.
+    pub memory_limit: u64,
+    /// Series of one namespace; 0 is no bound.
+    pub series_per_namespace_max: u64,
     /// Bounds and defaults of queries.
     pub query: QueryConfig,
     /// The node's name in placements.
@@ -155,6 +159,8 @@ impl Default for Config {
             log_level: LogLevel::Info,
             http: ServerLimits::default(),
             body_decoded_bytes_max: BODY_DECODED_BYTES_MAX,
+            memory_limit: 0,
+            series_per_namespace_max: 0,
             query: QueryConfig::default(),
             host: HostId::default(),
             node_listen: any(9000),

@@ -301,6 +301,7 @@ impl WriteAnswer {
         self.last_refusal = outcome.last_refusal;
         self.malformed = outcome.malformed.len() as u64;
         self.last_malformed = outcome.last_malformed;
+        self.exhausted = outcome.exhausted;
         let elsewhere = outcome.misrouted.into_iter();
         self.misrouted = elsewhere.map(|(at, core)| (records[at as usize], core)).collect();
     }

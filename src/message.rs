@@ -66,6 +66,8 @@ pub struct WriteAnswer {
     pub malformed: u64,
     /// Why the last of them is not.
     pub last_malformed: Option<String>,
+    /// Samples of new series beyond the limit of series.
+    pub exhausted: u64,
     /// Records that belong elsewhere, with their owner.
     pub misrouted: Vec<(Record, CoreId)>,
     /// The whole job failed: the samples may or may not be stored.

@@ -8,6 +8,7 @@ mod core;
 mod keeper;
 
 use crate::config::{CommitAck, Config, RestrictTags};
+use crate::memory::Memory;
 use crate::message::Message;
 use m3_http::ServerLimits;
 use m3_http::api::TagRestriction;
@@ -55,6 +56,10 @@ pub struct Settings {
     pub body_decoded_bytes_max: usize,
     /// Limits of queries.
     pub query: QuerySettings,
+    /// Resident bytes at which writes and queries are refused.
+    pub memory_limit: u64,
+    /// Series of one namespace on this node; 0 is no bound.
+    pub series_per_namespace_max: u64,
     /// The node's name in placements.
     pub host_id: String,
     /// The port that a local placement shows.
@@ -122,6 +127,11 @@ impl Settings {
                 labels_need_range: query.labels_need_range,
                 series_need_range: query.series_need_range,
             },
+            memory_limit: match config.memory_limit {
+                0 => m3_io::process::memory_available() / 10 * 9,
+                limit => limit,
+            },
+            series_per_namespace_max: config.series_per_namespace_max,
             host_id: config.host.id.clone(),
             node_port: config.node_listen.port(),
         })
@@ -163,6 +173,10 @@ pub struct Shared {
     pub driver: DriverReport,
     /// Limits of queries.
     pub query: QuerySettings,
+    /// What memory there is and how much of it is in use.
+    pub memory: Memory,
+    /// Series of one namespace on this node; 0 is no bound.
+    pub series_per_namespace_max: u64,
 }
 
 /// Why a node did not start or did not stay.
@@ -240,6 +254,8 @@ pub fn run(settings: &Settings) -> Result<(), NodeError> {
         shards: ShardMap { num_shards: LOCAL_SHARDS, core_count, hash_seed },
         driver: report.clone(),
         query: settings.query.clone(),
+        memory: Memory::new(settings.memory_limit),
+        series_per_namespace_max: settings.series_per_namespace_max,
     });
     crate::banner::print(settings, &report, api.addr(), metrics.addr());
 

@@ -137,6 +137,8 @@ pub struct WriteOutcome {
     pub malformed: Vec<u32>,
     /// Why the last malformed one is.
     pub last_malformed: Option<String>,
+    /// Samples of new series that the limit of series has no room for.
+    pub exhausted: u64,
     /// Records that belong to another core, by position, and to which.
     pub misrouted: Vec<(u32, CoreId)>,
 }
@@ -154,6 +156,8 @@ pub struct WriteStats {
     pub late: u64,
     /// Samples that were there already.
     pub duplicate: u64,
+    /// Samples of new series that the limit of series had no room for.
+    pub exhausted: u64,
     /// Streams in memory that did not decode: always 0 unless memory is broken.
     pub broken_streams: u64,
 }
@@ -182,6 +186,7 @@ pub struct NamespaceStore {
     active: BTreeMap<i32, Postings>,
     /// Whether a block was ever dropped: then a series may have none left.
     expired: bool,
+    series_max: u32,
     stats: WriteStats,
 }
 
@@ -204,8 +209,14 @@ impl NamespaceStore {
             index: Index::default(),
             active: BTreeMap::new(),
             expired: false,
+            series_max: u32::MAX,
             stats: WriteStats::default(),
         }
+    }
+
+    /// From here on takes no new series beyond `series_max`; those it has go on.
+    pub const fn set_series_max(&mut self, series_max: u32) {
+        self.series_max = series_max;
     }
 
     /// The namespace's number.
@@ -268,6 +279,7 @@ impl NamespaceStore {
                     this.write_sample(series, record, payload);
                 }
                 Err(Unowned::Elsewhere(core)) => outcome.misrouted.push((position, core)),
+                Err(Unowned::Full) => outcome.exhausted += 1,
                 Err(Unowned::Malformed(why)) => {
                     outcome.malformed.push(position);
                     outcome.last_malformed = Some(why);
@@ -369,6 +381,10 @@ impl NamespaceStore {
         let owner = self.shards.owner(shard);
         if owner != self.core {
             return Err(Unowned::Elsewhere(owner));
+        }
+        if self.table.count() >= self.series_max {
+            self.stats.exhausted += 1;
+            return Err(Unowned::Full);
         }
         Ok(self.insert_owned(canonical, shard, ValueKind::Float))
     }
@@ -557,6 +573,7 @@ impl NamespaceStore {
 }
 
 enum Unowned {
+    Full,
     Elsewhere(CoreId),
     Malformed(String),
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub struct CoreStore {
     core: CoreId,
     shards: ShardMap,
+    series_max: u32,
     namespaces: BTreeMap<NamespaceId, NamespaceStore>,
 }
 
@@ -17,7 +18,13 @@ impl CoreStore {
     /// A core without namespaces.
     #[must_use]
     pub const fn new(core: CoreId, shards: ShardMap) -> Self {
-        Self { core, shards, namespaces: BTreeMap::new() }
+        Self { core, shards, series_max: u32::MAX, namespaces: BTreeMap::new() }
+    }
+
+    /// From here on no namespace takes new series beyond `series_max` on this core.
+    pub fn set_series_max(&mut self, series_max: u32) {
+        self.series_max = series_max;
+        self.namespaces.values_mut().for_each(|store| store.set_series_max(series_max));
     }
 
     /// Makes the namespaces exactly these: new ones are added, others changed, absent ones dropped
@@ -34,7 +41,8 @@ impl CoreStore {
             match self.namespaces.get_mut(&id) {
                 Some(store) => store.set_options(options)?,
                 None => {
-                    let store = NamespaceStore::new(id, options, self.shards, self.core);
+                    let mut store = NamespaceStore::new(id, options, self.shards, self.core);
+                    store.set_series_max(self.series_max);
                     self.namespaces.insert(id, store);
                 }
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use m3_io::driver::DriverChoice;
 use m3_io::runtime::parse_cpu_list;
+use m3_metric::limits::BODY_DECODED_BYTES_MAX;
 
 use super::values::{Word, print_duration, print_size, read_address, read_duration, read_size};
 use super::{CommitAck, Config, ConfigError, LogFormat, LogLevel, Place};
@@ -261,6 +262,17 @@ pub static KNOBS: &[Knob] = &[
         target: Target::Level(|config| &mut config.log_level),
     },
     key(
+        &["memory.limit"],
+        "Resident bytes at which writes are answered 429 and queries fail; 0 is nine tenths of what \
+         the cgroup or the machine has.",
+        Target::Number(|config| &mut config.memory_limit, 0, u64::MAX),
+    ),
+    key(
+        &["limits.seriesPerNamespaceMax"],
+        "Series of one namespace; samples of new series beyond are answered 429. 0 is no bound.",
+        Target::Number(|config| &mut config.series_per_namespace_max, 0, u64::MAX),
+    ),
+    key(
         &["http.headBytesMax"],
         "Bytes of a request's line and headers; a larger one is answered 431.",
         Target::Size(|config| &mut config.http.head_bytes, 1 << 10, 1 << 20),
@@ -273,7 +285,7 @@ pub static KNOBS: &[Knob] = &[
     key(
         &["http.bodyDecodedBytesMax"],
         "Bytes of a body after decompression; a larger one is answered 413 before it is unpacked.",
-        Target::Size(|config| &mut config.body_decoded_bytes_max, 1 << 10, 4 << 30),
+        Target::Size(|config| &mut config.body_decoded_bytes_max, 1 << 10, BODY_DECODED_BYTES_MAX),
     ),
     key(
         &["http.connectionsMax"],

@@ -76,6 +76,7 @@ impl Coordinator {
         options: &QueryOptions,
     ) -> Result<Reply, ApiError> {
         let begun = time::now();
+        self.shared.memory.admit_query()?;
         let deadline = Self::deadline(options);
         let work = self.run_until(text, params, options, deadline);
         let result = match time::timeout(options.timeout, work).await {
@@ -106,7 +107,10 @@ impl Coordinator {
         let mut evaluation = Evaluation::new(plan, partials);
         let output = loop {
             match evaluation.step() {
-                Step::Yield => m3_io::yield_now().await,
+                Step::Yield => {
+                    self.shared.memory.admit_query()?;
+                    m3_io::yield_now().await;
+                }
                 Step::Done(output) => break output.map_err(refuse)?,
             }
         };
@@ -212,6 +216,7 @@ impl Coordinator {
     }
 
     pub(super) async fn remote_read(&self, call: RemoteReadCall) -> Result<Reply, ApiError> {
+        self.shared.memory.admit_query()?;
         let deadline = Self::deadline(&call.options);
         let work = self.read_all(&call, deadline);
         match time::timeout(call.options.timeout, work).await {

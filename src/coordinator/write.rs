@@ -19,6 +19,7 @@ const PASSES_MAX: usize = 3;
 impl Coordinator {
     pub(super) async fn write(&self, mut call: Box<WriteCall>) -> Result<Reply, ApiError> {
         let begun = time::now();
+        self.shared.memory.admit_write()?;
         let namespace = self.namespace(call.options.storage.as_ref())?.id;
         if call.options.aggregate_only {
             return Err(ApiError::bad_data(
@@ -140,6 +141,7 @@ fn merge(
     total.accepted += part.accepted;
     total.refused += part.refused;
     total.malformed += part.malformed;
+    total.exhausted += part.exhausted;
     total.last_refusal = part.last_refusal.or(total.last_refusal.take());
     total.last_malformed = part.last_malformed.or(total.last_malformed.take());
     total.failed = part.failed.or(total.failed.take());
@@ -159,6 +161,14 @@ fn add(outcome: &mut WriteOutcome, answer: WriteAnswer) {
             outcome.retryable += lost;
             outcome.last_retryable = Some("no core owns the series".to_owned());
         }
+    }
+    if answer.exhausted > 0 {
+        outcome.resource_exhausted += answer.exhausted;
+        outcome.last_exhausted = Some(
+            "the namespace has as many series as limits.seriesPerNamespaceMax allows; samples of \
+             the series it has are stored"
+                .to_owned(),
+        );
     }
     outcome.bad_requests += answer.refused + answer.malformed;
     if let Some(text) = answer.last_refusal.or(answer.last_malformed) {

@@ -75,6 +75,13 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
     if id == CoreId(0) {
         core.listen(plan.metrics_addr, limits, &api, Listener::Metrics)?;
         core.clone().wait_for_stop();
+        let shared = Arc::clone(&plan.shared);
+        spawn(async move {
+            loop {
+                shared.memory.note(m3_io::process::resident_bytes());
+                time::sleep(crate::memory::WATCH_EVERY).await;
+            }
+        });
         tracing::info!("serving");
     }
     core.serve().await;
@@ -123,6 +130,8 @@ async fn begin(
     let core = m3_metric::CoreId(id.0);
     let mut store = CoreStore::new(core, shared.shards);
     store.set_namespaces(&catalog.storage()).map_err(|_| "an empty store changed".to_owned())?;
+    // Set once the log is replayed: what was acknowledged is served, whatever the limit says now.
+    let series_max = series_per_core(shared);
     let begun = time::now();
     let options = ReplayOptions {
         dir: log_dir.to_owned(),
@@ -134,6 +143,7 @@ async fn begin(
     let replay = replay::replay(&options, listing, &mut store)
         .await
         .map_err(|e| format!("core {id} cannot read the commit log: {e}"))?;
+    store.set_series_max(series_max);
     report(id, &replay, time::now().since(begun));
     match back {
         Some(reply_to) => {
@@ -166,6 +176,17 @@ async fn begin(
         pending_bytes_max: writer::PENDING_BYTES_MAX,
     });
     Ok(Some(Begun { node: DbNode::new(store, log, catalog), keeper, replay }))
+}
+
+/// Series of one namespace on one core: its share of the node's limit, which murmur spreads evenly.
+fn series_per_core(shared: &Shared) -> u32 {
+    match shared.series_per_namespace_max {
+        0 => u32::MAX,
+        limit => {
+            let share = limit.div_ceil(u64::from(shared.shards.core_count));
+            u32::try_from(share).unwrap_or(u32::MAX)
+        }
+    }
 }
 
 async fn next(port: &Port<Message>) -> Message {

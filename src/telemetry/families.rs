@@ -16,6 +16,7 @@ pub fn render(out: &mut Vec<u8>, shared: &Shared, catalog: &Catalog, cores: &[Co
     storage(&mut text, catalog, cores);
     commit_log(&mut text, cores);
     driver(&mut text, shared, cores);
+    memory(&mut text, shared);
     process(&mut text);
 }
 
@@ -127,6 +128,9 @@ fn storage(text: &mut Exposition<'_>, catalog: &Catalog, cores: &[CoreStats]) {
     family("m3ring_samples_refused_total", "Samples outside the window.", "counter", |n| {
         n.writes.refused
     });
+    family("m3ring_samples_exhausted_total", "Samples of series over the limit.", "counter", |n| {
+        n.writes.exhausted
+    });
     family("m3ring_samples_late_total", "Samples out of order.", "counter", |n| n.writes.late);
     family("m3ring_samples_duplicate_total", "Samples there already.", "counter", |n| {
         n.writes.duplicate
@@ -177,6 +181,18 @@ fn driver(text: &mut Exposition<'_>, shared: &Shared, cores: &[CoreStats]) {
     let backlog = cores.iter().enumerate().map(|(at, core)| (of_core(at), core.backlog as f64));
     let help = "Messages from other cores that wait.";
     text.family("m3ring_mesh_backlog", help, "gauge", backlog.collect::<Vec<_>>());
+}
+
+fn memory(text: &mut Exposition<'_>, shared: &Shared) {
+    let limit = shared.memory.limit() as f64;
+    text.gauge("m3ring_memory_limit_bytes", "Resident bytes allowed; 0 is no limit.", limit);
+    let (writes, queries) = shared.memory.refused();
+    let refused = [
+        ("{what=\"write\"}".to_owned(), writes as f64),
+        ("{what=\"query\"}".to_owned(), queries as f64),
+    ];
+    let help = "Requests refused because the memory limit was reached.";
+    text.family("m3ring_memory_refused_total", help, "counter", refused);
 }
 
 fn process(text: &mut Exposition<'_>) {

@@ -19,6 +19,7 @@ mod crash;
 mod door;
 mod harness;
 mod ledger;
+mod limits;
 mod prometheus;
 mod queries;
 mod start;

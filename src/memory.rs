@@ -1,0 +1,99 @@
+//! The memory budget: at the limit writes are refused for now and queries fail with the reason, so
+//! that the node is never killed for memory.
+//!
+//! What counts is what the process holds (resident bytes), whoever took it: series, buffers, bodies
+//! of requests, queries. Core 0 reads it [`WATCH_EVERY`]; all cores look at the last reading. Between
+//! two readings ingest can take some tens of megabytes, which the limit's distance from what the
+//! machine has is for.
+
+use m3_http::api::{ApiError, ErrorKind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How often the reading is renewed.
+pub const WATCH_EVERY: Duration = Duration::from_millis(50);
+/// Seconds after which a refused sender may try again.
+const RETRY_AFTER_S: u32 = 5;
+
+/// What memory there is and how much of it is in use.
+#[derive(Debug)]
+pub struct Memory {
+    limit: u64,
+    resident: AtomicU64,
+    refused_writes: AtomicU64,
+    refused_queries: AtomicU64,
+}
+
+impl Memory {
+    /// A budget of `limit` bytes; 0 is no limit.
+    #[must_use]
+    pub const fn new(limit: u64) -> Self {
+        Self {
+            limit,
+            resident: AtomicU64::new(0),
+            refused_writes: AtomicU64::new(0),
+            refused_queries: AtomicU64::new(0),
+        }
+    }
+
+    /// The limit in bytes; 0 is none.
+    #[must_use]
+    pub const fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Notes what is in use now.
+    pub fn note(&self, resident: u64) {
+        self.resident.store(resident, Ordering::Relaxed);
+    }
+
+    /// Whether the limit is reached.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.limit > 0 && self.resident.load(Ordering::Relaxed) >= self.limit
+    }
+
+    /// Writes and queries refused since the start.
+    #[must_use]
+    pub fn refused(&self) -> (u64, u64) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (read(&self.refused_writes), read(&self.refused_queries))
+    }
+
+    /// Lets a write in, unless the limit is reached.
+    ///
+    /// # Errors
+    /// 429 with Retry-After.
+    pub fn admit_write(&self) -> Result<(), ApiError> {
+        if !self.is_full() {
+            return Ok(());
+        }
+        self.refused_writes.fetch_add(1, Ordering::Relaxed);
+        Err(self.refusal("the write is refused for now"))
+    }
+
+    /// Lets a query in or go on, unless the limit is reached.
+    ///
+    /// # Errors
+    /// 429 with Retry-After.
+    pub fn admit_query(&self) -> Result<(), ApiError> {
+        if !self.is_full() {
+            return Ok(());
+        }
+        self.refused_queries.fetch_add(1, Ordering::Relaxed);
+        Err(self.refusal("the query is refused"))
+    }
+
+    fn refusal(&self, what: &str) -> ApiError {
+        let used = self.resident.load(Ordering::Relaxed) >> 20;
+        let limit = self.limit >> 20;
+        let message = format!(
+            "memory limit reached: {what}; {used} MiB are in use, memory.limit is {limit} MiB. \
+             Raise memory.limit, shorten the retention or send fewer series"
+        );
+        ApiError {
+            retry_after_s: Some(RETRY_AFTER_S),
+            ..ApiError::new(ErrorKind::Exhausted, message)
+        }
+    }
+}
