@@ -98,7 +98,7 @@ fn data() {
 /// As they were recorded: one after the other on one node; here on two cores.
 #[test]
 fn all_in_order() {
-    let node = Node::start(&["--cores", "0,0"]);
+    let node = Node::start(&["--cores", "0,1"]);
     Play::on(&node).file("1-walk").file("2-admin").file("3-data").end();
 }
 

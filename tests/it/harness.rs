@@ -98,6 +98,8 @@ pub struct Node {
 
 impl Node {
     /// Starts a node on a new directory; `args` come after the harness' own and win over them.
+    /// `--cores` counts the cpus that this process may use, from 0, and begins again at their end:
+    /// `0,1` is two cores on any machine.
     pub fn start(args: &[&str]) -> Self {
         Self::start_in(&Arc::new(TempDir::new("node")), args)
     }
@@ -126,7 +128,7 @@ impl Node {
             .arg("--data-dir")
             .arg(dir.path().join("data"))
             .args(["--http.listen", "127.0.0.1:0", "--metrics.listen", "127.0.0.1:0"])
-            .args(args)
+            .args(on_this_machine(args))
             .current_dir(dir.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -176,13 +178,18 @@ impl Node {
 
     /// Asks the process to stop; how it ended and how long that took.
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
-        signal(self.pid(), "TERM");
+        self.stop("TERM")
+    }
+
+    /// The same by any signal, by its name without `SIG`. Sent once: the second one kills.
+    pub fn stop(&mut self, name: &str) -> (ExitStatus, Duration) {
+        signal(self.pid(), name);
         let asked = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return (status, asked.elapsed());
             }
-            assert!(asked.elapsed() < PATIENCE, "SIGTERM is not obeyed:\n{}", self.stderr());
+            assert!(asked.elapsed() < PATIENCE, "SIG{name} is not obeyed:\n{}", self.stderr());
             sleep(Duration::from_millis(2));
         }
     }
@@ -217,6 +224,23 @@ impl Drop for Node {
             eprintln!("--- what the node said ---\n{}", self.stderr());
         }
     }
+}
+
+/// `args` with the cpus of this process in place of their ordinals after `--cores`.
+fn on_this_machine(args: &[&str]) -> Vec<String> {
+    let cpus = m3_io::runtime::affinity();
+    let cpu = |ordinal: &str| cpus[ordinal.parse::<usize>().unwrap() % cpus.len()].to_string();
+    let mut is_list = false;
+    let place = |arg: &&str| {
+        let arg = if is_list {
+            arg.split(',').map(cpu).collect::<Vec<_>>().join(",")
+        } else {
+            (*arg).to_owned()
+        };
+        is_list = arg == "--cores";
+        arg
+    };
+    args.iter().map(place).collect()
 }
 
 /// The addresses in the banner, once the node says that it serves.

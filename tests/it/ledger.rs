@@ -151,6 +151,23 @@ impl Ledger {
         }
     }
 
+    /// How many acknowledged samples cannot be read; for a node that does not promise them.
+    pub fn lost(&self, client: &mut Client) -> u64 {
+        let found =
+            read(client, vec![vec![Matcher::new(MatchOp::Equal, "__name__", "crash_test")]]);
+        let held: BTreeMap<_, _> = found[0].iter().map(|one| (Key::of(one), &one.points)).collect();
+        let is_lost = |key: &Key, ms: i64| {
+            held.get(key).is_none_or(|points| points.iter().all(|point| point.0 != ms))
+        };
+        let acked = |times: &Times| -> Vec<i64> {
+            times.iter().filter(|(_, acked)| **acked).map(|(ms, _)| *ms).collect()
+        };
+        let lost = |(key, times): (&Key, &Times)| {
+            acked(times).into_iter().filter(|ms| is_lost(key, *ms)).count() as u64
+        };
+        self.series.iter().map(lost).sum()
+    }
+
     fn check_sent(&self, key: Key, points: &[(i64, f64)], what: &str) {
         let Some(sent) = self.series.get(&key) else { panic!("{what}: {key:?} was never sent") };
         assert!(points.is_sorted_by(|a, b| a.0 < b.0), "{what}: {key:?} out of order");

@@ -100,13 +100,13 @@ fn one_screen_says_what_runs() {
 
 #[test]
 fn sigterm_ends_it_in_order_and_it_starts_again() {
-    let mut node = Node::start(&["--cores", "0,0"]);
+    let mut node = Node::start(&["--cores", "0,1"]);
     for _ in 0..2 {
         node.client().get("/health").expect(200);
         let (status, took) = node.terminate();
         assert!(status.success(), "{status}\n{}", node.stderr());
         assert!(took < Duration::from_secs(2), "{took:?}");
-        node.restart(&["--cores", "0,0"]);
+        node.restart(&["--cores", "0,1"]);
     }
 }
 

@@ -57,7 +57,7 @@ fn value(client: &mut Client, query: &str, ms: i64) -> Option<String> {
 
 #[test]
 fn two_thousand_series_on_one_core_and_on_two() {
-    for cores in ["0", "0,0"] {
+    for cores in ["0", "0,1"] {
         let mut node = Node::start(&["--cores", cores]);
         let ms = now_ms();
         let mut writer = WriteRequestWriter::default();
@@ -84,7 +84,7 @@ fn two_thousand_series_on_one_core_and_on_two() {
             assert_eq!(labels["data"].as_array().unwrap().len(), 50);
             if !restarted {
                 // Another number of cores than last time, after a kill.
-                node.restart(&["--cores", if cores == "0" { "0,0" } else { "0" }]);
+                node.restart(&["--cores", if cores == "0" { "0,1" } else { "0" }]);
                 client = node.client();
             }
         }
@@ -147,7 +147,7 @@ fn values_keep_their_bits() {
 
 #[test]
 fn labels_in_any_order_are_one_series() {
-    let node = Node::start(&["--cores", "0,0"]);
+    let node = Node::start(&["--cores", "0,1"]);
     let now = now_ms();
     let mut client = node.client();
     let one = [("__name__", "a"), ("b", "1"), ("c", "2")];
@@ -168,7 +168,7 @@ fn labels_in_any_order_are_one_series() {
 /// A namespace with M3's windows takes what is good of a batch and says what was not.
 #[test]
 fn a_partial_batch_stores_what_is_good() {
-    let node = Node::start(&["--cores", "0,0"]);
+    let node = Node::start(&["--cores", "0,1"]);
     let mut client = node.client();
     let create = r#"{"type":"local","namespaceName":"default","retentionTime":"12h"}"#;
     client.post_json("/api/v1/database/create", create).expect(200);
