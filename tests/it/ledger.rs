@@ -4,7 +4,7 @@
 //! A value follows from its series and time, and no series has a time twice, so whatever comes
 //! back can be judged by itself.
 
-use crate::harness::{Client, Rng, now_ms};
+use crate::harness::{Client, PATIENCE, Rng, now_ms};
 use m3_http::api::{ReadQuery, Selection};
 use m3_http::proto::read::{decode_response, encode_request};
 use m3_http::proto::write::WriteRequestWriter;
@@ -12,6 +12,7 @@ use m3_metric::labels::iter_canonical;
 use m3_metric::{MatchOp, Matcher, value::Series};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Instant;
 
 /// Series of one remote read request when each is asked for by all its labels.
 const SERIES_PER_READ: usize = 500;
@@ -226,7 +227,9 @@ impl Writer {
     /// Writes to `addr` until a request is not answered with success.
     pub fn run(&mut self, addr: SocketAddr, generation: u32) -> LastAnswer {
         let mut client = Client::new(addr);
+        let begun = Instant::now();
         loop {
+            assert!(begun.elapsed() < PATIENCE, "the node outlives the load");
             let repeats = !self.unanswered.is_empty() && self.rng.below(2) == 0;
             let request = if repeats {
                 std::mem::take(&mut self.unanswered)

@@ -5,17 +5,18 @@
 //! they are not to be had. `M3RING_POWER_CUTS` says how often (6 unless given).
 
 use crate::crash::core_lists;
-use crate::harness::{Node, Rng, TempDir, setting, until};
+use crate::harness::{Node, POLL, Rng, TempDir, setting};
 use crate::ledger::{LastAnswer, Ledger, Writer};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// EXT4_IOC_SHUTDOWN with NOLOGFLUSH: from here on nothing reaches the disk, the journal neither.
-const CUT: &str = "sysopen(D, $ARGV[0], 0) or die $!; ioctl(D, 0x8004587d, pack('I', 2)) or die $!";
+const CUT: &str = "my $how = pack('I', 2); sysopen(D, $ARGV[0], 0) or die $!; \
+                   ioctl(D, 0x8004587d, $how) or die $!";
 
 fn run(program: &str, args: &[&str]) -> Result<(), String> {
     let output = Command::new(program).args(args).output();
@@ -50,8 +51,8 @@ impl Disk {
         run("mount", &["-t", "ext4", "-o", "loop", &image, &self.data().to_string_lossy()])
     }
 
-    fn cut(&self) {
-        run("perl", &["-e", CUT, &self.data().to_string_lossy()]).unwrap();
+    fn cut(&self) -> Result<(), String> {
+        run("perl", &["-e", CUT, &self.data().to_string_lossy()])
     }
 
     fn back(&self) {
@@ -70,21 +71,27 @@ impl Drop for Disk {
 fn life(disk: &Disk, args: &[&str], writers: &mut [Writer], load: Duration) -> Vec<LastAnswer> {
     let mut node = Node::start_in(&disk.dir, args);
     let api = node.api;
-    std::thread::scope(|scope| {
+    let (answers, cut, ended) = std::thread::scope(|scope| {
         let run = |w| scope.spawn(move || Writer::run(w, api, 0));
         let running: Vec<_> = writers.iter_mut().map(run).collect();
         sleep(load);
-        disk.cut();
-        // A disk that fails is the end of a durable node: it must not go on, nor try again.
-        if !args.contains(&"buffered") {
-            let ended = until("the node ends", Duration::from_secs(10), || node.ended());
-            assert!(!ended.success(), "{ended}");
-            let stderr = node.stderr();
-            assert!(stderr.contains("commit log failed"), "{stderr}");
+        let cut = disk.cut();
+        let waited = Instant::now();
+        while cut.is_ok() && node.ended().is_none() && waited.elapsed() < Duration::from_secs(5) {
+            sleep(POLL);
         }
+        let ended = node.ended();
         node.kill();
-        running.into_iter().map(|writer| writer.join().unwrap()).collect()
-    })
+        let answers = running.into_iter().map(|writer| writer.join().unwrap()).collect();
+        (answers, cut, ended)
+    });
+    cut.unwrap();
+    // A disk that fails is the end of a node: it must not go on, nor try again.
+    let ended = ended.expect("the node ends by itself");
+    assert!(!ended.success(), "{ended}");
+    let stderr = node.stderr();
+    assert!(stderr.contains("commit log failed"), "{stderr}");
+    answers
 }
 
 #[test]
