@@ -2,9 +2,9 @@
 //! that the node is never killed for memory.
 //!
 //! What counts is what the process holds (resident bytes), whoever took it: series, buffers, bodies
-//! of requests, queries. Core 0 reads it [`WATCH_EVERY`]; all cores look at the last reading. Between
-//! two readings ingest can take some tens of megabytes, which the limit's distance from what the
-//! machine has is for.
+//! of requests, queries. Core 0 reads it [`WATCH_EVERY`]; all cores look at the last reading.
+//! Between two readings ingest can take some tens of megabytes, which the limit's distance from
+//! what the machine has is for.
 
 use m3_http::api::{ApiError, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
