@@ -125,7 +125,7 @@ impl DbNode {
     }
 
     /// Does a [`FragmentJob`].
-    pub async fn fragment(&self, job: FragmentJob) {
+    pub async fn fragment(&self, job: Box<FragmentJob>) {
         let mut answer = FragmentAnswer {
             matched: 0,
             docs: 0,
@@ -144,7 +144,12 @@ impl DbNode {
         answer: &mut FragmentAnswer,
     ) -> Result<Partial, FetchError> {
         let fragment = &job.fragment;
-        let (from, to) = range_ns(fragment.start_ms, fragment.end_ms);
+        let (from, last) = range_ns(fragment.start_ms, fragment.end_ms);
+        let to = if job.open_end {
+            Timestamp::from_ms_saturating(fragment.end_ms).0.saturating_sub(1)
+        } else {
+            last
+        };
         let postings = self.search(job.namespace, &fragment.matchers, from, to)?;
         answer.matched = postings.len();
         answer.docs = self.docs(job.namespace, answer.matched, from, to);

@@ -20,7 +20,7 @@ pub enum Message {
     /// Store records. From the core that decoded a request to an owner of some of its samples.
     Write(WriteJob),
     /// Evaluate a fragment of a query over this core's series.
-    Fragment(FragmentJob),
+    Fragment(Box<FragmentJob>),
     /// Search labels or series.
     Metadata(MetadataJob),
     /// Read whole series.
@@ -86,6 +86,8 @@ pub struct FragmentJob {
     pub cut: bool,
     /// When the query's time is up.
     pub deadline: Monotonic,
+    /// Whether a sample of exactly the fragment's last millisecond is left out, as M3 does.
+    pub open_end: bool,
     /// The way back.
     pub reply: ReplyTo<FragmentAnswer>,
 }

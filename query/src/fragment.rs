@@ -49,6 +49,8 @@ pub struct Fragment {
     pub start_ms: i64,
     /// No sample after this time (milliseconds, inclusive) is looked at.
     pub end_ms: i64,
+    /// Whether the selector was written with an `offset`.
+    pub has_offset: bool,
     pub(crate) work: LeafWork,
     pub(crate) pushed: Option<Pushed>,
     pub(crate) strip: Vec<String>,

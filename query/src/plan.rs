@@ -10,7 +10,9 @@ use crate::fold::Grouping;
 use crate::fragment::{Fragment, LeafWork, Pushed};
 use crate::matrix::Grid;
 use crate::promql::functions::function;
-use crate::promql::{AggregateOp, At, DurationExpr, Expr, ExprKind, ValueType, VectorSelector};
+use crate::promql::{
+    AggregateOp, At, DurationExpr, Expr, ExprKind, Pos, ValueType, VectorSelector,
+};
 use crate::window::{RangeCall, RangeFunction, ScalarArg};
 use m3_metric::labels::METRIC_NAME;
 use m3_metric::{MatchOp, Matcher};
@@ -41,6 +43,9 @@ pub struct QueryParams {
     pub samples_max: u64,
     /// The step of subqueries that name none.
     pub default_step_ms: i64,
+    /// Whether windows hold their left edge too, as Prometheus 2 had it (and M3 with it);
+    /// Prometheus 3 leaves it out.
+    pub closed_windows: bool,
 }
 
 /// A query ready to be fetched and evaluated.
@@ -149,6 +154,7 @@ struct Leaf {
     /// Whether one step's result stands for all steps.
     repeat: bool,
     drops_name: bool,
+    has_offset: bool,
 }
 
 impl Planner {
@@ -255,13 +261,14 @@ impl Planner {
         if grid.count == 0 {
             return Ok(None);
         }
-        let lookback_ms = self.params.lookback_ms;
+        let lookback_ms = self.lookback_ms();
         match &expr.kind {
             ExprKind::Vector(selector) => {
                 let (lookup, repeat) = self.place(selector, grid)?;
                 let work = LeafWork::Instant { lookup, lookback_ms };
                 let matchers = selector.matchers.clone();
-                Ok(Some(Leaf { matchers, work, repeat, drops_name: false }))
+                let has_offset = selector.offset.is_some();
+                Ok(Some(Leaf { matchers, work, repeat, drops_name: false, has_offset }))
             }
             ExprKind::Call { name: "timestamp", args, .. } => {
                 let Some(ExprKind::Vector(selector)) = args.first().map(|a| &bare(a).kind) else {
@@ -270,7 +277,8 @@ impl Planner {
                 let (lookup, repeat) = self.place(selector, grid)?;
                 let work = LeafWork::Timestamp { lookup, lookback_ms, keeps_name: false };
                 let matchers = selector.matchers.clone();
-                Ok(Some(Leaf { matchers, work, repeat, drops_name: true }))
+                let has_offset = selector.offset.is_some();
+                Ok(Some(Leaf { matchers, work, repeat, drops_name: true, has_offset }))
             }
             ExprKind::Call { name, args, .. } => self.range_leaf(name, args, grid),
             _ => Ok(None),
@@ -304,18 +312,19 @@ impl Planner {
             repeat = false;
         }
         let pos = args.first().map(|a| bare(a).pos).unwrap_or_default();
-        let call = RangeCall { function, range_ms, lookup, eval: grid, pos };
+        let call = self.range_call(function, range_ms, lookup, grid, pos);
         let drops_name = !function.keeps_name();
         let matchers = selector.matchers.clone();
         let work = LeafWork::Range { call, args: scalars };
-        Ok(Some(Leaf { matchers, work, repeat, drops_name }))
+        let has_offset = selector.offset.is_some();
+        Ok(Some(Leaf { matchers, work, repeat, drops_name, has_offset }))
     }
 
     fn add_leaf(&mut self, leaf: Leaf, pushed: Option<Pushed>, grid: Grid) -> usize {
         let (lookup, before_ms) = match &leaf.work {
             LeafWork::Instant { lookup, lookback_ms }
             | LeafWork::Timestamp { lookup, lookback_ms, .. } => (*lookup, *lookback_ms),
-            LeafWork::Range { call, .. } => (call.lookup, call.range_ms),
+            LeafWork::Range { call, .. } => (call.lookup, call.reach_ms()),
             LeafWork::Raw { .. } => unreachable!("raw leaves are added by raw_leaf"),
         };
         let unique = leaf.drops_name && pushed.is_none();
@@ -323,6 +332,7 @@ impl Planner {
             matchers: leaf.matchers,
             start_ms: lookup.start_ms.saturating_sub(before_ms).saturating_add(1),
             end_ms: lookup.end_ms(),
+            has_offset: leaf.has_offset,
             work: leaf.work,
             pushed,
             strip: Vec::new(),
@@ -340,12 +350,13 @@ impl Planner {
         range_ms: i64,
         grid: Grid,
     ) -> usize {
-        let start_ms = lookup.start_ms.saturating_sub(range_ms);
+        let start_ms = lookup.start_ms.saturating_sub(range_ms).saturating_sub(self.edge_ms());
         let end_ms = lookup.end_ms();
         self.fragments.push(Fragment {
             matchers: selector.matchers.clone(),
             start_ms: start_ms.saturating_add(1),
             end_ms,
+            has_offset: selector.offset.is_some(),
             work: LeafWork::Raw { start_ms, end_ms },
             pushed: None,
             strip: Vec::new(),
@@ -391,7 +402,7 @@ impl Planner {
         }
         .earlier(offset_ms);
         // Inner steps are multiples of the step, the first one after the left edge.
-        let edge = ends.start_ms.saturating_sub(range_ms);
+        let edge = ends.start_ms.saturating_sub(range_ms).saturating_sub(self.edge_ms());
         let mut start_ms = edge / step_ms * step_ms;
         if start_ms <= edge {
             start_ms = start_ms.saturating_add(step_ms);
@@ -401,6 +412,26 @@ impl Planner {
             return Err(QueryError::TooManySamples);
         }
         Ok((inner, inner_grid, (ends, range_ms)))
+    }
+
+    /// What a window reaches further to the left to hold its edge: times are whole milliseconds.
+    fn edge_ms(&self) -> i64 {
+        i64::from(self.params.closed_windows)
+    }
+
+    pub(crate) fn lookback_ms(&self) -> i64 {
+        self.params.lookback_ms.saturating_add(self.edge_ms())
+    }
+
+    pub(crate) fn range_call(
+        &self,
+        function: RangeFunction,
+        range_ms: i64,
+        lookup: Grid,
+        eval: Grid,
+        pos: Pos,
+    ) -> RangeCall {
+        RangeCall { function, range_ms, edge_ms: self.edge_ms(), lookup, eval, pos }
     }
 
     fn at(&self, at: At) -> i64 {

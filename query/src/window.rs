@@ -98,12 +98,21 @@ pub(crate) struct RangeCall {
     pub(crate) function: RangeFunction,
     /// The window's length.
     pub(crate) range_ms: i64,
+    /// One if the window holds its left edge too, else nought.
+    pub(crate) edge_ms: i64,
     /// Where the windows end.
     pub(crate) lookup: Grid,
     /// The times the results stand for; `predict_linear` counts from them.
     pub(crate) eval: Grid,
     /// Where the function's first argument stands.
     pub(crate) pos: Pos,
+}
+
+impl RangeCall {
+    /// How far to the left of its end a window's samples lie, itself left out.
+    pub(crate) const fn reach_ms(&self) -> i64 {
+        self.range_ms.saturating_add(self.edge_ms)
+    }
 }
 
 /// A scalar argument: one number, or one per step.
@@ -210,7 +219,7 @@ impl Walker<'_> {
         let (mut low, mut high, mut most) = (0, 0, 0);
         for step in 0..self.call.lookup.count {
             let end_ms = self.call.lookup.time(step);
-            let start_ms = end_ms.saturating_sub(self.call.range_ms);
+            let start_ms = end_ms.saturating_sub(self.call.reach_ms());
             while high < self.times.len() && self.times[high] <= end_ms {
                 high += 1;
             }
@@ -334,7 +343,12 @@ impl Walker<'_> {
             to_end = between / 2.0;
         }
         let mut factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
-        if self.call.function == RangeFunction::Rate {
+        let is_rate = self.call.function == RangeFunction::Rate;
+        if is_rate && self.call.edge_ms > 0 {
+            // The order in which Prometheus 2 rounded.
+            return Some(result * factor / seconds(self.call.range_ms));
+        }
+        if is_rate {
             factor /= seconds(self.call.range_ms);
         }
         Some(result * factor)

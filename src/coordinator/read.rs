@@ -32,6 +32,7 @@ struct Running {
     namespace: Namespace,
     limits: Limits,
     deadline: Monotonic,
+    open_end: bool,
     notes: Notes,
 }
 
@@ -66,6 +67,7 @@ impl Coordinator {
             lookback_ms,
             samples_max,
             default_step_ms,
+            closed_windows: false,
         }
     }
 
@@ -94,15 +96,22 @@ impl Coordinator {
         options: &QueryOptions,
         deadline: Monotonic,
     ) -> Result<Reply, ApiError> {
+        let namespace = self.namespace(options.storage.as_ref())?;
+        let params = QueryParams { closed_windows: namespace.registered, ..params };
+        // A namespace that was created by M3's routes answers as M3's engine does, which is that
+        // of Prometheus 2: windows hold their left edge, and a selector with an offset misses a
+        // sample of exactly its last step. The implicit namespace answers as Prometheus 3 does.
+        let whole_steps = params.end_ms.wrapping_sub(params.start_ms) % params.step_ms == 0;
+        let open_end = namespace.registered && whole_steps;
         let expr = promql::parse(text).map_err(|e| refuse(e.into()))?;
         let mut plan = plan(expr, params).map_err(refuse)?.with_text(text);
         if let Some(tags) = self.tags(options) {
             plan.restrict(&tags.matchers, &tags.strip);
         }
         self.check_range(&plan, options)?;
-        let namespace = self.namespace(options.storage.as_ref())?;
         let limits = self.limits(options);
-        let mut running = Running { namespace, limits, deadline, notes: Notes::default() };
+        let mut running =
+            Running { namespace, limits, deadline, open_end, notes: Notes::default() };
         let partials = self.fetch(&plan, &mut running).await?;
         let mut evaluation = Evaluation::new(plan, partials);
         let output = loop {
@@ -207,9 +216,10 @@ impl Coordinator {
                 series_max: *quota,
                 cut,
                 deadline: running.deadline,
+                open_end: running.open_end && plan.fragments()[fragment].has_offset,
                 reply,
             };
-            self.port.send(core, Message::Fragment(job)).await.map_err(|_| stopping())?;
+            self.port.send(core, Message::Fragment(Box::new(job))).await.map_err(|_| stopping())?;
             replies.push(answer);
         }
         Ok(replies)

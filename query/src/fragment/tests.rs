@@ -15,6 +15,7 @@ fn planned(text: &str, samples_max: u64) -> Plan {
         lookback_ms: 300_000,
         samples_max,
         default_step_ms: 60_000,
+        closed_windows: false,
     };
     plan(parse(text).unwrap(), params).unwrap()
 }

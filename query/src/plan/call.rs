@@ -11,7 +11,7 @@ use crate::functions::labels::LabelChange;
 use crate::functions::{DatePart, MapFunction};
 use crate::matrix::Grid;
 use crate::promql::{At, DurationExpr, Expr, ExprKind, Pos, VectorSelector};
-use crate::window::{RangeCall, RangeFunction};
+use crate::window::RangeFunction;
 use m3_metric::labels::METRIC_NAME;
 use m3_metric::{Labels, LabelsBuilder, MatchOp};
 
@@ -94,7 +94,7 @@ impl Planner {
             _ => Pos::default(),
         };
         inputs.insert(0, source);
-        let call = RangeCall { function, range_ms, lookup, eval: grid, pos };
+        let call = self.range_call(function, range_ms, lookup, grid, pos);
         Ok(self.add(Op::Window(call), inputs, grid))
     }
 
@@ -134,7 +134,7 @@ impl Planner {
                 let (source, lookup, range_ms) = self.source(arg, grid)?;
                 let function = RangeFunction::Last;
                 let pos = Pos::default();
-                let call = RangeCall { function, range_ms, lookup, eval: grid, pos };
+                let call = self.range_call(function, range_ms, lookup, grid, pos);
                 self.add(Op::Window(call), vec![source], grid)
             }
         };
@@ -190,10 +190,12 @@ impl Planner {
         };
         let work = LeafWork::Timestamp {
             lookup: lookup.earlier(offset_ms),
-            lookback_ms: self.params.lookback_ms,
+            lookback_ms: self.lookback_ms(),
             keeps_name: true,
         };
-        let infos = self.add_leaf(Leaf { matchers, work, repeat, drops_name: false }, None, grid);
+        let has_offset = offset_ms != 0;
+        let leaf = Leaf { matchers, work, repeat, drops_name: false, has_offset };
+        let infos = self.add_leaf(leaf, None, grid);
         Ok(self.add(Op::Info(call), vec![base, infos], grid))
     }
 

@@ -12,6 +12,7 @@ fn params(instant: bool) -> QueryParams {
         lookback_ms: 300_000,
         samples_max: 10_000,
         default_step_ms: 60_000,
+        closed_windows: false,
     }
 }
 

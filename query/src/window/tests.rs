@@ -75,7 +75,14 @@ fn moving_windows_equal_single_windows() {
             }
             let lookup = Grid::new(-20, 1_000, 1 + i64::try_from(random.next(90)).unwrap());
             let range_ms = 1 + i64::try_from(random.next(200)).unwrap();
-            let call = RangeCall { function, range_ms, lookup, eval: lookup, pos: Pos::default() };
+            let call = RangeCall {
+                function,
+                range_ms,
+                edge_ms: 0,
+                lookup,
+                eval: lookup,
+                pos: Pos::default(),
+            };
             let moving = run(&call, &times, &values, &mut scratch);
             let mut single = Vec::new();
             for step in 0..lookup.count {
@@ -101,7 +108,7 @@ fn moving_windows_equal_single_windows() {
 fn a_rate_is_carried_to_the_edges_but_not_below_zero() {
     let call = |function, range_ms, end| {
         let grid = Grid::single(end);
-        RangeCall { function, range_ms, lookup: grid, eval: grid, pos: Pos::default() }
+        RangeCall { function, range_ms, edge_ms: 0, lookup: grid, eval: grid, pos: Pos::default() }
     };
     let times = [10_000, 20_000, 30_000];
     let mut scratch = Scratch::default();

@@ -38,6 +38,7 @@ fn speed() {
             lookback_ms: 300_000,
             samples_max: u64::MAX,
             default_step_ms: 60_000,
+            closed_windows: false,
         };
         let plan = plan(parse(text).unwrap(), params).unwrap();
         let started = Instant::now();

@@ -50,6 +50,7 @@ impl Store {
             lookback_ms: 300_000,
             samples_max: 50_000_000,
             default_step_ms: 60_000,
+            closed_windows: false,
         };
         let plan = plan(expr, params)?.with_text(text);
         let mut partials = Vec::new();
