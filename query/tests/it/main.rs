@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "pass counts are for people")]
 
 mod answers;
+mod extremes;
 mod script;
 mod scripts;
 mod speed;

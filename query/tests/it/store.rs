@@ -37,6 +37,17 @@ impl Store {
         times: Times,
         cores: usize,
     ) -> Result<QueryOutput, QueryError> {
+        self.query_within(text, times, cores, 50_000_000)
+    }
+
+    /// The same with at most `samples_max` samples.
+    pub(crate) fn query_within(
+        &self,
+        text: &str,
+        times: Times,
+        cores: usize,
+        samples_max: u64,
+    ) -> Result<QueryOutput, QueryError> {
         let expr = promql::parse(text)?;
         let (start_ms, end_ms, step_ms, instant) = match times {
             Times::Instant(at) => (at, at, 1, true),
@@ -48,7 +59,7 @@ impl Store {
             step_ms,
             instant,
             lookback_ms: 300_000,
-            samples_max: 50_000_000,
+            samples_max,
             default_step_ms: 60_000,
             closed_windows: false,
         };
