@@ -1,0 +1,104 @@
+//! From a remote-write body to samples in memory and in the log's payload.
+
+use m3_benches::{Runner, labels, value};
+use m3_http::ingest::remote_write::{DecodeLimits, Decoder, Mode};
+use m3_http::proto::write::WriteRequestWriter;
+use m3_metric::batch::labels_in;
+use m3_metric::{CoreId, NamespaceId, ShardId, Span, ValueKind, WriteBatch};
+use m3_shard::commitlog::{Entry, Payload, entry::Entries};
+use m3_shard::series::NO_SUCCESSOR;
+use m3_shard::table::SeriesTable;
+use m3_shard::{NamespaceOptions, NamespaceStore, ShardMap};
+
+/// Samples of one request.
+const BATCH: usize = 2000;
+const NOW_MS: i64 = 1_800_000_000_000;
+
+fn body(first: usize, round: usize) -> Vec<u8> {
+    let mut writer = WriteRequestWriter::default();
+    for index in first..first + BATCH {
+        let labels = labels(index);
+        let pairs: Vec<_> = labels.iter().collect();
+        writer.push(&pairs, &[(NOW_MS + round as i64 * 15_000, value(index, round))]);
+    }
+    writer.body()
+}
+
+fn main() {
+    let run = Runner::from_args();
+    let mut decoder = Decoder::new(DecodeLimits::default());
+    let mut batch = WriteBatch::default();
+    let request = body(0, 0);
+    let len = decoder.decompress(&request, &mut batch).expect("our own body");
+    run.case("snappy", BATCH, || decoder.decompress(&request, &mut batch).is_ok());
+    for (name, mode) in [("split, fast", Mode::Fast), ("split, strict", Mode::Strict)] {
+        run.case(name, BATCH, || {
+            batch.records.clear();
+            decoder.split(len, &mut batch, mode).is_ok()
+        });
+    }
+    batch.records.clear();
+    decoder.split(len, &mut batch, Mode::Fast).expect("our own body");
+    find(run, &batch);
+    store(run, &mut decoder);
+}
+
+fn find(run: Runner, batch: &WriteBatch) {
+    let mut table = SeriesTable::default();
+    for record in &batch.records {
+        table.insert(labels_in(&batch.buffer, record), ShardId(0), ValueKind::Float);
+    }
+    run.case("series by hash", BATCH, || {
+        batch.records.iter().filter(|r| table.find(labels_in(&batch.buffer, r)).is_some()).count()
+    });
+    run.case("series by following", BATCH, || {
+        let mut previous = NO_SUCCESSOR;
+        for record in &batch.records {
+            let bytes = labels_in(&batch.buffer, record);
+            let next = table.follow(previous, bytes).or_else(|| table.find(bytes));
+            let next = next.expect("the table holds the batch");
+            table.remember(previous, next);
+            previous = next;
+        }
+        previous
+    });
+}
+
+fn store(run: Runner, decoder: &mut Decoder) {
+    let rounds = run.size(64);
+    let requests: Vec<WriteBatch> = (0..rounds)
+        .map(|round| {
+            let mut batch = WriteBatch::default();
+            let len = decoder.decompress(&body(0, round), &mut batch).expect("our own body");
+            decoder.split(len, &mut batch, Mode::Fast).expect("our own body");
+            batch
+        })
+        .collect();
+    let options = NamespaceOptions {
+        retention: Span::from_s(1 << 30),
+        block: Span::from_s(7200),
+        window: None,
+    };
+    let shards = ShardMap { num_shards: 64, core_count: 1, hash_seed: 0 };
+    let now_ns = NOW_MS * 1_000_000;
+    let mut bytes = Vec::new();
+    run.case("store and log, warm from the second round", BATCH * rounds, || {
+        let mut store = NamespaceStore::new(NamespaceId(0), options, shards, CoreId(0));
+        let mut payload = Payload::default();
+        for batch in &requests {
+            store.write(&batch.buffer, &batch.records, None, now_ns, &mut payload);
+        }
+        bytes = payload.take(std::mem::take(&mut bytes));
+        store.series_count()
+    });
+    let header = m3_shard::commitlog::frame::FRAME_HEADER_BYTES;
+    run.case("read the log's payload", BATCH * rounds, || {
+        let mut samples = 0;
+        for entry in Entries(&bytes[header..]) {
+            if let Ok(Entry::Samples { samples: section, .. }) = entry {
+                samples += section.filter(Result::is_ok).count();
+            }
+        }
+        samples
+    });
+}
