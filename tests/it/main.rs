@@ -23,6 +23,7 @@ mod limits;
 mod powercut;
 mod prometheus;
 mod queries;
+mod recorded;
 mod start;
 mod stop;
 mod tidy;
