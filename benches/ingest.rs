@@ -4,8 +4,9 @@ use m3_benches::{Runner, labels, value};
 use m3_http::ingest::remote_write::{DecodeLimits, Decoder, Mode};
 use m3_http::proto::write::WriteRequestWriter;
 use m3_metric::batch::labels_in;
-use m3_metric::{CoreId, NamespaceId, ShardId, Span, ValueKind, WriteBatch};
-use m3_shard::commitlog::{Entry, Payload, entry::Entries};
+use m3_metric::{CoreId, NamespaceId, ShardId, Span, Timestamp, ValueKind, WriteBatch};
+use m3_shard::commitlog::entry::{Entries, LogSample};
+use m3_shard::commitlog::{Entry, Payload};
 use m3_shard::series::NO_SUCCESSOR;
 use m3_shard::table::SeriesTable;
 use m3_shard::{NamespaceOptions, NamespaceStore, ShardMap};
@@ -90,6 +91,27 @@ fn store(run: Runner, decoder: &mut Decoder) {
         }
         bytes = payload.take(std::mem::take(&mut bytes));
         store.series_count()
+    });
+    let mut warm = NamespaceStore::new(NamespaceId(0), options, shards, CoreId(0));
+    let mut payload = Payload::default();
+    let (mut round, mut spare) = (0, Vec::new());
+    let mut records = requests[0].records.clone();
+    run.case("store and log a warm request", BATCH, || {
+        let timestamp = Timestamp(now_ns + round * 15_000_000_000);
+        records.iter_mut().for_each(|record| record.timestamp = timestamp);
+        round += 1;
+        warm.write(&requests[0].buffer, &records, None, now_ns, &mut payload);
+        spare = payload.take(std::mem::take(&mut spare));
+        spare.len()
+    });
+    run.case("make the log's payload", BATCH, || {
+        for (series, record) in (0..).zip(&records) {
+            let (ts_ns, bits) = (record.timestamp.0, record.value_bits);
+            payload.sample(LogSample { series, ts_ns, bits });
+        }
+        payload.end_section(NamespaceId(0));
+        spare = payload.take(std::mem::take(&mut spare));
+        spare.len()
     });
     let header = m3_shard::commitlog::frame::FRAME_HEADER_BYTES;
     run.case("read the log's payload", BATCH * rounds, || {

@@ -1,7 +1,7 @@
 //! What all benches share: seeded data, and a runner that measures or only runs.
 //!
-//! `cargo bench -p m3-benches` measures: each case is repeated for about a second in rounds, and the
-//! best round is printed as nanoseconds an element, since noise only ever adds. `cargo test -p
+//! `cargo bench -p m3-benches` measures: each case is repeated for about a second in rounds, and
+//! the best round is printed as nanoseconds an element, since noise only ever adds. `cargo test -p
 //! m3-benches --benches` runs every case once over little data, so that none rots.
 
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock itself")]
@@ -35,19 +35,56 @@ impl Runner {
 
     /// Runs `case`, which handles `elements` elements, and prints what one costs.
     pub fn case<T>(self, name: &str, elements: usize, mut case: impl FnMut() -> T) {
-        if !self.measures {
-            black_box(case());
-            println!("{name}: ran");
-            return;
-        }
-        let begun = Instant::now();
-        let mut best = f64::INFINITY;
-        while begun.elapsed() < MEASURE {
+        let mut rounds = Rounds::begin(self);
+        while rounds.wants_more() {
             let round = Instant::now();
             black_box(case());
-            best = best.min(round.elapsed().as_secs_f64());
+            rounds.took(round.elapsed());
         }
-        println!("{name:40} {:10.2} ns an element", best * 1e9 / elements.max(1) as f64);
+        rounds.print(name, elements);
+    }
+
+    /// The same where the case waits; on a core of `m3_io`.
+    pub async fn case_on_core(self, name: &str, elements: usize, mut case: impl AsyncFnMut()) {
+        let mut rounds = Rounds::begin(self);
+        while rounds.wants_more() {
+            let round = Instant::now();
+            case().await;
+            rounds.took(round.elapsed());
+        }
+        rounds.print(name, elements);
+    }
+}
+
+/// The rounds of one case: one when only running, else as many as fit into [`MEASURE`].
+struct Rounds {
+    measures: bool,
+    begun: Instant,
+    count: usize,
+    best: Duration,
+}
+
+impl Rounds {
+    fn begin(run: Runner) -> Self {
+        Self { measures: run.measures, begun: Instant::now(), count: 0, best: Duration::MAX }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.count == 0 || self.measures && self.begun.elapsed() < MEASURE
+    }
+
+    fn took(&mut self, round: Duration) {
+        self.count += 1;
+        self.best = self.best.min(round);
+    }
+
+    fn print(&self, name: &str, elements: usize) {
+        if self.measures {
+            let each = self.best.as_secs_f64() * 1e9 / elements.max(1) as f64;
+            println!("{name:44} {each:10.2} ns an element");
+        } else {
+            println!("{name}: ran");
+        }
     }
 }
 

@@ -1,8 +1,12 @@
-//! Samples to a coded stream and back, by the kind of series.
+//! Samples to a coded stream and back, by the kind of series, and series out of a store.
 
-use m3_benches::{Runner, mix};
+use m3_benches::{Runner, labels, mix, value};
+use m3_metric::batch::Record;
+use m3_metric::{CoreId, NamespaceId, SeriesOrdinal, Span, Timestamp};
 use m3_shard::codec;
+use m3_shard::commitlog::Payload;
 use m3_shard::series::Part;
+use m3_shard::{NamespaceOptions, NamespaceStore, ReadBuffer, ShardMap};
 
 const STEP_NS: i64 = 15_000_000_000;
 
@@ -33,6 +37,51 @@ fn main() {
             sum
         });
     }
+    read(run);
+}
+
+/// Reads of whole series, of which some samples are in parts and some still open.
+fn read(run: Runner) {
+    const NOW_NS: i64 = 1_800_000_000_000_000_000;
+    let (series, rounds) = (run.size(1000), run.size(1440));
+    let options = NamespaceOptions {
+        retention: Span::from_s(1 << 30),
+        block: Span::from_s(7200),
+        window: None,
+    };
+    let shards = ShardMap { num_shards: 64, core_count: 1, hash_seed: 0 };
+    let mut store = NamespaceStore::new(NamespaceId(0), options, shards, CoreId(0));
+    let (mut buffer, mut records) = (Vec::new(), Vec::new());
+    for index in 0..series {
+        let labels = labels(index);
+        records.push(Record {
+            labels_offset: buffer.len() as u32,
+            labels_len: labels.as_bytes().len() as u32,
+            timestamp: Timestamp(0),
+            value_bits: 0,
+        });
+        buffer.extend_from_slice(labels.as_bytes());
+    }
+    let mut payload = Payload::default();
+    for round in 0..rounds {
+        for (index, record) in records.iter_mut().enumerate() {
+            record.timestamp = Timestamp(NOW_NS + round as i64 * STEP_NS);
+            record.value_bits = value(index, round).to_bits();
+        }
+        store.write(&buffer, &records, None, NOW_NS, &mut payload);
+        payload.take(Vec::new());
+    }
+    assert_eq!(store.series_count(), series as u32, "every series is there once");
+    let mut out = ReadBuffer::default();
+    run.case("read a series, a sample", series * rounds, || {
+        let mut samples = 0;
+        for ordinal in 0..series as u32 {
+            let read = store.read(SeriesOrdinal(ordinal), i64::MIN, i64::MAX, &mut out);
+            assert!(read.is_ok());
+            samples += out.values.len();
+        }
+        assert_eq!(samples, series * rounds, "every sample is read");
+    });
 }
 
 #[expect(clippy::print_stdout, reason = "figures are the output")]
