@@ -64,6 +64,8 @@ pub const SEGMENT_BYTES: u64 = 64 << 20;
 pub const PENDING_BYTES_MAX: usize = 8 << 20;
 /// How long a frame waits for more requests at most.
 const GATHER_MAX: Duration = Duration::from_millis(2);
+/// Zeros are written ahead up to the next multiple of this.
+const WRITE_AHEAD_BYTES: u64 = 4 << 20;
 /// How often a buffered log is synced.
 const BUFFERED_SYNC_EVERY: Duration = Duration::from_secs(1);
 
@@ -246,6 +248,9 @@ struct Open {
     file: File,
     id: SegmentId,
     offset: u64,
+    /// Blocks below this have been written and synced before, so that a frame in them changes data
+    /// only.
+    written: u64,
 }
 
 struct Writer {
@@ -339,6 +344,7 @@ impl Writer {
         let bytes = frame::frame_bytes(payload_len) as u64;
         self.make_room(bytes).await?;
         let number = self.number;
+        self.write_ahead(bytes).await?;
         let open = self.open.as_mut().expect("make_room opens a segment");
         let payload = &frame[FRAME_HEADER_BYTES..];
         let header = frame::encode_header(open.id, number, FrameKind::Data, payload);
@@ -368,6 +374,31 @@ impl Writer {
         state.stats.commit_ns += took.as_nanos() as u64;
         drop(state);
         self.log.0.done.notify_waiters();
+        Ok(())
+    }
+
+    /// Writes zeros where the next frames will stand, and syncs them.
+    ///
+    /// A block that was only allocated becomes a written one by a change of the file's metadata. A
+    /// sync then waits for the journal, and it is on the journal that a sync's word depends: ext4 has
+    /// been seen to answer one with success whose change of metadata was lost with the journal. In
+    /// blocks that were written before, a frame is data alone, and its sync is cheaper too.
+    async fn write_ahead(&mut self, bytes: u64) -> Result<(), LogFailed> {
+        let open = self.open.as_mut().expect("make_room opens a segment");
+        let needed = open.offset + bytes + frame::frame_bytes(0) as u64;
+        if needed <= open.written {
+            return Ok(());
+        }
+        let end = needed.next_multiple_of(WRITE_AHEAD_BYTES);
+        let begin = open.written.max(open.offset);
+        let zeros = vec![0; usize::try_from(end - begin).expect("frames are bounded")];
+        let (written, _) = open.file.write_all_at(zeros, begin).await;
+        let result = match written {
+            Ok(()) => open.file.sync_data().await,
+            Err(error) => Err(error),
+        };
+        result.map_err(|e| self.failure("write ahead", &e))?;
+        self.open.as_mut().expect("still open").written = end;
         Ok(())
     }
 
@@ -412,6 +443,8 @@ impl Writer {
                 hash_seed: options.shards.hash_seed,
                 first_frame: self.number,
             };
+            // What an older life of the file has written needs no zeros ahead.
+            let written = file.len().await?.max(frame::SEGMENT_HEADER_BYTES as u64);
             let room = options.segment_bytes.max(bytes + 2 * frame::SEGMENT_HEADER_BYTES as u64);
             file.allocate(room).await?;
             file.write_all_at(header.encode().to_vec(), 0).await.0?;
@@ -419,12 +452,13 @@ impl Writer {
             file.close().await?;
             file::rename(&next, &path).await?;
             file::sync_dir(&options.dir).await?;
-            File::open_write(&path).await
+            Ok((File::open_write(&path).await?, written))
         };
-        let file = result.await.map_err(|e: std::io::Error| {
+        let (file, written) = result.await.map_err(|e: std::io::Error| {
             LogFailed(format!("begin segment {}: {e}", path.display()))
         })?;
-        self.open = Some(Open { file, id, offset: frame::SEGMENT_HEADER_BYTES as u64 });
+        let offset = frame::SEGMENT_HEADER_BYTES as u64;
+        self.open = Some(Open { file, id, offset, written });
         self.log.0.state.borrow_mut().stats.segments += 1;
         Ok(())
     }
