@@ -42,6 +42,8 @@ pub enum Command {
     Run(Box<Config>),
     /// Print this text and exit with success: help, version, or the effective configuration.
     Print(String),
+    /// Ask the node whose API listens here whether it is well.
+    Health(SocketAddr),
 }
 
 /// The configuration of a node.
@@ -240,6 +242,9 @@ impl Config {
         }
         if flags.is_dump {
             return Ok(Command::Print(dump::dump(&config)));
+        }
+        if flags.is_health {
+            return Ok(Command::Health(config.http_listen));
         }
         Ok(Command::Run(Box::new(config)))
     }

@@ -2,13 +2,14 @@
 //!
 //! Suggested reading order: [`node`] (start and stop), [`message`] (what cores ask each other),
 //! [`coordinator`] (a call becomes messages), [`dbnode`] (one core's storage), [`catalog`]
-//! (namespaces), [`memory`], [`telemetry`], [`banner`].
+//! (namespaces), [`memory`], [`telemetry`], [`banner`], [`health`].
 
 pub mod banner;
 pub mod catalog;
 pub mod config;
 pub mod coordinator;
 pub mod dbnode;
+pub mod health;
 pub mod memory;
 pub mod message;
 pub mod node;

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let config = match Config::load(std::env::args().skip(1), env, read_file) {
         Ok(Command::Run(config)) => config,
         Ok(Command::Print(text)) => return show(&text),
+        Ok(Command::Health(listen)) => return health(listen),
         Err(error) => return fail(&error.to_string(), EXIT_USAGE),
     };
     start_log(&config);
@@ -46,6 +47,13 @@ fn main() -> ExitCode {
 fn show(text: &str) -> ExitCode {
     print!("{text}");
     ExitCode::SUCCESS
+}
+
+fn health(listen: std::net::SocketAddr) -> ExitCode {
+    match m3ring::health::ask(listen) {
+        Ok(addr) => show(&format!("the node on {addr} is well\n")),
+        Err(unwell) => fail(&unwell.to_string(), 1),
+    }
 }
 
 fn fail(text: &str, code: u8) -> ExitCode {

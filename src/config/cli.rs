@@ -18,6 +18,8 @@ pub(super) struct Flags {
     pub(super) settings: Vec<(&'static str, String)>,
     /// The effective configuration is asked for.
     pub(super) is_dump: bool,
+    /// A running node is to be asked how it is.
+    pub(super) is_health: bool,
     /// A text that is asked for and needs no configuration.
     pub(super) text: Option<String>,
 }
@@ -31,6 +33,9 @@ enum Flag {
     Version,
 }
 
+/// What may stand first instead of a flag.
+const COMMANDS: [&str; 2] = ["config", "health"];
+
 /// Flags that are no knobs.
 const OTHER_FLAGS: [&str; 2] = ["help", "version"];
 
@@ -39,8 +44,9 @@ pub(super) fn parse(args: impl IntoIterator<Item = String>) -> Result<Flags, Con
     let mut args = args.into_iter();
     let mut is_first = true;
     while let Some(arg) = args.next() {
-        if std::mem::take(&mut is_first) && arg == "config" {
-            flags.is_dump = true;
+        if std::mem::take(&mut is_first) && COMMANDS.contains(&arg.as_str()) {
+            flags.is_dump = arg == "config";
+            flags.is_health = arg == "health";
             continue;
         }
         let (name, inline) = match arg.split_once('=') {
@@ -85,7 +91,7 @@ fn flag_of(name: &str) -> Result<Flag, ConfigError> {
 
 fn unknown(name: &str) -> ConfigError {
     if !name.starts_with('-') {
-        let words = match nearest(name, ["config"]) {
+        let words = match nearest(name, COMMANDS) {
             Some(command) => format!("unknown command {name:?}; did you mean {command}?"),
             None => format!("unexpected argument {name:?}; files are given with -f"),
         };
@@ -105,7 +111,8 @@ fn help() -> String {
     let mut text = String::from(
         "m3ring: Prometheus in, PromQL out, durable before it answers\n\n\
          usage: m3ring [-f FILE.yml]... [flags]     run the node\n       \
-                m3ring config [-f FILE.yml]... [flags]   print the configuration in force\n\n\
+                m3ring config [-f FILE.yml]... [flags]   print the configuration in force\n       \
+                m3ring health [-f FILE.yml]... [flags]   ask the node that runs with these; exit 0 if well\n\n\
          Without anything, the node stores in ./m3ring_data and listens on 7201 and 7203.\n\
          Flags win over files, later files over earlier ones.\n\nflags:\n",
     );

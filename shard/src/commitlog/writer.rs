@@ -380,9 +380,9 @@ impl Writer {
     /// Writes zeros where the next frames will stand, and syncs them.
     ///
     /// A block that was only allocated becomes a written one by a change of the file's metadata. A
-    /// sync then waits for the journal, and it is on the journal that a sync's word depends: ext4 has
-    /// been seen to answer one with success whose change of metadata was lost with the journal. In
-    /// blocks that were written before, a frame is data alone, and its sync is cheaper too.
+    /// sync then waits for the journal, and it is on the journal that a sync's word depends: ext4
+    /// has been seen to answer one with success whose change of metadata was lost with the journal.
+    /// In blocks that were written before, a frame is data alone, and its sync is cheaper too.
     async fn write_ahead(&mut self, bytes: u64) -> Result<(), LogFailed> {
         let open = self.open.as_mut().expect("make_room opens a segment");
         let needed = open.offset + bytes + frame::frame_bytes(0) as u64;
