@@ -1,14 +1,14 @@
 //! What the node says when it starts: one screen, on standard error, before the log lines.
 
-use crate::node::Settings;
-use m3_io::driver::DriverReport;
+use crate::node::Announcement;
 use m3_shard::commitlog::Ack;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
 /// Says where the node listens, what it stores where, which driver it has and what to do next.
-pub fn print(settings: &Settings, driver: &DriverReport, api: SocketAddr, metrics: SocketAddr) {
-    eprint!("{}", text(settings, driver, api, metrics));
+pub fn print(announcement: &Announcement) {
+    eprint!("{}", text(announcement));
+    let driver = announcement.driver;
     if let Some(reason) = &driver.reason {
         let remedy = driver.remedy.as_deref().unwrap_or("none needed: io.driver asks for epoll");
         tracing::warn!(driver = %driver.driver, %reason, %remedy, "io_uring is not in use");
@@ -20,13 +20,9 @@ fn reachable(addr: SocketAddr) -> String {
     if addr.ip().is_unspecified() { format!("localhost:{}", addr.port()) } else { addr.to_string() }
 }
 
-fn text(
-    settings: &Settings,
-    driver: &DriverReport,
-    api: SocketAddr,
-    metrics: SocketAddr,
-) -> String {
-    let url = reachable(api);
+fn text(announcement: &Announcement) -> String {
+    let Announcement { settings, driver, api, metrics } = announcement;
+    let url = reachable(*api);
     let ack = match settings.ack {
         Ack::Durable => "durable: a write is answered after the sync that covers it",
         Ack::Buffered => {

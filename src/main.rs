@@ -1,6 +1,7 @@
 //! The binary: read the command line, start the log, run the node, give an exit code.
 
 use m3_io::blocking;
+use m3ring::banner;
 use m3ring::config::{Command, Config, LogFormat};
 use m3ring::node::{self, Settings};
 use std::io::IsTerminal;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     if let Some(line) = config.later_line() {
         tracing::warn!("{line}");
     }
-    match node::run(&settings) {
+    match node::run(&settings, banner::print) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string(), 1),
     }

@@ -48,6 +48,8 @@ pub struct Settings {
     pub driver: DriverChoice,
     /// When a write is acknowledged.
     pub ack: Ack,
+    /// Bytes at which a segment of the commit log is followed by the next.
+    pub segment_bytes: u64,
     /// `hashing.seed`.
     pub hash_seed: u32,
     /// Limits of the servers.
@@ -112,6 +114,7 @@ impl Settings {
                 CommitAck::Durable => Ack::Durable,
                 CommitAck::Buffered => Ack::Buffered,
             },
+            segment_bytes: m3_shard::commitlog::writer::SEGMENT_BYTES,
             hash_seed: 0,
             server: config.http,
             body_decoded_bytes_max: config.body_decoded_bytes_max,
@@ -229,11 +232,25 @@ struct CorePlan {
     port: Port<Message>,
 }
 
-/// Runs a node until SIGTERM or SIGINT.
+/// What a node that is about to serve says of itself.
+#[derive(Debug)]
+pub struct Announcement<'a> {
+    /// What it was started with.
+    pub settings: &'a Settings,
+    /// The driver it has.
+    pub driver: &'a DriverReport,
+    /// Where the API listens.
+    pub api: SocketAddr,
+    /// Where the metrics are served.
+    pub metrics: SocketAddr,
+}
+
+/// Runs a node until SIGTERM or SIGINT. Once it has what it needs from the machine, `announce` is
+/// told.
 ///
 /// # Errors
 /// When it cannot start. Once it serves, a fault of a core or of the log ends the process.
-pub fn run(settings: &Settings) -> Result<(), NodeError> {
+pub fn run(settings: &Settings, announce: impl FnOnce(&Announcement)) -> Result<(), NodeError> {
     let log_dir = settings.data_dir.join("commitlog");
     let directory = |source| NodeError::Directory { path: settings.data_dir.clone(), source };
     blocking::create_dir_all(&log_dir).map_err(directory)?;
@@ -257,15 +274,16 @@ pub fn run(settings: &Settings) -> Result<(), NodeError> {
         memory: Memory::new(settings.memory_limit),
         series_per_namespace_max: settings.series_per_namespace_max,
     });
-    crate::banner::print(settings, &report, api.addr(), metrics.addr());
+    let (driver, api_addr, metrics_addr) = (&report, api.addr(), metrics.addr());
+    announce(&Announcement { settings, driver, api: api_addr, metrics: metrics_addr });
 
     let plans = mesh(cores, MESH_CAPACITY).into_iter().map(|port| CorePlan {
         settings: settings.clone(),
         shared: Arc::clone(&shared),
         listing: listing.clone(),
         log_dir: log_dir.clone(),
-        api_addr: api.addr(),
-        metrics_addr: metrics.addr(),
+        api_addr,
+        metrics_addr,
         port,
     });
     let plans: Arc<Mutex<Vec<_>>> = Arc::new(Mutex::new(plans.map(Some).collect()));

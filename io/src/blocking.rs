@@ -50,6 +50,10 @@ pub const LOCK_FILE: &str = "LOCK";
 /// What the operating system said, or `FileTooLarge`; the path is in the text.
 pub fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        return world.read_file(path, max_bytes).map_err(|e| at_path("read", path, e));
+    }
     let read = || {
         let file = fs::File::open(path)?;
         let mut bytes = Vec::new();
@@ -122,6 +126,10 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 /// What the operating system said, or `NotADirectory` if a file is in the way.
 pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        return world.create_dir_all(path).map_err(|e| at_path("create directory", path, e));
+    }
     make_dirs(path).map_err(|e| at_path("create directory", path, e))
 }
 
@@ -150,6 +158,10 @@ fn make_dirs(path: &Path) -> io::Result<()> {
 /// What the operating system said, or `FileTooLarge` beyond [`LIST_DIR_MAX`] entries.
 pub fn list_dir(path: impl AsRef<Path>) -> io::Result<Vec<DirEntry>> {
     let path = path.as_ref();
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        return world.list_dir(path).map_err(|e| at_path("list directory", path, e));
+    }
     let list = || {
         let mut entries = Vec::new();
         for entry in fs::read_dir(path)? {
@@ -175,9 +187,16 @@ pub fn list_dir(path: impl AsRef<Path>) -> io::Result<Vec<DirEntry>> {
 /// A directory that belongs to this process until the value is dropped or the process ends.
 #[derive(Debug)]
 pub struct DirLock {
-    // Closing the file is what gives the lock back.
-    _file: fs::File,
+    _holder: Holder,
     path: PathBuf,
+}
+
+/// What gives the lock back when it goes.
+#[derive(Debug)]
+enum Holder {
+    File(#[expect(dead_code, reason = "closing the file is its use")] fs::File),
+    #[cfg(feature = "sim")]
+    Sim(#[expect(dead_code, reason = "dropping it is its use")] crate::sim::SimLock),
 }
 
 impl DirLock {
@@ -193,6 +212,13 @@ impl DirLock {
 /// `DirLocked` if another process has it; `File` if the lock file cannot be made.
 pub fn lock_dir(dir: impl AsRef<Path>) -> Result<DirLock, IoError> {
     let path = dir.as_ref().join(LOCK_FILE);
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        return match world.lock_dir(dir.as_ref()) {
+            Some(lock) => Ok(DirLock { _holder: Holder::Sim(lock), path }),
+            None => Err(IoError::DirLocked { path, holder: None }),
+        };
+    }
     let open =
         || fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = open().map_err(|e| at_path("open lock file", &path, e))?;
@@ -212,5 +238,5 @@ pub fn lock_dir(dir: impl AsRef<Path>) -> Result<DirLock, IoError> {
         file.write_all(format!("{}\n", std::process::id()).as_bytes())
     };
     write().map_err(|e| at_path("write lock file", &path, e))?;
-    Ok(DirLock { _file: file, path })
+    Ok(DirLock { _holder: Holder::File(file), path })
 }

@@ -92,6 +92,10 @@ impl DriverReport {
 /// # Errors
 /// `UringRefused`, with cause and remedy, if io_uring was demanded and the kernel refuses it.
 pub fn probe(choice: DriverChoice, cores: usize, entries: u32) -> Result<DriverReport, IoError> {
+    #[cfg(feature = "sim")]
+    if crate::sim::current().is_some() {
+        return Ok(DriverReport::assume(Driver::IoUring));
+    }
     if choice == DriverChoice::Epoll {
         return Ok(DriverReport::assume(Driver::Epoll));
     }

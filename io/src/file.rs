@@ -15,6 +15,8 @@ mod tests;
 mod tree;
 
 pub use open::File;
+#[cfg(feature = "sim")]
+pub(crate) use open::How;
 pub use space::DiskSpace;
 pub use tree::{
     create_dir_all, disk_space, exists, list_dir, lock_dir, read_file, remove, remove_dir, rename,

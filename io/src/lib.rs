@@ -3,10 +3,10 @@
 //! Suggested reading order: [`driver`] (io_uring or epoll, and why), [`runtime`] (one pinned thread
 //! per core), [`task`] and [`local`] (what runs on a core), [`time`], [`mesh`] and [`oneshot`]
 //! (between cores), [`file`], [`net`], [`idle`] (CPU-heavy work), [`signal`], [`process`],
-//! [`blocking`] (before the cores start).
+//! [`blocking`] (before the cores start); with the feature `sim`, `sim` (a world in one thread).
 //!
 //! Always holds: no type of the runtime beneath appears in a public signature, so that a second
-//! body (a simulator with a seeded clock, disk and network) fits under the same names. Buffers are
+//! body (`sim`, with a seeded clock, disk and network) fits under the same names. Buffers are
 //! owned: an operation takes a `Vec<u8>` and gives it back with its result.
 
 mod affinity;
@@ -23,6 +23,8 @@ mod pool;
 pub mod process;
 pub mod runtime;
 pub mod signal;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod task;
 #[cfg(test)]
 mod testing;

@@ -48,8 +48,16 @@ impl Default for Options {
 /// itself.
 #[derive(Debug)]
 pub struct Reservation {
-    _holds_the_port: Socket,
+    _holder: Holder,
     addr: SocketAddr,
+}
+
+/// What gives the port back when it goes.
+#[derive(Debug)]
+enum Holder {
+    Socket(#[expect(dead_code, reason = "being bound is its use")] Socket),
+    #[cfg(feature = "sim")]
+    Sim(#[expect(dead_code, reason = "being reserved is its use")] crate::sim::SimReservation),
 }
 
 impl Reservation {
@@ -58,6 +66,11 @@ impl Reservation {
     /// # Errors
     /// `AddressInUse` or `Bind`.
     pub fn take(addr: SocketAddr) -> Result<Reservation, IoError> {
+        #[cfg(feature = "sim")]
+        if let Some(world) = crate::sim::current() {
+            let (held, addr) = crate::sim::SimReservation::take(&world, addr)?;
+            return Ok(Reservation { _holder: Holder::Sim(held), addr });
+        }
         let bound = |addr: SocketAddr, reuse_port| -> io::Result<Socket> {
             let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
             socket.set_reuse_address(true)?;
@@ -72,7 +85,7 @@ impl Reservation {
             let socket = bound(addr, true)?;
             let addr = socket.local_addr()?.as_socket();
             let addr = addr.ok_or_else(|| io::Error::other("the socket has no IP address"))?;
-            Ok(Reservation { _holds_the_port: socket, addr })
+            Ok(Reservation { _holder: Holder::Socket(socket), addr })
         };
         reserve().map_err(bind_error(addr))
     }

@@ -64,6 +64,11 @@ async fn blocking_permit() -> Permit {
 
 /// Runs a blocking closure on the pool, under either driver.
 pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        world.take(2_000, 200_000).await;
+        return work();
+    }
     let _permit = blocking_permit().await;
     match compio::runtime::spawn_blocking(work).await {
         Ok(value) => value,

@@ -92,6 +92,10 @@ pub fn parse_cpu_list(text: &str) -> Result<Vec<usize>, IoError> {
 
 /// The core of the calling thread; `None` off the cores.
 pub fn current_core() -> Option<CoreId> {
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        return world.core();
+    }
     core::current()
 }
 
@@ -114,6 +118,11 @@ pub fn run_cores<F>(options: Options, body: F) -> Result<(), IoError>
 where
     F: Fn(CoreId) -> Body + Clone + Send + 'static,
 {
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        world.run_cores(options.cpus.len(), &body);
+        return Ok(());
+    }
     check(&options)?;
     watch_panics();
     let mut threads = Vec::with_capacity(options.cpus.len());

@@ -23,6 +23,11 @@ pub enum Stop {
 /// # Errors
 /// What the operating system said to the handler.
 pub async fn terminate() -> io::Result<Stop> {
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        world.terminated().await;
+        return Ok(Stop::Terminate);
+    }
     let term = compio::signal::unix::signal(libc::SIGTERM);
     let int = compio::signal::unix::signal(libc::SIGINT);
     match race(term, int).await {

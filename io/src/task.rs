@@ -56,6 +56,10 @@ fn start(live: core::Live, future: impl Future<Output = ()> + 'static) {
         let _live = live;
         future.await;
     };
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        return world.start(Box::pin(task));
+    }
     compio::runtime::spawn(task).detach();
 }
 
@@ -133,6 +137,11 @@ pub fn yield_now() -> impl Future<Output = ()> {
         if std::mem::replace(&mut yielded, true) {
             return Poll::Ready(());
         }
+        #[cfg(feature = "sim")]
+        if crate::sim::current().is_some() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         // The executor looks at the driver only after dozens of polls, which is dozens of
         // milliseconds when several long tasks alternate; so look here, but not for every short
         // slice.
@@ -151,6 +160,12 @@ const SOCKET_BUDGET: u32 = 128;
 
 thread_local! {
     static SPENT: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Forgets what was spent on this thread before: a world begins anew.
+#[cfg(feature = "sim")]
+pub(crate) fn reset_spent() {
+    SPENT.set(0);
 }
 
 /// Counts one finished socket operation and now and then gives way. Under epoll an operation that

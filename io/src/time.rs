@@ -39,12 +39,20 @@ fn origin() -> Instant {
 
 /// This moment.
 pub fn now() -> Monotonic {
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        return Monotonic(world.now());
+    }
     Monotonic(nanos(origin().elapsed()))
 }
 
 /// Nanoseconds since 1970 on the wall clock, which people and network time set. Saturates.
 #[expect(clippy::disallowed_methods, reason = "the facade's own look at the clock")]
 pub fn wall_ns() -> i64 {
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        return world.wall_ns();
+    }
     match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
         Err(before) => {
@@ -63,6 +71,10 @@ const TIMER_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Waits until `deadline`; returns at once if it has passed.
 pub async fn sleep_until(deadline: Monotonic) {
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        return world.sleep_until(deadline.0).await;
+    }
     loop {
         let left = deadline.since(now());
         if left.is_zero() {

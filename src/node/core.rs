@@ -172,7 +172,7 @@ async fn begin(
         core: id.0,
         shards: shared.shards,
         ack: settings.ack,
-        segment_bytes: writer::SEGMENT_BYTES,
+        segment_bytes: settings.segment_bytes,
         pending_bytes_max: writer::PENDING_BYTES_MAX,
     });
     Ok(Some(Begun { node: DbNode::new(store, log, catalog), keeper, replay }))

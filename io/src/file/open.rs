@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use compio::BufResult;
-use compio::buf::{IntoInner, IoBuf, IoBufMut, IoVectoredBuf};
+use compio::buf::{IntoInner, IoBuf, IoVectoredBuf};
 use compio::driver::ToSharedFd;
 use compio::fs::OpenOptions;
 use compio::io::{AsyncReadAt, AsyncWriteAt};
@@ -14,11 +14,40 @@ use super::allocate::Allocate;
 use crate::error::at_path;
 use crate::pool;
 
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It must be there.
+    Open,
+    /// It must not be there.
+    CreateNew,
+    /// It is emptied if it is there.
+    Create,
+}
+
 /// An open file of this core. All operations take `&self` and may overlap; share it with `Rc`.
 #[derive(Debug)]
 pub struct File {
-    inner: compio::fs::File,
+    body: Body,
     path: PathBuf,
+}
+
+/// What is behind an open file.
+#[derive(Debug)]
+enum Body {
+    Real(compio::fs::File),
+    #[cfg(feature = "sim")]
+    Sim(crate::sim::SimFile),
+}
+
+/// Does an operation in the simulated body, if this file has one.
+macro_rules! in_world {
+    ($file:expr, $sim:ident => $operation:expr) => {
+        #[cfg(feature = "sim")]
+        if let Body::Sim($sim) = &$file.body {
+            return $operation;
+        }
+    };
 }
 
 impl File {
@@ -27,7 +56,7 @@ impl File {
     /// # Errors
     /// What the operating system said.
     pub async fn open_read(path: impl AsRef<Path>) -> io::Result<File> {
-        File::open(path.as_ref(), OpenOptions::new().read(true), "open").await
+        File::open(path.as_ref(), OpenOptions::new().read(true), How::Open).await
     }
 
     /// Opens an existing file to read and write.
@@ -35,7 +64,7 @@ impl File {
     /// # Errors
     /// What the operating system said.
     pub async fn open_write(path: impl AsRef<Path>) -> io::Result<File> {
-        File::open(path.as_ref(), OpenOptions::new().read(true).write(true), "open").await
+        File::open(path.as_ref(), OpenOptions::new().read(true).write(true), How::Open).await
     }
 
     /// Makes a file that was not there, to read and write. The directory is not synced.
@@ -45,21 +74,37 @@ impl File {
     pub async fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
-        File::open(path.as_ref(), &options, "create").await
+        File::open(path.as_ref(), &options, How::CreateNew).await
     }
 
     /// Makes a file or empties the one that is there, to read and write.
     pub(super) async fn create(path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true);
-        File::open(path, &options, "create").await
+        File::open(path, &options, How::Create).await
     }
 
-    async fn open(path: &Path, options: &OpenOptions, what: &'static str) -> io::Result<File> {
+    async fn open(path: &Path, options: &OpenOptions, how: How) -> io::Result<File> {
+        let what = if how == How::Open { "open" } else { "create" };
+        #[cfg(feature = "sim")]
+        if let Some(world) = crate::sim::current() {
+            let opened = crate::sim::SimFile::open(world, path, how).await;
+            let opened = opened.map_err(|e| at_path(what, path, e))?;
+            return Ok(File { body: Body::Sim(opened), path: path.to_owned() });
+        }
         let _permit = pool::read_permit().await;
         match options.open(path).await {
-            Ok(inner) => Ok(File { inner, path: path.to_owned() }),
+            Ok(inner) => Ok(File { body: Body::Real(inner), path: path.to_owned() }),
             Err(e) => Err(at_path(what, path, e)),
+        }
+    }
+
+    /// The file of the operating system. Operations of a simulated one have returned before.
+    fn real(&self) -> &compio::fs::File {
+        match &self.body {
+            Body::Real(inner) => inner,
+            #[cfg(feature = "sim")]
+            Body::Sim(_) => unreachable!("a simulated file has no descriptor"),
         }
     }
 
@@ -81,9 +126,24 @@ impl File {
         if buf.len() == buf.capacity() {
             return (Err(self.context("read")(no_room())), buf);
         }
+        let end = buf.capacity();
+        let (result, buf) = self.read_part(buf, end, offset).await;
+        (result.map_err(self.context("read")), buf)
+    }
+
+    /// Reads once into `buf`, from its length to `end` at most.
+    async fn read_part(&self, buf: Vec<u8>, end: usize, at: u64) -> (io::Result<usize>, Vec<u8>) {
+        #[cfg(feature = "sim")]
+        if let Body::Sim(sim) = &self.body {
+            let mut buf = buf;
+            let most = end - buf.len();
+            return (sim.read(&mut buf, most, at).await, buf);
+        }
+        let begin = buf.len();
         let _permit = pool::read_permit().await;
-        let BufResult(result, buf) = self.inner.read_at(buf.uninit(), offset).await;
-        (result.map_err(self.context("read")), buf.into_inner())
+        let inner = self.real();
+        let BufResult(result, part) = inner.read_at(buf.slice(begin..end), at).await;
+        (result, part.into_inner())
     }
 
     /// Appends exactly `len` bytes from `offset` to `buf`, growing it as needed.
@@ -102,16 +162,14 @@ impl File {
         buf.reserve_exact(len);
         while buf.len() < end {
             let at = offset + (buf.len() - first) as u64;
-            let begin = buf.len();
-            let permit = pool::read_permit().await;
-            let BufResult(result, part) = self.inner.read_at(buf.slice(begin..end), at).await;
-            drop(permit);
-            buf = part.into_inner();
+            let missing = end - buf.len();
+            let (result, back) = self.read_part(buf, end, at).await;
+            buf = back;
             match result {
                 Ok(0) => {
                     let e = io::Error::new(
                         io::ErrorKind::UnexpectedEof,
-                        format!("it ends at byte {at}, {} bytes early", end - begin),
+                        format!("it ends at byte {at}, {missing} bytes early"),
                     );
                     return (Err(self.context("read")(e)), buf);
                 }
@@ -130,18 +188,31 @@ impl File {
     pub async fn write_all_at(&self, mut buf: Vec<u8>, offset: u64) -> (io::Result<()>, Vec<u8>) {
         let mut done = 0;
         while done < buf.len() {
-            let permit = pool::write_permit().await;
-            let slice = buf.slice(done..);
-            let BufResult(result, slice) =
-                (&self.inner).write_at(slice, offset + done as u64).await;
-            drop(permit);
-            buf = slice.into_inner();
+            let (result, back) = self.write_part(buf, done, offset + done as u64).await;
+            buf = back;
             match advance(result) {
                 Ok(written) => done += written,
                 Err(e) => return (Err(self.context("write")(e)), buf),
             }
         }
         (Ok(()), buf)
+    }
+
+    /// Writes once what `buf` has from `begin` on.
+    async fn write_part(
+        &self,
+        buf: Vec<u8>,
+        begin: usize,
+        at: u64,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        #[cfg(feature = "sim")]
+        if let Body::Sim(sim) = &self.body {
+            return (sim.write(&buf[begin..], at).await, buf);
+        }
+        let _permit = pool::write_permit().await;
+        let mut inner = self.real();
+        let BufResult(result, slice) = inner.write_at(buf.slice(begin..), at).await;
+        (result, slice.into_inner())
     }
 
     /// Writes all buffers at `offset`, one after the other, in as few calls as possible.
@@ -179,12 +250,16 @@ impl File {
         total: usize,
         offset: u64,
     ) -> (io::Result<()>, Vec<Vec<u8>>) {
+        #[cfg(feature = "sim")]
+        if let Body::Sim(_) = &self.body {
+            return (self.write_all_at(bufs.concat(), offset).await.0, bufs);
+        }
         let mut done = 0;
         while done < total {
             let permit = pool::write_permit().await;
             let at = offset + done as u64;
             let BufResult(result, slice) =
-                (&self.inner).write_vectored_at(bufs.slice(done), at).await;
+                self.real().write_vectored_at(bufs.slice(done), at).await;
             drop(permit);
             bufs = slice.into_inner();
             match advance(result) {
@@ -201,8 +276,9 @@ impl File {
     /// # Errors
     /// What the operating system said. Treat the file as lost beyond the last good sync.
     pub async fn sync_data(&self) -> io::Result<()> {
+        in_world!(self, sim => sim.sync().await.map_err(self.context("sync")));
         let _permit = pool::write_permit().await;
-        self.inner.sync_data().await.map_err(self.context("sync"))
+        self.real().sync_data().await.map_err(self.context("sync"))
     }
 
     /// As [`File::sync_data`], with all metadata (fsync).
@@ -210,8 +286,9 @@ impl File {
     /// # Errors
     /// As [`File::sync_data`].
     pub async fn sync_all(&self) -> io::Result<()> {
+        in_world!(self, sim => sim.sync().await.map_err(self.context("sync")));
         let _permit = pool::write_permit().await;
-        self.inner.sync_all().await.map_err(self.context("sync"))
+        self.real().sync_all().await.map_err(self.context("sync"))
     }
 
     /// Reserves room for the first `len` bytes and makes the file at least that long; what was not
@@ -223,8 +300,12 @@ impl File {
         if len == 0 {
             return Ok(());
         }
+        #[cfg(feature = "sim")]
+        if let Body::Sim(_) = &self.body {
+            return if self.len().await? < len { self.truncate(len).await } else { Ok(()) };
+        }
         let permit = pool::write_permit().await;
-        let op = Allocate::new(self.inner.to_shared_fd(), len);
+        let op = Allocate::new(self.real().to_shared_fd(), len);
         let result = compio::runtime::submit(op).await.0;
         drop(permit);
         match result {
@@ -241,8 +322,9 @@ impl File {
     /// # Errors
     /// What the operating system said.
     pub async fn truncate(&self, len: u64) -> io::Result<()> {
+        in_world!(self, sim => sim.set_len(len).await.map_err(self.context("truncate")));
         let _permit = pool::write_permit().await;
-        self.inner.set_len(len).await.map_err(self.context("truncate"))
+        self.real().set_len(len).await.map_err(self.context("truncate"))
     }
 
     /// Length in bytes.
@@ -250,8 +332,9 @@ impl File {
     /// # Errors
     /// What the operating system said.
     pub async fn len(&self) -> io::Result<u64> {
+        in_world!(self, sim => sim.len().await.map_err(self.context("look at")));
         let _permit = pool::read_permit().await;
-        let found = self.inner.metadata().await.map_err(self.context("look at"))?;
+        let found = self.real().metadata().await.map_err(self.context("look at"))?;
         Ok(found.len())
     }
 
@@ -261,8 +344,12 @@ impl File {
     /// What the operating system said, which may be a late write error.
     pub async fn close(self) -> io::Result<()> {
         let _permit = pool::write_permit().await;
-        let File { inner, path } = self;
-        inner.close().await.map_err(|e| at_path("close", &path, e))
+        let File { body, path } = self;
+        match body {
+            Body::Real(inner) => inner.close().await.map_err(|e| at_path("close", &path, e)),
+            #[cfg(feature = "sim")]
+            Body::Sim(_) => Ok(()),
+        }
     }
 }
 

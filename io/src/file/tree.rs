@@ -14,6 +14,11 @@ use crate::pool;
 /// # Errors
 /// What the operating system said.
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        let done = world.rename(from.as_ref(), to.as_ref()).await;
+        return done.map_err(|e| at_path("rename", from.as_ref(), e));
+    }
     let _permit = pool::write_permit().await;
     let done = compio::fs::rename(from.as_ref(), to.as_ref()).await;
     done.map_err(|e| at_path("rename", from.as_ref(), e))
@@ -24,6 +29,11 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 /// # Errors
 /// What the operating system said.
 pub async fn remove(path: impl AsRef<Path>) -> io::Result<()> {
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        let done = world.remove(path.as_ref()).await;
+        return done.map_err(|e| at_path("remove", path.as_ref(), e));
+    }
     let _permit = pool::write_permit().await;
     compio::fs::remove_file(path.as_ref()).await.map_err(|e| at_path("remove", path.as_ref(), e))
 }
@@ -33,6 +43,11 @@ pub async fn remove(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Errors
 /// What the operating system said.
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        let done = world.remove(path.as_ref()).await;
+        return done.map_err(|e| at_path("remove", path.as_ref(), e));
+    }
     let _permit = pool::write_permit().await;
     compio::fs::remove_dir(path.as_ref()).await.map_err(|e| at_path("remove", path.as_ref(), e))
 }
@@ -69,6 +84,10 @@ pub async fn list_dir(path: impl AsRef<Path>) -> io::Result<Vec<DirEntry>> {
 /// # Errors
 /// What the operating system said, if it is not simply absent.
 pub async fn exists(path: impl AsRef<Path>) -> io::Result<bool> {
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        return Ok(world.exists(path.as_ref()));
+    }
     let _permit = pool::read_permit().await;
     match compio::fs::metadata(path.as_ref()).await {
         Ok(_) => Ok(true),

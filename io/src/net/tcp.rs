@@ -20,8 +20,16 @@ use crate::{task, time};
 /// A socket that accepts connections on this core.
 #[derive(Debug)]
 pub struct TcpListener {
-    inner: compio::net::TcpListener,
+    body: Listening,
     addr: SocketAddr,
+}
+
+/// What is behind a listener.
+#[derive(Debug)]
+enum Listening {
+    Real(compio::net::TcpListener),
+    #[cfg(feature = "sim")]
+    Sim(crate::sim::SimListener),
 }
 
 /// Why no connection was accepted, sorted by what to do.
@@ -74,6 +82,11 @@ impl TcpListener {
     /// # Errors
     /// `AddressInUse` or `Bind`.
     pub fn bind(addr: SocketAddr, options: Options) -> Result<TcpListener, IoError> {
+        #[cfg(feature = "sim")]
+        if let Some(world) = crate::sim::current() {
+            let (sim, addr) = crate::sim::SimListener::bind(&world, addr, options.reuse_port)?;
+            return Ok(TcpListener { body: Listening::Sim(sim), addr });
+        }
         let listen = || {
             let socket = new_socket(addr, Type::STREAM, Protocol::TCP)?;
             // A restart must not wait for the last run's connections to time out.
@@ -82,7 +95,7 @@ impl TcpListener {
             socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
             let inner = compio::net::TcpListener::from_std(socket.into())?;
             let addr = inner.local_addr()?;
-            Ok(TcpListener { inner, addr })
+            Ok(TcpListener { body: Listening::Real(inner), addr })
         };
         listen().map_err(bind_error(addr))
     }
@@ -98,9 +111,19 @@ impl TcpListener {
     /// # Errors
     /// [`AcceptError`], which says whether to try again.
     pub async fn accept(&self) -> Result<(TcpStream, SocketAddr), AcceptError> {
-        let (inner, addr) = self.inner.accept().await.map_err(AcceptError::sort)?;
-        task::spend().await;
-        Ok((TcpStream::new(inner), addr))
+        match &self.body {
+            Listening::Real(inner) => {
+                let (inner, addr) = inner.accept().await.map_err(AcceptError::sort)?;
+                task::spend().await;
+                Ok((TcpStream::new(Wire::Real(inner)), addr))
+            }
+            #[cfg(feature = "sim")]
+            Listening::Sim(sim) => {
+                let stream = sim.accept().await;
+                let (_, peer) = stream.addrs();
+                Ok((TcpStream::new(Wire::Sim(stream)), peer))
+            }
+        }
     }
 }
 
@@ -113,9 +136,27 @@ pub struct TcpStream {
 
 #[derive(Debug)]
 struct Shared {
-    inner: compio::net::TcpStream,
+    wire: Wire,
     /// An operation was dropped before it was done and may still be with the kernel.
     abandoned: Cell<bool>,
+}
+
+/// What is behind a connection.
+#[derive(Debug)]
+enum Wire {
+    Real(compio::net::TcpStream),
+    #[cfg(feature = "sim")]
+    Sim(Rc<crate::sim::SimStream>),
+}
+
+/// Does an operation in the simulated body, if this connection has one.
+macro_rules! in_world {
+    ($shared:expr, $sim:ident => $operation:expr) => {
+        #[cfg(feature = "sim")]
+        if let Wire::Sim($sim) = &$shared.wire {
+            return $operation;
+        }
+    };
 }
 
 impl Drop for Shared {
@@ -123,6 +164,7 @@ impl Drop for Shared {
         if self.abandoned.get() {
             // The kernel holds the socket open for the operation that nobody waits for, so closing
             // would not end it; this does. A connection that is already down needs nothing.
+            in_world!(self, sim => sim.reset());
             let _ = self.socket().shutdown(Shutdown::Both);
         }
     }
@@ -130,7 +172,16 @@ impl Drop for Shared {
 
 impl Shared {
     fn socket(&self) -> SockRef<'_> {
-        SockRef::from(&self.inner)
+        SockRef::from(self.real())
+    }
+
+    /// The socket. Operations of a simulated connection have returned before.
+    fn real(&self) -> &compio::net::TcpStream {
+        match &self.wire {
+            Wire::Real(inner) => inner,
+            #[cfg(feature = "sim")]
+            Wire::Sim(_) => unreachable!("a simulated connection has no socket"),
+        }
     }
 }
 
@@ -158,8 +209,8 @@ impl Drop for InFlight<'_> {
 const PEER_LOOK: Duration = Duration::from_millis(250);
 
 impl TcpStream {
-    fn new(inner: compio::net::TcpStream) -> Self {
-        TcpStream { shared: Rc::new(Shared { inner, abandoned: Cell::new(false) }) }
+    fn new(wire: Wire) -> Self {
+        TcpStream { shared: Rc::new(Shared { wire, abandoned: Cell::new(false) }) }
     }
 
     fn begin(&self) -> InFlight<'_> {
@@ -173,10 +224,15 @@ impl TcpStream {
     pub async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
         let context =
             |e: io::Error| io::Error::new(e.kind(), format!("cannot connect to {addr}: {e}"));
+        #[cfg(feature = "sim")]
+        if let Some(world) = crate::sim::current() {
+            let stream = crate::sim::SimStream::connect(world, addr).await.map_err(context)?;
+            return Ok(TcpStream::new(Wire::Sim(stream)));
+        }
         let socket = new_socket(addr, Type::STREAM, Protocol::TCP).map_err(context)?;
         let socket = compio::net::TcpSocket::from_std_stream(socket.into()).map_err(context)?;
         let inner = socket.connect(addr).await.map_err(context)?;
-        Ok(TcpStream::new(inner))
+        Ok(TcpStream::new(Wire::Real(inner)))
     }
 
     /// Reads once, appending to the spare capacity of `buf`. Returns how many bytes came; 0 means
@@ -191,7 +247,15 @@ impl TcpStream {
             return (Err(no_room()), buf);
         }
         let in_flight = self.begin();
-        let mut inner = &self.shared.inner;
+        #[cfg(feature = "sim")]
+        if let Wire::Sim(sim) = &self.shared.wire {
+            let mut buf = buf;
+            let most = buf.capacity() - buf.len();
+            let result = sim.read(&mut buf, most).await;
+            in_flight.done();
+            return (result, buf);
+        }
+        let mut inner = self.shared.real();
         let BufResult(result, buf) = inner.read(buf.uninit()).await;
         in_flight.done();
         task::spend().await;
@@ -205,11 +269,8 @@ impl TcpStream {
     pub async fn write_all(&self, mut buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         let mut done = 0;
         while done < buf.len() {
-            let in_flight = self.begin();
-            let mut inner = &self.shared.inner;
-            let BufResult(result, slice) = inner.write(buf.slice(done..)).await;
-            in_flight.done();
-            buf = slice.into_inner();
+            let (result, back) = self.write_part(buf, done).await;
+            buf = back;
             match result {
                 Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), buf),
                 Ok(sent) => done += sent,
@@ -219,6 +280,21 @@ impl TcpStream {
         }
         task::spend().await;
         (Ok(()), buf)
+    }
+
+    /// Writes once what `buf` has from `begin` on.
+    async fn write_part(&self, buf: Vec<u8>, begin: usize) -> (io::Result<usize>, Vec<u8>) {
+        let in_flight = self.begin();
+        #[cfg(feature = "sim")]
+        if let Wire::Sim(sim) = &self.shared.wire {
+            let result = sim.write(&buf[begin..]).await;
+            in_flight.done();
+            return (result, buf);
+        }
+        let mut inner = self.shared.real();
+        let BufResult(result, slice) = inner.write(buf.slice(begin..)).await;
+        in_flight.done();
+        (result, slice.into_inner())
     }
 
     /// Writes all buffers, one after the other, in as few calls as possible.
@@ -248,11 +324,15 @@ impl TcpStream {
     }
 
     async fn write_vector(&self, mut bufs: Vec<Vec<u8>>) -> (io::Result<()>, Vec<Vec<u8>>) {
+        #[cfg(feature = "sim")]
+        if let Wire::Sim(_) = &self.shared.wire {
+            return (self.write_all(bufs.concat()).await.0, bufs);
+        }
         let total = bufs.iter().map(Vec::len).sum::<usize>();
         let mut done = 0;
         while done < total {
             let in_flight = self.begin();
-            let mut inner = &self.shared.inner;
+            let mut inner = self.shared.real();
             let BufResult(result, slice) = inner.write_vectored(bufs.slice(done)).await;
             in_flight.done();
             bufs = slice.into_inner();
@@ -284,6 +364,10 @@ impl TcpStream {
     }
 
     fn stop(&self, how: Shutdown) -> io::Result<()> {
+        in_world!(self.shared, sim => {
+            if how == Shutdown::Write { sim.end() } else { sim.reset() }
+            Ok(())
+        });
         match self.shared.socket().shutdown(how) {
             Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
             other => other,
@@ -295,6 +379,7 @@ impl TcpStream {
     /// # Errors
     /// What the operating system said.
     pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        in_world!(self.shared, _sim => Ok(()));
         self.shared.socket().set_tcp_nodelay(on)
     }
 
@@ -303,7 +388,8 @@ impl TcpStream {
     /// # Errors
     /// What the operating system said, as when the peer is gone.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.shared.inner.peer_addr()
+        in_world!(self.shared, sim => Ok(sim.addrs().1));
+        self.shared.real().peer_addr()
     }
 
     /// This end.
@@ -311,11 +397,13 @@ impl TcpStream {
     /// # Errors
     /// What the operating system said.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.shared.inner.local_addr()
+        in_world!(self.shared, sim => Ok(sim.addrs().0));
+        self.shared.real().local_addr()
     }
 
     /// The peer has closed or reset, and nothing it sent is unread. One system call, no wait.
     pub fn is_peer_closed(&self) -> bool {
+        in_world!(self.shared, sim => sim.is_peer_closed());
         let mut byte = [MaybeUninit::uninit()];
         let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
         match self.shared.socket().recv_with_flags(&mut byte, flags) {

@@ -251,6 +251,8 @@ struct Open {
     /// Blocks below this have been written and synced before, so that a frame in them changes data
     /// only.
     written: u64,
+    /// Bytes that are reserved for it.
+    room: u64,
 }
 
 struct Writer {
@@ -389,7 +391,7 @@ impl Writer {
         if needed <= open.written {
             return Ok(());
         }
-        let end = needed.next_multiple_of(WRITE_AHEAD_BYTES);
+        let end = needed.next_multiple_of(WRITE_AHEAD_BYTES).min(open.room).max(needed);
         let begin = open.written.max(open.offset);
         let zeros = vec![0; usize::try_from(end - begin).expect("frames are bounded")];
         let (written, _) = open.file.write_all_at(zeros, begin).await;
@@ -452,13 +454,13 @@ impl Writer {
             file.close().await?;
             file::rename(&next, &path).await?;
             file::sync_dir(&options.dir).await?;
-            Ok((File::open_write(&path).await?, written))
+            Ok((File::open_write(&path).await?, written, room))
         };
-        let (file, written) = result.await.map_err(|e: std::io::Error| {
+        let (file, written, room) = result.await.map_err(|e: std::io::Error| {
             LogFailed(format!("begin segment {}: {e}", path.display()))
         })?;
         let offset = frame::SEGMENT_HEADER_BYTES as u64;
-        self.open = Some(Open { file, id, offset, written });
+        self.open = Some(Open { file, id, offset, written, room });
         self.log.0.state.borrow_mut().stats.segments += 1;
         Ok(())
     }

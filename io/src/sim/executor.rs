@@ -1,0 +1,200 @@
+//! Tasks and timers of a world: one thread polls the tasks of all cores, in an order of the seed's.
+//!
+//! A task belongs to a core of the node or to the outside (clients, controllers). Time moves a
+//! little with every poll, and to the next timer when nothing is ready.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::rng::Rng;
+use crate::CoreId;
+
+/// Whose a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A core of the node; its tasks end with the node.
+    Core(CoreId),
+    /// Clients and whoever controls the run.
+    Outside,
+}
+
+type Work = Pin<Box<dyn Future<Output = ()>>>;
+
+struct Task {
+    place: Place,
+    /// Out of its slot while it is polled.
+    work: Option<Work>,
+    ticket: Arc<Ticket>,
+}
+
+type Queue = Arc<Mutex<VecDeque<u64>>>;
+
+/// What a waker holds: enough to queue its task once.
+struct Ticket {
+    id: u64,
+    is_queued: AtomicBool,
+    queue: Queue,
+}
+
+impl Wake for Ticket {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.is_queued.swap(true, Ordering::Relaxed) {
+            push(&self.queue, self.id);
+        }
+    }
+}
+
+fn push(queue: &Queue, id: u64) {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(id);
+}
+
+/// Ready tasks among which the seed chooses; beyond it a task waits its turn, so none starves.
+const CHOICE: usize = 8;
+
+#[derive(Default)]
+pub(super) struct Executor {
+    tasks: RefCell<BTreeMap<u64, Task>>,
+    next: Cell<u64>,
+    ready: Queue,
+    timers: RefCell<BTreeMap<(u64, u64), Waker>>,
+    timer_next: Cell<u64>,
+    current: Cell<Option<Place>>,
+    /// The node is being taken down: what its destructors start must not live on.
+    is_ending: Cell<bool>,
+}
+
+impl Executor {
+    /// The core whose task is being polled.
+    pub(super) fn core(&self) -> Option<CoreId> {
+        match self.current.get() {
+            Some(Place::Core(core)) => Some(core),
+            _ => None,
+        }
+    }
+
+    /// Where a new task belongs unless it is said: with the task that starts it.
+    pub(super) fn here(&self) -> Place {
+        self.current.get().unwrap_or(Place::Outside)
+    }
+
+    pub(super) fn spawn(&self, place: Place, work: Work) {
+        if self.is_ending.get() {
+            return;
+        }
+        let id = self.next.get();
+        self.next.set(id + 1);
+        let queue = Arc::clone(&self.ready);
+        let ticket = Arc::new(Ticket { id, is_queued: AtomicBool::new(true), queue });
+        self.tasks.borrow_mut().insert(id, Task { place, work: Some(work), ticket });
+        push(&self.ready, id);
+    }
+
+    /// Takes a ready task, if there is one.
+    pub(super) fn choose(&self, rng: &mut Rng) -> Option<u64> {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let among = ready.len().min(CHOICE);
+        ready.remove(rng.index(among))
+    }
+
+    /// Polls a task; where it belongs, if it is still there. A panic goes through.
+    pub(super) fn poll(&self, id: u64) -> Option<Place> {
+        let (place, mut work, ticket) = {
+            let mut tasks = self.tasks.borrow_mut();
+            let task = tasks.get_mut(&id)?;
+            (task.place, task.work.take()?, Arc::clone(&task.ticket))
+        };
+        ticket.is_queued.store(false, Ordering::Relaxed);
+        let waker = Waker::from(ticket);
+        self.current.set(Some(place));
+        // On a panic the task stays without its work, and its place is still known.
+        let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
+        match polled {
+            Poll::Pending => {
+                if let Some(task) = self.tasks.borrow_mut().get_mut(&id) {
+                    task.work = Some(work);
+                }
+            }
+            Poll::Ready(()) => {
+                // What the future holds goes while its core is still the current one.
+                drop(work);
+                self.tasks.borrow_mut().remove(&id);
+            }
+        }
+        self.current.set(None);
+        Some(place)
+    }
+
+    /// The place of the poll that panicked.
+    pub(super) fn leave(&self) -> Option<Place> {
+        self.current.take()
+    }
+
+    /// Drops all tasks of the node, as its end does.
+    pub(super) fn end_node(&self) {
+        self.is_ending.set(true);
+        let ids: Vec<u64> = {
+            let tasks = self.tasks.borrow();
+            let of_node = tasks.iter().filter(|(_, task)| task.place != Place::Outside);
+            of_node.map(|(id, _)| *id).collect()
+        };
+        for id in ids {
+            let task = self.tasks.borrow_mut().remove(&id);
+            drop(task);
+        }
+        self.is_ending.set(false);
+    }
+
+    /// Drops the tasks outside the node, as the end of the world does.
+    pub(super) fn end_outside(&self) {
+        self.is_ending.set(true);
+        let tasks = std::mem::take(&mut *self.tasks.borrow_mut());
+        drop(tasks);
+        self.timers.borrow_mut().clear();
+        self.is_ending.set(false);
+    }
+
+    pub(super) fn tasks(&self) -> usize {
+        self.tasks.borrow().len()
+    }
+
+    /// Wakes `waker` at `when`; the key takes it back.
+    pub(super) fn set_timer(&self, when: u64, waker: Waker) -> (u64, u64) {
+        let key = (when, self.timer_next.get());
+        self.timer_next.set(key.1 + 1);
+        self.timers.borrow_mut().insert(key, waker);
+        key
+    }
+
+    pub(super) fn unset_timer(&self, key: (u64, u64)) {
+        let waker = self.timers.borrow_mut().remove(&key);
+        drop(waker);
+    }
+
+    /// The moment of the next timer.
+    pub(super) fn next_timer(&self) -> Option<u64> {
+        self.timers.borrow().keys().next().map(|(when, _)| *when)
+    }
+
+    /// Wakes those whose time has come.
+    pub(super) fn fire(&self, now: u64) {
+        loop {
+            let due = {
+                let mut timers = self.timers.borrow_mut();
+                match timers.first_entry() {
+                    Some(first) if first.key().0 <= now => first.remove(),
+                    _ => return,
+                }
+            };
+            due.wake();
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The world itself: what its disk keeps, that seeds replay, how its node ends.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Crash, End, Faults, World};
+use crate::driver::{Driver, DriverReport};
+use crate::file::{self, File};
+use crate::net::{Options, TcpListener, TcpStream};
+use crate::runtime::{self, RING_ENTRIES_DEFAULT, TASKS_MAX_DEFAULT};
+use crate::{CoreId, blocking, spawn, time};
+
+/// Runs `body` on `cores` cores of `world` until they end or are ended.
+fn node<F>(world: &Rc<World>, cores: usize, body: F) -> End
+where
+    F: Fn(CoreId) -> std::pin::Pin<Box<dyn Future<Output = ()>>> + Clone + Send + 'static,
+{
+    let options = runtime::Options {
+        cpus: (0..cores).collect(),
+        driver: DriverReport::assume(Driver::IoUring),
+        ring_entries: RING_ENTRIES_DEFAULT,
+        tasks_max: TASKS_MAX_DEFAULT,
+    };
+    let ran = catch_unwind(AssertUnwindSafe(|| runtime::run_cores(options, body)));
+    assert_eq!(ran.is_ok(), world.end() == End::Returned);
+    world.end()
+}
+
+fn addr() -> SocketAddr {
+    "127.0.0.1:7201".parse().unwrap()
+}
+
+/// An echo on two cores and a client that counts what came back.
+fn echo(seed: u64) -> (u64, usize) {
+    let world = World::new(seed);
+    let back = Rc::new(Cell::new(0));
+    world.enter(|| {
+        let count = Rc::clone(&back);
+        let client = Rc::clone(&world);
+        world.spawn(async move {
+            time::sleep(Duration::from_millis(1)).await;
+            for round in 0..20_u8 {
+                let stream = TcpStream::connect(addr()).await.unwrap();
+                stream.write_all(vec![round; 3000]).await.0.unwrap();
+                stream.shutdown().unwrap();
+                let mut all = Vec::with_capacity(4096);
+                loop {
+                    let (read, buf) = stream.read(all).await;
+                    all = buf;
+                    if read.unwrap() == 0 {
+                        break;
+                    }
+                }
+                assert_eq!(all, vec![round; 3000]);
+                count.set(count.get() + all.len());
+            }
+            client.crash(Crash::Process);
+        });
+        let body = |_: CoreId| -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+            Box::pin(async {
+                let options = Options { reuse_port: true, ..Options::default() };
+                let listener = TcpListener::bind(addr(), options).unwrap();
+                loop {
+                    let (stream, _) = listener.accept().await.unwrap();
+                    spawn(async move {
+                        loop {
+                            let (read, buf) = stream.read(Vec::with_capacity(500)).await;
+                            if read.unwrap() == 0 {
+                                break;
+                            }
+                            stream.write_all(buf).await.0.unwrap();
+                        }
+                    });
+                }
+            })
+        };
+        assert_eq!(node(&world, 2, body), End::Crashed(Crash::Process));
+    });
+    (world.trace(), back.get())
+}
+
+#[test]
+fn a_seed_replays_to_the_byte_and_another_differs() {
+    let (trace, bytes) = echo(1);
+    assert_eq!(bytes, 60_000);
+    assert_eq!(echo(1), (trace, bytes));
+    assert_ne!(echo(2).0, trace);
+}
+
+/// Writes four sectors, syncs them, overwrites them without a sync and is cut off; what is then
+/// there, sector by sector.
+fn overwritten(seed: u64) -> Vec<u8> {
+    let world = World::new(seed);
+    let path = Path::new("/data/file");
+    world.enter(|| {
+        let cut = Rc::clone(&world);
+        let cutting = AssertCore(cut);
+        let body = move |_: CoreId| -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+            let cutting = cutting.clone();
+            Box::pin(async move {
+                file::create_dir_all("/data").await.unwrap();
+                let file = File::create_new("/data/file").await.unwrap();
+                file.write_all_at(vec![1; 2048], 0).await.0.unwrap();
+                file.sync_data().await.unwrap();
+                file::sync_dir("/data").await.unwrap();
+                file.write_all_at(vec![2; 2048], 0).await.0.unwrap();
+                file.write_all_at(vec![3; 2048], 0).await.0.unwrap();
+                cutting.0.crash(Crash::Power);
+                time::sleep(Duration::from_secs(1)).await;
+            })
+        };
+        assert_eq!(node(&world, 1, body), End::Crashed(Crash::Power));
+        let left = blocking::read_file(path, 1 << 20).unwrap();
+        assert_eq!(left.len(), 2048);
+        let sectors: Vec<u8> = left.chunks(512).map(|sector| sector[0]).collect();
+        assert!(left.chunks(512).all(|s| s.iter().all(|byte| *byte == s[0])), "torn below 512");
+        sectors
+    })
+}
+
+/// The one thread of a world may share it with its cores.
+#[derive(Clone)]
+struct AssertCore(Rc<World>);
+
+#[expect(unsafe_code, reason = "a core's body must be Send, and all cores here are one thread")]
+// SAFETY: a world runs its cores on the thread that made it; the value never leaves that.
+unsafe impl Send for AssertCore {}
+
+#[test]
+fn a_cut_keeps_what_was_synced_and_any_part_of_the_rest() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..200 {
+        seen.insert(overwritten(seed));
+    }
+    assert!(seen.contains(&vec![1; 4]) && seen.contains(&vec![3; 4]));
+    // Mixtures: each sector at a state of its own.
+    assert!(seen.len() > 20, "{seen:?}");
+    assert!(seen.iter().flatten().all(|byte| (1..=3).contains(byte)));
+}
+
+#[test]
+fn a_name_without_a_sync_of_its_directory_may_be_lost_and_a_rename_is_whole() {
+    let mut kept = [0; 2];
+    for seed in 0..100 {
+        let world = World::new(seed);
+        world.enter(|| {
+            let cutting = AssertCore(Rc::clone(&world));
+            let body = move |_: CoreId| -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+                let cutting = cutting.clone();
+                Box::pin(async move {
+                    file::create_dir_all("/data").await.unwrap();
+                    file::replace_file("/data/kv", b"old".to_vec()).await.unwrap();
+                    let file = File::create_new("/data/next").await.unwrap();
+                    file.write_all_at(b"new".to_vec(), 0).await.0.unwrap();
+                    file.sync_data().await.unwrap();
+                    file::rename("/data/next", "/data/kv").await.unwrap();
+                    cutting.0.crash(Crash::Power);
+                    time::sleep(Duration::from_secs(1)).await;
+                })
+            };
+            node(&world, 1, body);
+            let found = blocking::read_file("/data/kv", 1 << 10).unwrap();
+            assert!(found == b"old" || found == b"new", "{found:?}");
+            kept[usize::from(found == b"new")] += 1;
+        });
+    }
+    assert!(kept.iter().all(|count| *count > 10), "{kept:?}");
+}
+
+#[test]
+fn a_panic_on_a_core_ends_the_node_with_its_text() {
+    let world = World::new(7);
+    world.enter(|| {
+        let body = |core: CoreId| -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+            Box::pin(async move {
+                time::sleep(Duration::from_millis(5)).await;
+                assert!(core.0 == 0, "core {core} is unwell");
+                time::sleep(Duration::from_secs(3600)).await;
+            })
+        };
+        let End::Panicked(text) = node(&world, 2, body) else { panic!("{:?}", world.end()) };
+        assert!(text.contains("core 1 is unwell"), "{text}");
+    });
+}
+
+#[test]
+fn faults_are_answered_and_counted_and_a_failed_sync_is_never_made_good() {
+    let world = World::new(3);
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    world.enter(|| {
+        world.set_faults(Faults { sync: 1000, ..Faults::default() });
+        let cutting = AssertCore(Rc::clone(&world));
+        let body = move |_: CoreId| -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+            let cutting = cutting.clone();
+            Box::pin(async move {
+                let file = File::create_new("/file").await.unwrap();
+                let faults = Faults::default();
+                cutting.0.set_faults(faults);
+                file.sync_data().await.unwrap();
+                file::sync_dir("/").await.unwrap();
+                file.write_all_at(vec![9; 512], 0).await.0.unwrap();
+                cutting.0.set_faults(Faults { sync: 1000, ..faults });
+                let error = file.sync_data().await.unwrap_err();
+                assert!(error.to_string().contains("/file"), "{error}");
+                cutting.0.set_faults(faults);
+                // As with a real kernel, the next sync has nothing to write and says so.
+                file.sync_data().await.unwrap();
+                cutting.0.crash(Crash::Power);
+                time::sleep(Duration::from_secs(1)).await;
+            })
+        };
+        node(&world, 1, body);
+        seen.borrow_mut().push(blocking::read_file("/file", 1 << 10).unwrap());
+        assert_eq!(world.injected(), 1);
+    });
+    assert_eq!(*seen.borrow(), [Vec::<u8>::new()]);
+}
