@@ -1,0 +1,139 @@
+//! What was sent, what was acknowledged, and the judgement over what is read.
+//!
+//! Three promises: what was acknowledged is readable, what is readable was sent, and the last
+//! write of a time wins. A write without an answer may have happened or not; both are right, until
+//! a later one of the same time is acknowledged.
+
+use std::collections::BTreeMap;
+
+/// A series and a time in milliseconds.
+pub type Place = (u32, i64);
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// It is on its way.
+    Sent,
+    /// The node has said that it is stored.
+    Acked,
+    /// No answer came.
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    value: u64,
+    word: Word,
+}
+
+/// All writes of one place, in their order.
+#[derive(Clone, Debug, Default)]
+struct Writes {
+    attempts: Vec<Attempt>,
+    /// The life of the node in which one got no answer; it may still happen in that life.
+    unsettled: Option<u64>,
+}
+
+impl Writes {
+    /// The first attempt that may be what is stored; `None` if nothing may be too.
+    fn floor(&self) -> Option<usize> {
+        self.attempts.iter().rposition(|attempt| attempt.word == Word::Acked)
+    }
+}
+
+/// The writes of one incarnation of a namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    places: BTreeMap<Place, Writes>,
+    /// Times this ledger was told of acknowledged samples.
+    pub acked: u64,
+}
+
+/// What was acknowledged when a read was sent; it is judged by that.
+#[derive(Clone, Debug)]
+pub struct Before(BTreeMap<Place, Option<usize>>);
+
+impl Ledger {
+    /// Notes that `value` is sent for `place` in `life`. False, and nothing is noted, if an earlier
+    /// write of the place may still happen: the order of the two would be nobody's.
+    pub fn send(&mut self, place: Place, value: u64, life: u64) -> bool {
+        let writes = self.places.entry(place).or_default();
+        let is_open = writes.attempts.iter().any(|attempt| attempt.word == Word::Sent);
+        if is_open || writes.unsettled == Some(life) {
+            return false;
+        }
+        writes.attempts.push(Attempt { value, word: Word::Sent });
+        true
+    }
+
+    fn settle(&mut self, place: Place, word: Word) -> Option<&mut Writes> {
+        let writes = self.places.get_mut(&place)?;
+        let open = writes.attempts.iter_mut().find(|attempt| attempt.word == Word::Sent)?;
+        open.word = word;
+        Some(writes)
+    }
+
+    /// The write of `place` was acknowledged.
+    pub fn acked(&mut self, place: Place) {
+        self.acked += 1;
+        self.settle(place, Word::Acked);
+    }
+
+    /// The write of `place` got no answer in `life`.
+    pub fn unknown(&mut self, place: Place, life: u64) {
+        if let Some(writes) = self.settle(place, Word::Unknown) {
+            writes.unsettled = Some(life);
+        }
+    }
+
+    /// The write of `place` was refused: it must never be read.
+    pub fn refused(&mut self, place: Place) {
+        if let Some(writes) = self.places.get_mut(&place) {
+            writes.attempts.retain(|attempt| attempt.word != Word::Sent);
+        }
+    }
+
+    /// What a read that is sent now must find.
+    #[must_use]
+    pub fn before(&self) -> Before {
+        Before(self.places.iter().map(|(place, writes)| (*place, writes.floor())).collect())
+    }
+
+    /// Judges what a read found: every series of the namespace that `covers`. Returns how many
+    /// samples were compared.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn judge(
+        &self,
+        before: &Before,
+        found: &BTreeMap<Place, u64>,
+        covers: impl Fn(u32) -> bool,
+    ) -> Result<u64, String> {
+        for (place, value) in found {
+            let (series, ms) = place;
+            let Some(writes) = self.places.get(place) else {
+                return Err(format!("series {series} at {ms}: {value} was never sent"));
+            };
+            let floor = before.0.get(place).copied().flatten().unwrap_or(0);
+            let may_be = &writes.attempts[floor.min(writes.attempts.len())..];
+            if !may_be.iter().any(|attempt| attempt.value == *value) {
+                return Err(format!(
+                    "series {series} at {ms}: {value} is read, of the writes {:?}, of which number \
+                     {floor} was acknowledged before the read",
+                    writes.attempts
+                ));
+            }
+        }
+        for (place, floor) in before.0.iter().filter(|(place, _)| covers(place.0)) {
+            if floor.is_some() && !found.contains_key(place) {
+                let (series, ms) = place;
+                return Err(format!(
+                    "series {series} at {ms} was acknowledged and is lost: {:?}",
+                    self.places.get(place).map(|writes| &writes.attempts)
+                ));
+            }
+        }
+        Ok(found.len() as u64)
+    }
+}

@@ -1,0 +1,237 @@
+//! The whole node in a world made from a seed, with clients that keep a ledger.
+//!
+//! [`run`] lives through one seed: clients write, read, create and delete a namespace; the node is
+//! killed, cut from its power, stopped, met with failing files, and started again, each time on
+//! another number of cores. Suggested reading order: [`ledger`] (what must hold), `clients` (what
+//! is done), `client` (HTTP), this file (the lives of the node).
+//!
+//! Always holds: a seed gives the same run each time ([`Report::trace`]), so a failure is replayed
+//! by its seed alone: `cargo run -p m3-sim -- --seed N`.
+
+mod client;
+mod clients;
+pub mod ledger;
+
+use clients::Clients;
+use m3_io::sim::{Crash, End, Faults, NodeEnded, Rng, World};
+use m3_io::time;
+use m3ring::config::{Command, Config};
+use m3ring::node::{self, NodeError, Settings};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What a run has seen; only for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// A hash over every step: the same for the same seed.
+    pub trace: u64,
+    /// Steps.
+    pub polls: u64,
+    /// Samples acknowledged.
+    pub acked: u64,
+    /// Samples compared with the ledger.
+    pub read: u64,
+    /// Namespaces created.
+    pub created: u64,
+    /// Namespaces deleted.
+    pub deleted: u64,
+    /// Times the node was started.
+    pub lives: u64,
+    /// Of its ends: kills, power cuts, orderly stops, and those by its own word after a fault.
+    pub kills: u64,
+    /// See `kills`.
+    pub cuts: u64,
+    /// See `kills`.
+    pub stops: u64,
+    /// See `kills`.
+    pub faults: u64,
+}
+
+impl Report {
+    /// Adds the figures of another run.
+    pub fn add(&mut self, other: &Report) {
+        self.trace ^= other.trace;
+        self.polls += other.polls;
+        self.acked += other.acked;
+        self.read += other.read;
+        self.created += other.created;
+        self.deleted += other.deleted;
+        self.lives += other.lives;
+        self.kills += other.kills;
+        self.cuts += other.cuts;
+        self.stops += other.stops;
+        self.faults += other.faults;
+    }
+}
+
+/// A promise was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Which seed shows it.
+    pub seed: u64,
+    /// What was seen.
+    pub text: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Failure { seed, text } = self;
+        write!(f, "seed {seed}: {text}\nagain: cargo run -p m3-sim -- --seed {seed}")
+    }
+}
+
+/// Lives a node has before its last, at most.
+const LIVES_MAX: u64 = 6;
+
+/// Lives through `seed`.
+///
+/// # Errors
+/// [`Failure`] when an acknowledged sample is lost, something is read that was never sent, or the
+/// node ends in a way it must not.
+pub fn run(seed: u64) -> Result<Report, Failure> {
+    let world = World::new(seed);
+    let ran = catch_unwind(AssertUnwindSafe(|| world.enter(|| Life::new(&world, seed).all())));
+    ran.map_err(|payload| {
+        let text = payload.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Failure { seed, text: text.unwrap_or_else(|| "a panic without a text".to_owned()) }
+    })
+}
+
+/// The node's lives, one after the other, on one disk.
+struct Life {
+    world: Rc<World>,
+    rng: Rng,
+    clients: Clients,
+    settings: Settings,
+    report: Report,
+}
+
+impl Life {
+    fn new(world: &Rc<World>, seed: u64) -> Self {
+        let mut rng = Rng::new(seed.wrapping_add(0x11fe));
+        let settings = settings(&mut rng);
+        let clients = Clients::start(world, &mut rng, settings.http_listen);
+        Self { world: Rc::clone(world), rng, clients, settings, report: Report::default() }
+    }
+
+    fn all(mut self) -> Report {
+        for _ in 0..self.rng.between(2, LIVES_MAX) {
+            self.one();
+        }
+        self.last();
+        Report {
+            trace: self.world.trace(),
+            polls: self.world.polls(),
+            ..self.clients.report(self.report)
+        }
+    }
+
+    /// A life that ends against the node's will, or by a signal.
+    fn one(&mut self) {
+        self.settings.cpus = (0..self.rng.between(1, 3) as usize).collect();
+        let faults = self.faults();
+        self.world.set_faults(faults);
+        let before = self.world.injected();
+        let ends = Rc::new(Cell::new(false));
+        self.end_some_time(&ends);
+        let ended = self.start();
+        // The time of its end may not have come: then it must not come in the next life.
+        ends.set(true);
+        let injected = self.world.injected() - before;
+        self.world.set_faults(Faults { short: faults.short, ..Faults::default() });
+        self.judge(ended, injected);
+        self.clients.node_ended();
+    }
+
+    /// What may fail in this life: nothing, mostly.
+    fn faults(&mut self) -> Faults {
+        let short = if self.rng.chance(500) { 30 } else { 0 };
+        let none = Faults { short, ..Faults::default() };
+        match self.rng.below(8) {
+            0 => Faults { sync: 20, ..none },
+            1 => Faults { write: 10, full: 10, ..none },
+            2 => Faults { read: 30, ..none },
+            3 => Faults { read: 3, write: 3, full: 3, sync: 5, ..none },
+            _ => none,
+        }
+    }
+
+    /// Plans the end of the life that begins.
+    fn end_some_time(&mut self, is_over: &Rc<Cell<bool>>) {
+        // Some ends come while the node still starts.
+        let most = if self.rng.chance(200) { 20 } else { 1500 };
+        let after = Duration::from_micros(self.rng.between(100, most * 1000));
+        let how = match self.rng.below(20) {
+            0..7 => Some(Crash::Process),
+            7..16 => Some(Crash::Power),
+            _ => None,
+        };
+        let (world, is_over) = (Rc::clone(&self.world), Rc::clone(is_over));
+        self.world.spawn(async move {
+            time::sleep(after).await;
+            if is_over.get() {
+                return;
+            }
+            match how {
+                Some(how) => world.crash(how),
+                None => world.terminate(),
+            }
+        });
+    }
+
+    fn start(&mut self) -> Option<Result<(), NodeError>> {
+        self.report.lives += 1;
+        let run = || node::run(&self.settings, |_| {});
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(result) => Some(result),
+            Err(payload) if payload.is::<NodeEnded>() => None,
+            // A client has seen a promise broken.
+            Err(payload) => std::panic::resume_unwind(payload),
+        }
+    }
+
+    fn judge(&mut self, ended: Option<Result<(), NodeError>>, injected: u64) {
+        match (ended, self.world.end()) {
+            (Some(Ok(())), _) => self.report.stops += 1,
+            (Some(Err(error)), _) => {
+                assert!(injected > 0, "the node did not start: {error}");
+                self.report.faults += 1;
+            }
+            (None, End::Crashed(Crash::Process)) => self.report.kills += 1,
+            (None, End::Crashed(Crash::Power)) => self.report.cuts += 1,
+            (None, End::Panicked(text)) => {
+                let is_fault = injected > 0 && text.contains("commit log failed");
+                assert!(is_fault, "the node panicked: {text}");
+                self.report.faults += 1;
+            }
+            (None, End::Returned) => panic!("the node ended in no known way"),
+        }
+    }
+
+    /// A life in which nothing fails and everything is compared.
+    fn last(&mut self) {
+        self.settings.cpus = (0..self.rng.between(1, 3) as usize).collect();
+        self.world.set_faults(Faults::default());
+        self.clients.compare_and_stop(&self.world);
+        let ended = self.start();
+        assert!(matches!(ended, Some(Ok(()))), "the last life: {ended:?}, {:?}", self.world.end());
+        assert!(self.clients.has_compared(), "the last life ended before it was compared");
+    }
+}
+
+/// A node with small segments, so that they are often followed by the next.
+fn settings(rng: &mut Rng) -> Settings {
+    let loaded = Config::load([], |_| None, |_| Err(std::io::ErrorKind::NotFound.into()));
+    let Ok(Command::Run(config)) = loaded else { panic!("the default configuration: {loaded:?}") };
+    let mut settings = Settings::from_config(&config).expect("the default configuration is good");
+    settings.data_dir = PathBuf::from("/data");
+    settings.http_listen = "127.0.0.1:7201".parse().expect("an address");
+    settings.metrics_listen = "127.0.0.1:7203".parse().expect("an address");
+    settings.segment_bytes = 16 << (10 + rng.below(4));
+    settings.memory_limit = u64::MAX;
+    settings
+}
