@@ -78,28 +78,6 @@ pub(crate) fn read_text(path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Writes `bytes` so that a reader finds the old file or the new one, never a mixture, and syncs
-/// it.
-///
-/// # Errors
-/// What the operating system said; the old file is then still there.
-pub fn replace_file(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
-    let path = path.as_ref();
-    let temporary = temporary_beside(path);
-    let write = || {
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        sync_parent(path)
-    };
-    write().map_err(|e| {
-        // A full disk should not stay fuller.
-        let _ = fs::remove_file(&temporary);
-        at_path("replace", path, e)
-    })
-}
-
 /// The name under which the next version of `path` is written.
 pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -119,8 +97,9 @@ fn sync_parent(path: &Path) -> io::Result<()> {
     fs::File::open(parent_of(path))?.sync_all()
 }
 
-/// Makes a directory and those above it, and syncs every directory that got a new entry, so that
-/// a power cut does not take them back.
+/// Makes a directory and those above it, durably: a power cut does not take them back. Those that
+/// are there already are synced too, because a process that made them may have been killed before
+/// it could.
 ///
 /// # Errors
 /// What the operating system said, or `NotADirectory` if a file is in the way.
@@ -135,7 +114,7 @@ pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 
 fn make_dirs(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
-        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(found) if found.is_dir() => return sync_ancestors(path),
         Ok(_) => {
             let text = "a file of that name is in the way";
             return Err(io::Error::new(io::ErrorKind::NotADirectory, text));
@@ -150,6 +129,24 @@ fn make_dirs(path: &Path) -> io::Result<()> {
         other => other?,
     }
     sync_parent(path)
+}
+
+/// Syncs all directories above one that is there, but those that only others can have made.
+fn sync_ancestors(path: &Path) -> io::Result<()> {
+    let above = path.ancestors().skip(1);
+    for dir in above.map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }) {
+        match fs::File::open(dir).and_then(|dir| dir.sync_all()) {
+            Err(e) if is_foreign(&e) => break,
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// A directory that this process may not read or that cannot be written was not made by it.
+fn is_foreign(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput)
 }
 
 /// The entries of a directory, sorted by name.

@@ -19,8 +19,8 @@ pub use open::File;
 pub(crate) use open::How;
 pub use space::DiskSpace;
 pub use tree::{
-    create_dir_all, disk_space, exists, list_dir, lock_dir, read_file, remove, remove_dir, rename,
-    replace_file, sync_dir,
+    ReplaceError, create_dir_all, disk_space, exists, list_dir, lock_dir, read_file, remove,
+    remove_dir, rename, replace_file, sync_dir,
 };
 
 pub use crate::blocking::{DirEntry, DirLock, LIST_DIR_MAX};

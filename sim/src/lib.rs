@@ -101,6 +101,9 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
     })
 }
 
+/// What a node says that stops because its disk failed.
+const STOPPING: [&str; 2] = ["commit log failed", "store of cluster documents failed"];
+
 /// The node's lives, one after the other, on one disk.
 struct Life {
     world: Rc<World>,
@@ -204,8 +207,8 @@ impl Life {
             (None, End::Crashed(Crash::Process)) => self.report.kills += 1,
             (None, End::Crashed(Crash::Power)) => self.report.cuts += 1,
             (None, End::Panicked(text)) => {
-                let is_fault = injected > 0 && text.contains("commit log failed");
-                assert!(is_fault, "the node panicked: {text}");
+                let is_known = STOPPING.iter().any(|reason| text.contains(reason));
+                assert!(injected > 0 && is_known, "the node panicked: {text}");
                 self.report.faults += 1;
             }
             (None, End::Returned) => panic!("the node ended in no known way"),

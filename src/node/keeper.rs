@@ -7,7 +7,7 @@ use m3_cluster::kv::file::FileKv;
 use m3_cluster::{Error, Kv, NamespaceMetadata, Registry};
 use m3_io::mesh::Port;
 use m3_io::{Semaphore, oneshot, time};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub(super) struct Keeper {
     admin: Admin,
     numbers: RefCell<Numbers>,
     registered: RefCell<Vec<NamespaceMetadata>>,
+    /// The KV may say more than the numbers, the catalog and the cores know.
+    is_behind: Cell<bool>,
     /// One admin request at a time: each sees what the one before it did.
     turn: Semaphore,
 }
@@ -40,6 +42,7 @@ impl Keeper {
             admin,
             numbers: RefCell::new(numbers),
             registered: RefCell::default(),
+            is_behind: Cell::new(false),
             turn: Semaphore::new(1),
         };
         keeper.reload().await?;
@@ -70,13 +73,25 @@ impl Keeper {
     /// Answers an admin request; where namespaces changed, every core knows before the client does.
     pub(super) async fn admin(&self, port: &Port<Message>, request: AdminRequest) -> AdminReply {
         let _turn = self.turn.acquire(1).await;
-        let reply = self.admin.handle(&self.kv, request, time::wall_ns()).await;
-        if !reply.changed {
-            return reply;
-        }
-        if let Err(error) = self.reload().await {
+        // A change that could not be followed is followed first: a namespace that is created under
+        // the name of a deleted one must not be given the number, and with it the data, of that.
+        if let Err(error) = self.follow(port).await {
             return failed(&error.to_string());
         }
+        let reply = self.admin.handle(&self.kv, request, time::wall_ns()).await;
+        self.is_behind.set(reply.changed || reply.status >= 500);
+        match self.follow(port).await {
+            Err(error) => failed(&error.to_string()),
+            Ok(()) => reply,
+        }
+    }
+
+    /// Brings this node to what the KV says, if it may have changed since.
+    async fn follow(&self, port: &Port<Message>) -> Result<(), Error> {
+        if !self.is_behind.get() {
+            return Ok(());
+        }
+        self.reload().await?;
         let catalog = Arc::new(self.catalog());
         let mut waiting = Vec::new();
         for core in port.peers() {
@@ -89,7 +104,8 @@ impl Keeper {
         for told in waiting {
             let _ = told.await;
         }
-        reply
+        self.is_behind.set(false);
+        Ok(())
     }
 }
 

@@ -4,6 +4,9 @@
 //! visible. So the file is always whole, a reader never sees what a crash could take back, and a
 //! damaged file is damage by the disk or by hand, which stops the start.
 //!
+//! A failure after which the file may say either stops the node: samples that are acknowledged in a
+//! namespace must not vanish with it because its refused deletion comes true at the next start.
+//!
 //! Always holds: changes are made one after the other, in their own tasks, so that a caller that
 //! goes away does not leave half of one. One process has the file: the data directory is locked.
 
@@ -13,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use m3_io::Semaphore;
-use m3_io::file::{create_dir_all, read_file, replace_file};
+use m3_io::file::{ReplaceError, create_dir_all, read_file, replace_file, sync_dir};
 
 use super::memory::MemoryKv;
 use super::table::{Change, Table};
@@ -46,6 +49,10 @@ impl FileKv {
             create_dir_all(directory)
                 .await
                 .map_err(|error| io_error(&path, "make the directory of", &error))?;
+            // A process that was killed may have replaced the file and not come to this.
+            sync_dir(directory)
+                .await
+                .map_err(|error| io_error(&path, "sync the directory of", &error))?;
         }
         let table = match read_file(&path, STORE_BYTES_MAX as u64).await {
             Ok(bytes) => image::decode(&path, &bytes)?,
@@ -80,10 +87,17 @@ impl Store {
         let _turn = self.writing.acquire(1).await;
         let (table, version) = self.memory.after(change)?;
         let bytes = image::encode(&table)?;
-        replace_file(&self.path, bytes)
-            .await
-            .map_err(|error| io_error(&self.path, "write", &error))?;
-        self.memory.replace(table);
+        match replace_file(&self.path, bytes).await {
+            Ok(()) => self.memory.replace(table),
+            Err(ReplaceError::Unchanged(error)) => {
+                return Err(io_error(&self.path, "write", &error));
+            }
+            Err(ReplaceError::InDoubt(error)) => panic!(
+                "the store of cluster documents failed: {}: {error}; whether the last change is \
+                 kept shows at the next start",
+                self.path.display()
+            ),
+        }
         Ok(version)
     }
 }

@@ -105,7 +105,8 @@ fn replace_is_whole_and_leaves_nothing_beside_it() {
         let dir = TempDir::new();
         let path = dir.path().join("state");
         // What a crash in the middle of an earlier replacement leaves is in nobody's way.
-        crate::blocking::replace_file(dir.path().join("state.tmp"), b"torn").unwrap();
+        let torn = File::create(&dir.path().join("state.tmp")).await.unwrap();
+        torn.write_all_at(b"torn".to_vec(), 0).await.0.unwrap();
         replace_file(&path, b"one".to_vec()).await.unwrap();
         for n in 0..20usize {
             let next = vec![b'x'; n * 1000];
@@ -117,6 +118,7 @@ fn replace_is_whole_and_leaves_nothing_beside_it() {
         // Where it cannot be written the old one stays.
         let missing = dir.path().join("no/such");
         let error = replace_file(&missing, Vec::new()).await.unwrap_err();
+        let ReplaceError::Unchanged(error) = error else { panic!("{error:?}") };
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(error.to_string().contains("no/such.tmp"), "{error}");
         assert_eq!(os_code(&error), Some(libc::ENOENT));

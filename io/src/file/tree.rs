@@ -1,7 +1,7 @@
 //! Files and directories by their path.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use super::open::File;
 use super::space::{self, DiskSpace};
@@ -131,27 +131,46 @@ pub async fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Vec
 /// fixed name beside it, so that crashes leave no heap of them.
 ///
 /// # Errors
-/// What the operating system said; the old file is then still there.
-pub async fn replace_file(path: impl AsRef<Path>, bytes: Vec<u8>) -> io::Result<()> {
+/// What the operating system said, and whether the old file is certainly still there.
+pub async fn replace_file(path: impl AsRef<Path>, bytes: Vec<u8>) -> Result<(), ReplaceError> {
     let path = path.as_ref();
     let temporary: PathBuf = blocking::temporary_beside(path);
-    let replaced = replace_by(&temporary, path, bytes).await;
-    if replaced.is_err() {
+    if let Err(error) = write_whole(&temporary, bytes).await {
         // A full disk should not stay fuller; the error that counts is the one above.
         let _ = remove(&temporary).await;
+        return Err(ReplaceError::Unchanged(error));
     }
-    replaced
+    rename(temporary, path).await.map_err(ReplaceError::InDoubt)?;
+    sync_dir(blocking::parent_of(path)).await.map_err(ReplaceError::InDoubt)
 }
 
-async fn replace_by(temporary: &Path, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
-    let file = File::create(temporary).await?;
+async fn write_whole(path: &Path, bytes: Vec<u8>) -> io::Result<()> {
+    let file = File::create(path).await?;
     let (written, _) = file.write_all_at(bytes, 0).await;
     written?;
     file.sync_all().await?;
-    file.close().await?;
-    rename(temporary, path).await?;
-    sync_dir(blocking::parent_of(path)).await
+    file.close().await
 }
+
+/// Why a file could not be replaced, and what is known of it.
+#[derive(Debug)]
+pub enum ReplaceError {
+    /// The old file is there and stays.
+    Unchanged(io::Error),
+    /// Readers may find the old file or the new one, and after a power cut the other.
+    InDoubt(io::Error),
+}
+
+impl fmt::Display for ReplaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unchanged(error) => error.fmt(f),
+            Self::InDoubt(error) => write!(f, "{error}; the old file or the new one is there"),
+        }
+    }
+}
+
+impl std::error::Error for ReplaceError {}
 
 /// Takes a directory for this process.
 ///

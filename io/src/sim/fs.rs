@@ -54,7 +54,10 @@ impl World {
     pub(crate) fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let found = self.disk().borrow().find(path);
         match found {
-            Ok(Entry::Dir) => return Ok(()),
+            Ok(Entry::Dir) => {
+                let above = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty());
+                return above.map(|dir| self.sync_dir(dir)).collect();
+            }
             Ok(Entry::File(_)) => return Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
             Err(_) => {}
         }

@@ -123,12 +123,17 @@ fn overwritten(seed: u64) -> Vec<u8> {
 }
 
 /// The one thread of a world may share it with its cores.
-#[derive(Clone)]
-struct AssertCore(Rc<World>);
+struct AssertCore<T>(Rc<T>);
+
+impl<T> Clone for AssertCore<T> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
 
 #[expect(unsafe_code, reason = "a core's body must be Send, and all cores here are one thread")]
 // SAFETY: a world runs its cores on the thread that made it; the value never leaves that.
-unsafe impl Send for AssertCore {}
+unsafe impl<T> Send for AssertCore<T> {}
 
 #[test]
 fn a_cut_keeps_what_was_synced_and_any_part_of_the_rest() {
@@ -169,6 +174,55 @@ fn a_name_without_a_sync_of_its_directory_may_be_lost_and_a_rename_is_whole() {
         });
     }
     assert!(kept.iter().all(|count| *count > 10), "{kept:?}");
+}
+
+#[test]
+fn a_directory_that_an_earlier_life_made_in_vain_is_made_durable_by_the_next() {
+    for seed in 0..100 {
+        let world = World::new(seed);
+        world.enter(|| {
+            world.set_faults(Faults { sync: 700, ..Faults::default() });
+            let _ = blocking::create_dir_all("/data/kv");
+            world.set_faults(Faults::default());
+            blocking::create_dir_all("/data/kv").unwrap();
+            world.crash(Crash::Power);
+            assert!(blocking::list_dir("/data/kv").is_ok(), "seed {seed}");
+        });
+    }
+}
+
+#[test]
+fn a_replacement_that_failed_late_is_in_doubt_and_one_that_failed_early_changed_nothing() {
+    let mut seen = [0; 3];
+    for seed in 0..300 {
+        let world = World::new(seed);
+        let said = Rc::new(Cell::new(3));
+        world.enter(|| {
+            let (tell, failing) = (AssertCore(Rc::clone(&said)), AssertCore(Rc::clone(&world)));
+            let body = move |_: CoreId| -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+                let (tell, failing) = (tell.clone(), failing.clone());
+                Box::pin(async move {
+                    file::replace_file("/kv", b"old".to_vec()).await.unwrap();
+                    failing.0.set_faults(Faults { write: 200, sync: 300, ..Faults::default() });
+                    tell.0.set(match file::replace_file("/kv", b"new".to_vec()).await {
+                        Ok(()) => 0,
+                        Err(file::ReplaceError::Unchanged(_)) => 1,
+                        Err(file::ReplaceError::InDoubt(_)) => 2,
+                    });
+                })
+            };
+            node(&world, 1, body);
+            world.set_faults(Faults::default());
+            let found = blocking::read_file("/kv", 1 << 10).unwrap();
+            match said.get() {
+                0 => assert_eq!(found, b"new"),
+                1 => assert_eq!(found, b"old"),
+                _ => assert!(found == b"old" || found == b"new", "{found:?}"),
+            }
+        });
+        seen[said.get()] += 1;
+    }
+    assert!(seen.iter().all(|count| *count > 10), "{seen:?}");
 }
 
 #[test]
