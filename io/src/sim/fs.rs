@@ -55,8 +55,8 @@ impl World {
         let found = self.disk().borrow().find(path);
         match found {
             Ok(Entry::Dir) => {
-                let above = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty());
-                return above.map(|dir| self.sync_dir(dir)).collect();
+                let mut above = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty());
+                return above.try_for_each(|dir| self.sync_dir(dir));
             }
             Ok(Entry::File(_)) => return Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
             Err(_) => {}

@@ -1,4 +1,4 @@
-//! The one source of chance in a world: a 64-bit generator (splitmix64, Steele, Lea and Flood 2014).
+//! The one source of chance in a world: 64 bits at a time (splitmix64, Steele, Lea, Flood 2014).
 
 /// Numbers that follow from a seed alone.
 #[derive(Clone, Debug)]

@@ -1,11 +1,12 @@
-//! Seeds of the simulator, as many as `M3RING_SIM_SEEDS` says, from `M3RING_SIM_FROM` on.
+//! Seeds of the simulator, as many as `M3RING_SIM_SEEDS` says, from `M3RING_SIM_FROM` on. Many
+//! seeds are lived through faster by `cargo run --profile sim -p m3-sim -- --seeds COUNT`.
 
 use m3_sim::{Report, run};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Seeds without a word from the environment.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 20;
 const THREADS: u64 = 2;
 
 fn number(name: &str, otherwise: u64) -> u64 {
@@ -47,7 +48,7 @@ fn acknowledged_is_readable_and_readable_was_sent() {
 
 #[test]
 fn a_seed_is_the_same_run_each_time() {
-    for seed in 1000..1004 {
+    for seed in 1000..1002 {
         let first = run(seed).unwrap_or_else(|failure| panic!("{failure}"));
         let again = run(seed).unwrap_or_else(|failure| panic!("{failure}"));
         assert_eq!(first, again, "seed {seed} ran differently the second time");
