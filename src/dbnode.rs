@@ -5,10 +5,12 @@
 //! lets others have the core every millisecond; the store may change in between, ordinals do not.
 
 use crate::catalog::Catalog;
+use crate::memory::Memory;
 use crate::message::{
     FetchError, FragmentAnswer, FragmentJob, METRIC_NAMES_MAX, MetadataAnswer, MetadataJob,
     MetadataWant, ReadError, ReadJob, WriteAnswer, WriteJob,
 };
+use crate::node::Shared;
 use m3_index::{Matchers, Postings};
 use m3_io::time::{self, Monotonic};
 use m3_metric::labels::{METRIC_NAME, iter_canonical};
@@ -34,18 +36,25 @@ pub struct DbNode {
     store: RefCell<CoreStore>,
     log: CommitLog,
     catalog: RefCell<Arc<Catalog>>,
+    shared: Arc<Shared>,
     /// Bytes that retention has freed.
     pub expired_bytes: Cell<u64>,
 }
 
 impl DbNode {
-    /// A core that stores into `store` and logs to `log`.
+    /// A core that stores into `store` and logs to `log`, within the node's budget of memory.
     #[must_use]
-    pub fn new(store: CoreStore, log: CommitLog, catalog: Arc<Catalog>) -> Self {
+    pub fn new(
+        store: CoreStore,
+        log: CommitLog,
+        catalog: Arc<Catalog>,
+        shared: Arc<Shared>,
+    ) -> Self {
         Self {
             store: RefCell::new(store),
             log,
             catalog: RefCell::new(catalog),
+            shared,
             expired_bytes: Cell::new(0),
         }
     }
@@ -160,7 +169,7 @@ impl DbNode {
         let from = from.max(self.kept_from(job.namespace));
         let mut metrics = BTreeMap::new();
         let mut buffer = ReadBuffer::default();
-        let mut slice = Slice::new(job.deadline);
+        let mut slice = Slice::new(&self.shared.memory, job.deadline);
         let most = usize::try_from(job.series_max).unwrap_or(usize::MAX);
         for series in postings.iter().take(most) {
             slice.pause().await?;
@@ -270,7 +279,7 @@ impl DbNode {
         let mut out = Vec::new();
         let mut samples = 0;
         let mut buffer = ReadBuffer::default();
-        let mut slice = Slice::new(job.deadline);
+        let mut slice = Slice::new(&self.shared.memory, job.deadline);
         for series in postings.iter() {
             slice.pause().await.map_err(ReadError::Fetch)?;
             let store = self.store.borrow();
@@ -352,16 +361,18 @@ fn tags(
         .collect()
 }
 
-/// A fetch's share of the core: it gives way every millisecond and ends when its time is up.
-struct Slice {
+/// A fetch's share of the core: it gives way every millisecond and ends when its time is up or the
+/// node has no memory left.
+struct Slice<'a> {
+    memory: &'a Memory,
     deadline: Monotonic,
     begun: Monotonic,
     series: usize,
 }
 
-impl Slice {
-    fn new(deadline: Monotonic) -> Self {
-        Self { deadline, begun: time::now(), series: 0 }
+impl<'a> Slice<'a> {
+    fn new(memory: &'a Memory, deadline: Monotonic) -> Self {
+        Self { memory, deadline, begun: time::now(), series: 0 }
     }
 
     async fn pause(&mut self) -> Result<(), FetchError> {
@@ -374,6 +385,9 @@ impl Slice {
             return Err(FetchError::Timeout);
         }
         if now.since(self.begun) >= SLICE {
+            if self.memory.is_full() {
+                return Err(FetchError::Memory);
+            }
             m3_io::yield_now().await;
             self.begun = time::now();
         }

@@ -77,11 +77,27 @@ impl Memory {
     /// # Errors
     /// 429 with Retry-After.
     pub fn admit_query(&self) -> Result<(), ApiError> {
-        if !self.is_full() {
+        if self.is_full() { Err(self.refuse_query()) } else { Ok(()) }
+    }
+
+    /// Why a query that met the limit is not answered: 429 with Retry-After.
+    #[must_use]
+    pub fn refuse_query(&self) -> ApiError {
+        self.refused_queries.fetch_add(1, Ordering::Relaxed);
+        self.refusal("the query is refused")
+    }
+
+    /// Lets an answer be written that will take about `bytes`, unless they are more than is left.
+    ///
+    /// # Errors
+    /// 429 with Retry-After.
+    pub fn admit_answer(&self, bytes: u64) -> Result<(), ApiError> {
+        let resident = self.resident.load(Ordering::Relaxed);
+        if self.limit == 0 || resident.saturating_add(bytes) < self.limit {
             return Ok(());
         }
         self.refused_queries.fetch_add(1, Ordering::Relaxed);
-        Err(self.refusal("the query is refused"))
+        Err(self.refusal(&format!("the query's answer of about {} MiB is refused", bytes >> 20)))
     }
 
     fn refusal(&self, what: &str) -> ApiError {

@@ -122,6 +122,8 @@ pub enum FetchError {
     Matcher(String),
     /// The query's time is up.
     Timeout,
+    /// The node's memory limit is reached.
+    Memory,
     /// A stream in memory does not decode.
     Broken,
 }

@@ -13,12 +13,16 @@ use m3_http::api::{
 use m3_io::oneshot;
 use m3_io::time::{self, Monotonic};
 use m3_metric::Span;
+use m3_metric::value::Value;
 use m3_query::promql;
 use m3_query::{Evaluation, Plan, QueryError, QueryParams, Step, plan};
 use std::collections::BTreeMap;
 
 /// The step of subqueries that name none: Prometheus' default evaluation interval.
 const DEFAULT_STEP_MS: i64 = 60_000;
+
+/// Bytes that a sample takes in the text of an answer, about: a time, a value, brackets.
+const ANSWER_SAMPLE_BYTES: u64 = 32;
 
 /// Limits of one query, defaults filled in; `u64::MAX` is none.
 struct Limits {
@@ -123,10 +127,24 @@ impl Coordinator {
                 Step::Done(output) => break output.map_err(refuse)?,
             }
         };
+        self.shared.memory.admit_answer(ANSWER_SAMPLE_BYTES * samples(&output.value))?;
         let mut notes = running.notes;
         notes.warnings.extend(output.warnings);
         notes.infos.extend(output.infos);
         Ok(Reply::Value { value: output.value, notes })
+    }
+
+    fn refuse_fetch(&self, error: &FetchError) -> ApiError {
+        match error {
+            FetchError::Query(error) => refuse(error.clone()),
+            FetchError::Matcher(text) => ApiError::bad_data(text.clone()),
+            FetchError::Timeout => timed_out(),
+            FetchError::Memory => self.shared.memory.refuse_query(),
+            FetchError::TooManySeries => {
+                ApiError::bad_data("query exceeded limit: too many series")
+            }
+            FetchError::Broken => ApiError::internal("a stream in memory does not decode"),
+        }
     }
 
     fn limits(&self, options: &QueryOptions) -> Limits {
@@ -192,7 +210,7 @@ impl Coordinator {
                 add_stats(&mut stats, &mut metrics, answer, running.namespace.resolution.is_some());
             }
             let of_cores: Result<Vec<_>, _> = answers.into_iter().map(|a| a.partial).collect();
-            partials.push(of_cores.map_err(|e| refuse_fetch(&e))?);
+            partials.push(of_cores.map_err(|e| self.refuse_fetch(&e))?);
         }
         stats.metrics = metrics.into_iter().collect();
         running.notes.fetched = Some(stats);
@@ -294,7 +312,7 @@ impl Coordinator {
             match reply.await.map_err(|_| stopping())? {
                 Ok(mut part) => series.append(&mut part),
                 Err(ReadError::TooMuch(text)) => return Err(ApiError::bad_data(text)),
-                Err(ReadError::Fetch(error)) => return Err(refuse_fetch(&error)),
+                Err(ReadError::Fetch(error)) => return Err(self.refuse_fetch(&error)),
             }
         }
         if let Some(tags) = tags {
@@ -379,12 +397,11 @@ fn refuse(error: QueryError) -> ApiError {
     }
 }
 
-fn refuse_fetch(error: &FetchError) -> ApiError {
-    match error {
-        FetchError::Query(error) => refuse(error.clone()),
-        FetchError::Matcher(text) => ApiError::bad_data(text.clone()),
-        FetchError::Timeout => timed_out(),
-        FetchError::TooManySeries => ApiError::bad_data("query exceeded limit: too many series"),
-        FetchError::Broken => ApiError::internal("a stream in memory does not decode"),
+/// Samples of a value.
+fn samples(value: &Value) -> u64 {
+    match value {
+        Value::Scalar { .. } | Value::String { .. } => 1,
+        Value::Vector(elements) => elements.len() as u64,
+        Value::Matrix(series) => series.iter().map(|one| one.points.len() as u64).sum(),
     }
 }

@@ -175,7 +175,8 @@ async fn begin(
         segment_bytes: settings.segment_bytes,
         pending_bytes_max: writer::PENDING_BYTES_MAX,
     });
-    Ok(Some(Begun { node: DbNode::new(store, log, catalog), keeper, replay }))
+    let node = DbNode::new(store, log, catalog, Arc::clone(shared));
+    Ok(Some(Begun { node, keeper, replay }))
 }
 
 /// Series of one namespace on one core: its share of the node's limit, which murmur spreads evenly.

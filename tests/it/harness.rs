@@ -211,6 +211,13 @@ impl Node {
         Client::new(self.api)
     }
 
+    /// The most memory that was resident so far, in MiB.
+    pub fn peak_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+    }
+
     /// The text of `/metrics`.
     pub fn metrics_text(&self) -> String {
         Client::new(self.metrics).get("/metrics").text()

@@ -63,3 +63,62 @@ fn at_the_memory_limit_writes_and_queries_are_refused_for_now() {
     let metrics = node.metrics_text();
     assert!(metrics.contains("m3ring_memory_refused_total{what=\"query\"} 1"), "{metrics}");
 }
+
+/// Room that the node may use above its limit: what arrives between two readings, and its code.
+const SLACK_MIB: u64 = 96;
+
+#[test]
+fn a_flood_of_series_ends_at_the_memory_limit_and_the_node_lives() {
+    let node = start_with("memory: { limit: 160000000 }\n", &["--cores", "0"]);
+    let mut client = node.client();
+    let now = now_ms();
+    let mut refused = None;
+    for round in 0..500 {
+        let answer = client.remote_write(&series("flood", round * 2000, 2000, now));
+        if answer.status == 429 {
+            refused = Some(round);
+            break;
+        }
+        answer.expect(200);
+    }
+    let stored = refused.expect("the limit is reached") * 2000;
+    // Whoever goes on does not get further.
+    for round in 0..50 {
+        client.remote_write(&series("more", round * 2000, 2000, now)).expect(429);
+    }
+    let peak = node.peak_mib();
+    assert!(peak < 160 + SLACK_MIB, "{peak} MiB were resident");
+    client.get("/health").expect(200);
+    println!("{stored} series were stored, {peak} MiB were resident");
+}
+
+#[test]
+fn a_query_that_needs_more_memory_than_there_is_fails_and_gives_it_back() {
+    let node = start_with("memory: { limit: 200000000 }\n", &["--cores", "0"]);
+    let mut client = node.client();
+    let now = now_ms();
+    for first in (0..10_000).step_by(2000) {
+        client.remote_write(&series("wide", first, 2000, now - 4_000_000)).expect(200);
+    }
+    // 10,000 series at 4,000 steps: 40 M samples.
+    let end = now / 1000;
+    let path = format!(
+        "/api/v1/query_range?query=last_over_time(wide[2h])&start={}&end={end}&step=1",
+        end - 4000
+    );
+    for query in [path.as_str(), &path.replace("[2h])", "[2h])*2")] {
+        let answer = client.get(query);
+        assert_eq!(answer.status, 429, "{:.300}", answer.text());
+        assert!(answer.text().contains("memory limit reached"), "{}", answer.text());
+        assert!(answer.header("retry-after").is_some());
+    }
+    let peak = node.peak_mib();
+    until("the memory to be free again", Duration::from_secs(20), || {
+        (client.remote_write(&series("wide", 0, 10, now)).status == 200).then_some(())
+    });
+    let count =
+        client.query("count(last_over_time(wide[2h]))", now as f64 / 1e3).expect(200).json();
+    assert_eq!(count["data"]["result"][0]["value"][1], "10000");
+    assert!(peak < 200 + SLACK_MIB, "{peak} MiB were resident");
+    println!("{peak} MiB were resident at most");
+}
