@@ -15,6 +15,17 @@ pub const WATCH_EVERY: Duration = Duration::from_millis(50);
 /// Seconds after which a refused sender may try again.
 const RETRY_AFTER_S: u32 = 5;
 
+/// The limit where there are `available` bytes and nobody has named one: nine tenths, and less where
+/// that would leave less room than [`ROOM_MIN`] for what arrives between two readings and for the
+/// kernel's share of a cgroup.
+#[must_use]
+pub fn share_of(available: u64) -> u64 {
+    available - (available / 10).max(ROOM_MIN.min(available / 3))
+}
+
+/// Bytes above the limit that the node may come to hold for a moment.
+const ROOM_MIN: u64 = 96 << 20;
+
 /// What memory there is and how much of it is in use.
 #[derive(Debug)]
 pub struct Memory {
@@ -111,5 +122,19 @@ impl Memory {
             retry_after_s: Some(RETRY_AFTER_S),
             ..ApiError::new(ErrorKind::Exhausted, message)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share_of;
+
+    #[test]
+    fn the_share_leaves_room() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(share_of(0), 0);
+        assert_eq!(share_of(96 * MIB), 64 * MIB);
+        assert_eq!(share_of(512 * MIB), 416 * MIB);
+        assert_eq!(share_of(100_000 * MIB), 90_000 * MIB);
     }
 }

@@ -8,7 +8,7 @@ mod core;
 mod keeper;
 
 use crate::config::{CommitAck, Config, RestrictTags};
-use crate::memory::Memory;
+use crate::memory::{self, Memory};
 use crate::message::Message;
 use m3_http::ServerLimits;
 use m3_http::api::TagRestriction;
@@ -131,7 +131,7 @@ impl Settings {
                 series_need_range: query.series_need_range,
             },
             memory_limit: match config.memory_limit {
-                0 => m3_io::process::memory_available() / 10 * 9,
+                0 => memory::share_of(m3_io::process::memory_available()),
                 limit => limit,
             },
             series_per_namespace_max: config.series_per_namespace_max,

@@ -36,16 +36,38 @@ pub fn resident_bytes() -> u64 {
     kibibytes(&blocking::read_text("/proc/self/status").unwrap_or_default(), "VmRSS:")
 }
 
-/// Bytes of memory that this process may use: its cgroup's limit, or what the machine has. 0 if the
-/// kernel says neither.
+/// Bytes of memory that this process may use: the least limit of its cgroup and those above, or what
+/// the machine has. 0 if the kernel says neither.
 pub fn memory_available() -> u64 {
-    let number = |path| blocking::read_text(path).ok()?.trim().parse::<u64>().ok();
-    let cgroup = number("/sys/fs/cgroup/memory.max")
-        .or_else(|| number("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+    let cgroup = blocking::read_text("/proc/self/cgroup").unwrap_or_default();
+    let number = |path: String| blocking::read_text(&path).ok()?.trim().parse::<u64>().ok();
+    let least = memory_limit_files(&cgroup).into_iter().filter_map(number).min();
     let info = blocking::read_text("/proc/meminfo").unwrap_or_default();
     let machine = kibibytes(&info, "MemTotal:");
     // Without a limit the older cgroups name a number beyond any machine.
-    cgroup.filter(|limit| *limit > 0 && *limit < machine).unwrap_or(machine)
+    least.filter(|limit| *limit > 0 && *limit < machine).unwrap_or(machine)
+}
+
+/// Where the memory limits stand of a process whose `/proc/self/cgroup` says `cgroup` (see cgroups(7)).
+/// A container may be told its path outside, which it cannot see; its own limit is then at the
+/// root.
+fn memory_limit_files(cgroup: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for line in cgroup.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+        let (root, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            names if names.split(',').any(|name| name == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => continue,
+        };
+        let above = std::path::Path::new(path).ancestors();
+        let paths = above.map(|path| path.display().to_string());
+        files.extend(paths.map(|path| format!("{root}{}/{file}", path.trim_end_matches('/'))));
+    }
+    files
 }
 
 /// Reads the figures. Costs some ten microseconds and a few for each hundred open files, so it

@@ -264,7 +264,7 @@ pub static KNOBS: &[Knob] = &[
     key(
         &["memory.limit"],
         "Resident bytes at which writes are answered 429 and queries fail; 0 is nine tenths of what \
-         the cgroup or the machine has.",
+         the cgroup or the machine has (less of less than a GiB).",
         Target::Number(|config| &mut config.memory_limit, 0, u64::MAX),
     ),
     key(

@@ -39,3 +39,23 @@ fn an_absent_limit_on_files_is_the_largest_number() {
     let max = |soft: &str| parse_max_fds(&format!("{head}Max open files  {soft}  9  files\n"));
     assert_eq!((max("1024"), max("unlimited")), (1024, u64::MAX));
 }
+
+#[test]
+fn limits_stand_in_the_cgroup_and_those_above() {
+    let v2 = "0::/system.slice/m3ring.service\n";
+    let expected = [
+        "/sys/fs/cgroup/system.slice/m3ring.service/memory.max",
+        "/sys/fs/cgroup/system.slice/memory.max",
+        "/sys/fs/cgroup/memory.max",
+    ];
+    assert_eq!(memory_limit_files(v2), expected);
+    let v1 = "9:cpu,cpuacct:/docker/4f\n4:memory:/docker/4f\n";
+    let expected = [
+        "/sys/fs/cgroup/memory/docker/4f/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/docker/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    ];
+    assert_eq!(memory_limit_files(v1), expected);
+    assert_eq!(memory_limit_files("0::/\n"), ["/sys/fs/cgroup/memory.max"]);
+    assert!(memory_limit_files("nonsense").is_empty());
+}
