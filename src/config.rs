@@ -42,6 +42,8 @@ pub enum Command {
     Run(Box<Config>),
     /// Print this text and exit with success: help, version, or the effective configuration.
     Print(String),
+    /// Say whether a node would start with this configuration.
+    Check(Box<Config>),
     /// Ask the node whose API listens here whether it is well.
     Health(SocketAddr),
 }
@@ -242,6 +244,9 @@ impl Config {
         }
         if flags.is_dump {
             return Ok(Command::Print(dump::dump(&config)));
+        }
+        if flags.is_check {
+            return Ok(Command::Check(Box::new(config)));
         }
         if flags.is_health {
             return Ok(Command::Health(config.http_listen));

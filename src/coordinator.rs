@@ -10,7 +10,9 @@ mod router;
 mod write;
 
 use crate::catalog::Namespace;
+use crate::config::LogLevel;
 use crate::dbnode::DbNode;
+use crate::log;
 use crate::message::Message;
 use crate::node::Shared;
 use crate::telemetry::{CallStats, CoreStats};
@@ -85,6 +87,7 @@ impl Coordinator {
                 Ok(Reply::Text("m3ring is Ready.\n".to_owned()))
             }
             Call::Metrics => self.metrics().await,
+            Call::LogLevel(wanted) => log_level(wanted.as_deref()),
             Call::Admin(call) => self.admin(*call).await,
             Call::Answered(reply) => Ok(reply),
         }
@@ -179,4 +182,18 @@ fn stopping() -> ApiError {
 /// What a timeout says, in Prometheus' words.
 fn timed_out() -> ApiError {
     ApiError::new(ErrorKind::Timeout, "query timed out in expression evaluation")
+}
+
+/// Changes the level of the log, if one is wanted, and says which is in force.
+fn log_level(wanted: Option<&str>) -> Result<Reply, ApiError> {
+    if let Some(name) = wanted {
+        let level = LogLevel::named(name).ok_or_else(|| {
+            let words =
+                format!("{name:?} is no level; take one of error, warn, info, debug, trace");
+            ApiError::bad_parameter("level", &words)
+        })?;
+        log::set_level(level);
+    }
+    let level = log::level().map_or("none", LogLevel::name);
+    Ok(Reply::Data(format!("{{\"level\":\"{level}\"}}")))
 }

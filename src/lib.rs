@@ -2,7 +2,8 @@
 //!
 //! Suggested reading order: [`node`] (start and stop), [`message`] (what cores ask each other),
 //! [`coordinator`] (a call becomes messages), [`dbnode`] (one core's storage), [`catalog`]
-//! (namespaces), [`memory`], [`telemetry`], [`banner`], [`health`].
+//! (namespaces), [`memory`], [`telemetry`], [`log`],
+//! [`limits`], [`banner`], [`health`].
 
 pub mod banner;
 pub mod catalog;
@@ -10,6 +11,8 @@ pub mod config;
 pub mod coordinator;
 pub mod dbnode;
 pub mod health;
+pub mod limits;
+pub mod log;
 pub mod memory;
 pub mod message;
 pub mod node;

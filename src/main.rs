@@ -1,10 +1,10 @@
 //! The binary: read the command line, start the log, run the node, give an exit code.
 
 use m3_io::blocking;
-use m3ring::banner;
-use m3ring::config::{Command, Config, LogFormat};
+use m3_io::limits::rings_are_locked_memory;
+use m3ring::config::{Command, Config};
 use m3ring::node::{self, Settings};
-use std::io::IsTerminal;
+use m3ring::{banner, limits, log};
 use std::process::ExitCode;
 
 /// Many small buffers of many sizes: the general allocator fragments under them.
@@ -25,13 +25,18 @@ fn main() -> ExitCode {
         Ok(Command::Run(config)) => config,
         Ok(Command::Print(text)) => return show(&text),
         Ok(Command::Health(listen)) => return health(listen),
+        Ok(Command::Check(config)) => return check(&config),
         Err(error) => return fail(&error.to_string(), EXIT_USAGE),
     };
-    start_log(&config);
+    log::start(&config);
     let settings = match Settings::from_config(&config) {
         Ok(settings) => settings,
         Err(text) => return fail(&text, EXIT_USAGE),
     };
+    let raised = m3_io::limits::raise();
+    for line in limits::warnings(&settings, raised, rings_are_locked_memory()) {
+        tracing::warn!("{line}");
+    }
     if let Some(line) = config.idle_line() {
         tracing::info!("{line}");
     }
@@ -42,6 +47,20 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string(), 1),
     }
+}
+
+/// Says whether a node would start with this configuration, and what it would leave undone.
+fn check(config: &Config) -> ExitCode {
+    if let Err(text) = Settings::from_config(config) {
+        return fail(&text, EXIT_USAGE);
+    }
+    let mut text = String::new();
+    for line in config.idle_line().into_iter().chain(config.later_line()) {
+        text.push_str(&format!("{line}\n"));
+    }
+    let files: Vec<_> = config.files.iter().map(|file| file.display().to_string()).collect();
+    let of = if files.is_empty() { "the defaults".to_owned() } else { files.join(", ") };
+    show(&format!("{text}the configuration is good ({of})\n"))
 }
 
 #[expect(clippy::print_stdout, reason = "what was asked for is the program's output")]
@@ -60,15 +79,4 @@ fn health(listen: std::net::SocketAddr) -> ExitCode {
 fn fail(text: &str, code: u8) -> ExitCode {
     eprintln!("m3ring: {text}");
     ExitCode::from(code)
-}
-
-fn start_log(config: &Config) {
-    let filter = tracing_subscriber::EnvFilter::new(config.log_level.name());
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.log_format {
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-        LogFormat::Text => {
-            lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).init()
-        }
-    }
 }

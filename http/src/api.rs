@@ -66,6 +66,8 @@ pub enum Call {
     ReadyText,
     /// The node's own metrics. Answered with [`Reply::Metrics`].
     Metrics,
+    /// The level of the log, and the one it is to have from here on. Answered with [`Reply::Data`].
+    LogLevel(Option<String>),
     /// An admin route. Answered with [`Reply::Admin`] or an error, which is then written as M3
     /// writes it, without `errorType`.
     Admin(Box<AdminCall>),

@@ -219,6 +219,12 @@ fn ring_bytes(entries: u32) -> u64 {
     u64::from(entries) * (64 + 2 * 16 + 4) + 16 * 1024
 }
 
+/// Bytes of locked memory to ask for where rings are counted in it: what `cores` rings of `entries`
+/// entries take, and no less than what most systems allow anyway.
+pub fn locked_bytes_wanted(cores: usize, entries: u32) -> u64 {
+    (ring_bytes(entries) * cores as u64).next_multiple_of(1 << 20).max(8 << 20)
+}
+
 fn explain_memory(
     refusal: &Refusal,
     cores: usize,
@@ -229,7 +235,7 @@ fn explain_memory(
         Some(bytes) => format!("RLIMIT_MEMLOCK is {} KiB", bytes / 1024),
         None => "memory is short".to_owned(),
     };
-    let want = (ring_bytes(entries) * cores as u64).next_multiple_of(1 << 20).max(8 << 20);
+    let want = locked_bytes_wanted(cores, entries);
     (
         format!(
             "{} answers ENOMEM after {} of {cores} rings of {entries} entries: {limit}, and the \

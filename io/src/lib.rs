@@ -15,6 +15,7 @@ pub mod driver;
 mod error;
 pub mod file;
 pub mod idle;
+pub mod limits;
 pub mod local;
 pub mod mesh;
 pub mod net;

@@ -18,6 +18,8 @@ pub(super) struct Flags {
     pub(super) settings: Vec<(&'static str, String)>,
     /// The effective configuration is asked for.
     pub(super) is_dump: bool,
+    /// The configuration is to be checked, not run.
+    pub(super) is_check: bool,
     /// A running node is to be asked how it is.
     pub(super) is_health: bool,
     /// A text that is asked for and needs no configuration.
@@ -29,6 +31,7 @@ enum Flag {
     File,
     Knob(&'static str),
     Dump,
+    Check,
     Help,
     Version,
 }
@@ -37,7 +40,7 @@ enum Flag {
 const COMMANDS: [&str; 2] = ["config", "health"];
 
 /// Flags that are no knobs.
-const OTHER_FLAGS: [&str; 2] = ["help", "version"];
+const OTHER_FLAGS: [&str; 3] = ["check", "help", "version"];
 
 pub(super) fn parse(args: impl IntoIterator<Item = String>) -> Result<Flags, ConfigError> {
     let mut flags = Flags::default();
@@ -61,10 +64,11 @@ pub(super) fn parse(args: impl IntoIterator<Item = String>) -> Result<Flags, Con
         match flag {
             Flag::File => flags.files.push(PathBuf::from(value()?)),
             Flag::Knob(flag) => flags.settings.push((flag, value()?)),
-            Flag::Dump | Flag::Help | Flag::Version if inline.is_some() => {
+            Flag::Dump | Flag::Check | Flag::Help | Flag::Version if inline.is_some() => {
                 return Err(ConfigError::Usage(format!("{name} takes no value")));
             }
             Flag::Dump => flags.is_dump = true,
+            Flag::Check => flags.is_check = true,
             Flag::Help => flags.text = Some(help()),
             Flag::Version => flags.text = Some(format!("m3ring {}\n", env!("CARGO_PKG_VERSION"))),
         }
@@ -79,6 +83,7 @@ fn flag_of(name: &str) -> Result<Flag, ConfigError> {
     let known = match name {
         "-f" => Some(Flag::File),
         "-d" => Some(Flag::Dump),
+        "--check" => Some(Flag::Check),
         "-h" | "--help" => Some(Flag::Help),
         "-V" | "--version" => Some(Flag::Version),
         _ => name
@@ -127,6 +132,7 @@ fn help() -> String {
         row(&format!("--{} {}", knob.flag, placeholder(knob.flag)), &about);
     }
     row("-d", "Print the configuration in force and exit, as m3ring config does.");
+    row("--check", "Check the configuration and exit: 0 if a node would start with it.");
     row("-h, --help", "Print this and exit.");
     row("-V, --version", "Print the version and exit.");
     text

@@ -89,6 +89,12 @@ impl LogLevel {
     pub fn name(self) -> &'static str {
         self.word()
     }
+
+    /// The level of that name, as the configuration spells it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::read(name)
+    }
 }
 
 const SIZE_UNITS: [(&str, u64); 9] = [

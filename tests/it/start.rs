@@ -118,3 +118,74 @@ fn json_logs_are_json() {
     let line: serde_json::Value = serde_json::from_str(serving).unwrap();
     assert_eq!(line["level"], "INFO");
 }
+
+#[test]
+fn a_configuration_is_checked_without_a_node() {
+    let (output, stdout, _) = run(&["--check"]);
+    assert!(output.status.success());
+    assert!(stdout.contains("the configuration is good (the defaults)"), "{stdout}");
+
+    let dir = TempDir::new("check");
+    std::fs::create_dir_all(dir.path()).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = file("good.yml", "db:\n  filesystem:\n    filePathPrefix: /nowhere/at/all\n");
+    let (output, stdout, stderr) = run(&["--check", "-f", &good]);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stdout.contains("good.yml"), "{stdout}");
+    assert!(!std::path::Path::new("/nowhere").exists(), "nothing is started or made");
+
+    let bad = file("bad.yml", "db:\n  fileystem:\n    filePathPrefix: /x\n");
+    let (output, stdout, stderr) = run(&["-f", &bad, "--check"]);
+    assert_eq!(output.status.code(), Some(64), "{stdout}");
+    assert!(stderr.contains("bad.yml:2") && stderr.contains("fileystem"), "{stderr}");
+}
+
+#[test]
+fn a_limit_that_is_too_low_is_named_with_its_remedy() {
+    let dir = Arc::new(TempDir::new("nofile"));
+    let low = ["sh", "-c", "ulimit -Sn 256; ulimit -Hn 2048; exec \"$@\"", "sh"];
+    let mut node = Node::try_start_through(&low, &dir, &["--cores", "0"]).unwrap();
+    node.client().get("/health").expect(200);
+    // The soft limit was raised to the hard one, which is still too low.
+    assert!(node.metrics_text().contains("\nprocess_max_fds 2048\n"), "{}", node.metrics_text());
+    node.kill();
+    let stderr = node.stderr();
+    assert!(stderr.contains("2048 files may be open"), "{stderr}");
+    assert!(stderr.contains("LimitNOFILE=") && stderr.contains("--ulimit nofile="), "{stderr}");
+}
+
+#[test]
+fn the_log_level_is_changed_while_the_node_runs() {
+    let mut node = Node::start(&["--cores", "0,1"]);
+    let mut client = node.client();
+    let path = "/debug/log/level";
+    let level = |client: &mut crate::harness::Client| {
+        client.get(path).expect(200).json()["data"]["level"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(level(&mut client), "info");
+    // A refused admin request is a line of the level debug.
+    let refused = |client: &mut crate::harness::Client| {
+        client.send("DELETE", "/api/v1/services/m3db/namespace/nosuch", &[], b"").expect(404);
+    };
+    refused(&mut client);
+    assert!(!node.stderr().contains("DEBUG"), "{}", node.stderr());
+
+    client.send("PUT", "/debug/log/level?level=debug", &[], b"").expect(200);
+    assert_eq!(level(&mut client), "debug");
+    refused(&mut client);
+    crate::harness::until("a line of the new level", Duration::from_secs(5), || {
+        node.stderr().contains("DEBUG").then_some(())
+    });
+    client.post_form(path, &[("level", "error")]).expect(200);
+    assert_eq!(level(&mut client), "error");
+
+    let wrong = client.post_form(path, &[("level", "loud")]).expect(400);
+    assert!(wrong.text().contains("error, warn, info, debug, trace"), "{}", wrong.text());
+    client.send("PUT", path, &[], b"").expect(400);
+    assert_eq!(level(&mut client), "error");
+    node.kill();
+}

@@ -216,6 +216,7 @@ impl Api {
                 let limit = self.settings.body_decoded_bytes_max;
                 calls::remote_read(request, now, options, limit).map(Call::RemoteRead)
             }
+            Kind::LogLevel => self.log_level(request).map(Call::LogLevel),
             Kind::Admin(route) => self.admin(route, target, request),
             _ => Ok(self.plain(kind, request)),
         }
@@ -232,6 +233,19 @@ impl Api {
             request.merge_form().map_err(ApiError::bad_data)?;
         }
         query_options(request, pinned, self.settings.query_timeout)
+    }
+
+    /// The level that the log is to have; none is asked for by a GET.
+    fn log_level(&self, request: &mut Request) -> Result<Option<String>, ApiError> {
+        if request.method == Method::Get {
+            return Ok(None);
+        }
+        self.inflate(request)?;
+        request.merge_form().map_err(ApiError::bad_data)?;
+        match request.query.filled("level") {
+            Some(level) => Ok(Some(level.to_owned())),
+            None => Err(ApiError::bad_parameter("level", "name one, as in level=debug")),
+        }
     }
 
     fn inflate(&self, request: &mut Request) -> Result<(), ApiError> {
