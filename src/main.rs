@@ -33,6 +33,13 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(text) => return fail(&text, EXIT_USAGE),
     };
+    match m3_io::privilege::take_empty_dir(&settings.data_dir) {
+        Ok(true) => {
+            tracing::info!(dir = %settings.data_dir.display(), "took the empty directory over")
+        }
+        Ok(false) => {}
+        Err(error) => tracing::warn!(%error, "a privilege could not be used or given up"),
+    }
     let raised = m3_io::limits::raise();
     for line in limits::warnings(&settings, raised, rings_are_locked_memory()) {
         tracing::warn!("{line}");

@@ -21,6 +21,7 @@ pub mod mesh;
 pub mod net;
 pub mod oneshot;
 mod pool;
+pub mod privilege;
 pub mod process;
 pub mod runtime;
 pub mod signal;
