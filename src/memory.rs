@@ -15,9 +15,9 @@ pub const WATCH_EVERY: Duration = Duration::from_millis(50);
 /// Seconds after which a refused sender may try again.
 const RETRY_AFTER_S: u32 = 5;
 
-/// The limit where there are `available` bytes and nobody has named one: nine tenths, and less where
-/// that would leave less room than [`ROOM_MIN`] for what arrives between two readings and for the
-/// kernel's share of a cgroup.
+/// The limit where there are `available` bytes and nobody has named one: nine tenths, and less
+/// where that would leave less room than [`ROOM_MIN`] for what arrives between two readings and for
+/// the kernel's share of a cgroup.
 #[must_use]
 pub fn share_of(available: u64) -> u64 {
     available - (available / 10).max(ROOM_MIN.min(available / 3))

@@ -1,7 +1,7 @@
-//! The one privilege that the node can use: to take over the empty directory that it is to store in.
+//! The one privilege that the node can use: to take over the empty directory it is to store in.
 //!
-//! A container runtime makes the directory of a bind mount as root, and the node in the container is
-//! nobody in particular. The image therefore gives the program's file the capability to change
+//! A container runtime makes the directory of a bind mount as root, and the node in the container
+//! is nobody in particular. The image therefore gives the program's file the capability to change
 //! owners. It is used once, for a directory with nothing in it, and given up before anything else
 //! happens; where a runtime withholds it (`--cap-drop`, `no-new-privileges`) nothing changes.
 
@@ -32,7 +32,7 @@ pub fn take_empty_dir(dir: &Path) -> io::Result<bool> {
         };
     let none = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
-    // A program that is started with a capability may not look at itself in /proc, which metrics do.
+    // A program that is started with a capability may not look at itself in /proc; metrics do.
     set_dumpable_behavior(DumpableBehavior::Dumpable)?;
     taken
 }

@@ -36,8 +36,8 @@ pub fn resident_bytes() -> u64 {
     kibibytes(&blocking::read_text("/proc/self/status").unwrap_or_default(), "VmRSS:")
 }
 
-/// Bytes of memory that this process may use: the least limit of its cgroup and those above, or what
-/// the machine has. 0 if the kernel says neither.
+/// Bytes of memory that this process may use: the least limit of its cgroup and those above, or
+/// what the machine has. 0 if the kernel says neither.
 pub fn memory_available() -> u64 {
     let cgroup = blocking::read_text("/proc/self/cgroup").unwrap_or_default();
     let number = |path: String| blocking::read_text(&path).ok()?.trim().parse::<u64>().ok();
@@ -48,9 +48,9 @@ pub fn memory_available() -> u64 {
     least.filter(|limit| *limit > 0 && *limit < machine).unwrap_or(machine)
 }
 
-/// Where the memory limits stand of a process whose `/proc/self/cgroup` says `cgroup` (see cgroups(7)).
-/// A container may be told its path outside, which it cannot see; its own limit is then at the
-/// root.
+/// Where the memory limits stand of a process whose `/proc/self/cgroup` says `cgroup` (see
+/// cgroups(7)). A container may be told its path outside, which it cannot see; its own limit is
+/// then at the root.
 fn memory_limit_files(cgroup: &str) -> Vec<String> {
     let mut files = Vec::new();
     for line in cgroup.lines() {
