@@ -17,6 +17,7 @@
 
 pub mod entry;
 pub mod frame;
+mod prepare;
 pub mod replay;
 pub mod segment;
 #[cfg(test)]

@@ -74,14 +74,14 @@ impl Coordinator {
         let mut parts = self.router.borrow_mut().split(&buffer, &call.batch.records);
         let mut total = WriteAnswer::default();
         for _ in 0..PASSES_MAX {
-            let elsewhere = self.store_parts(namespace, &buffer, parts, &mut total).await;
-            if elsewhere.is_empty() {
+            total.misrouted = self.store_parts(namespace, &buffer, parts, &mut total).await;
+            if total.misrouted.is_empty() {
                 break;
             }
-            self.router.borrow_mut().correct(&buffer, &elsewhere);
+            self.router.borrow_mut().correct(&buffer, &total.misrouted);
             parts = vec![Vec::new(); self.port.peers().len()];
-            for (record, owner) in elsewhere {
-                parts[owner.0 as usize].push(record);
+            for (record, owner) in &total.misrouted {
+                parts[owner.0 as usize].push(*record);
             }
         }
         if let Ok(buffer) = Arc::try_unwrap(buffer) {

@@ -5,7 +5,8 @@
 
 use super::entry::Payload;
 use super::frame::{self, FRAME_ALIGN, FRAME_HEADER_BYTES, FrameKind, SegmentHeader, SegmentId};
-use super::segment::{self, Name};
+use super::prepare::{self, Next, Prepared, Zeros};
+use super::segment;
 use crate::owner::ShardMap;
 use m3_io::Notify;
 use m3_io::file::{self, File};
@@ -108,6 +109,7 @@ struct State {
     failed: Option<LogFailed>,
     closing: bool,
     closed: bool,
+    next: Next,
     stats: LogStats,
 }
 
@@ -116,6 +118,8 @@ struct Inner {
     state: RefCell<State>,
     work: Notify,
     done: Notify,
+    /// The next segment's file is ready, or cannot be had.
+    prepared: Notify,
 }
 
 /// One core's commit log.
@@ -135,6 +139,7 @@ impl CommitLog {
             failed: None,
             closing: false,
             closed: false,
+            next: Next::Unbegun,
             stats: LogStats::default(),
         };
         Self(Rc::new(Inner {
@@ -142,6 +147,7 @@ impl CommitLog {
             state: RefCell::new(state),
             work: Notify::new(),
             done: Notify::new(),
+            prepared: Notify::new(),
         }))
     }
 
@@ -155,6 +161,36 @@ impl CommitLog {
     #[must_use]
     pub fn stats(&self) -> LogStats {
         self.0.state.borrow().stats
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Whether the next segment's file is wanted as it is.
+    pub(super) fn is_next_wanted(&self) -> bool {
+        let state = self.0.state.borrow();
+        state.closing || matches!(state.next, Next::Begun { hurry: true })
+    }
+
+    pub(super) fn set_next(&self, next: Next) {
+        self.0.state.borrow_mut().next = next;
+        self.0.prepared.notify_waiters();
+    }
+
+    /// What is there of the next segment's file; none if nobody has begun with it.
+    async fn take_next(&self) -> Option<Prepared> {
+        loop {
+            {
+                let mut state = self.0.state.borrow_mut();
+                match std::mem::take(&mut state.next) {
+                    Next::Ready(prepared) => return Some(prepared),
+                    Next::Unbegun => return None,
+                    Next::Begun { .. } => state.next = Next::Begun { hurry: true },
+                }
+            }
+            self.0.prepared.notified().await;
+        }
     }
 
     /// Waits while too much is pending.
@@ -261,6 +297,7 @@ struct Writer {
     number: u64,
     unsynced: bool,
     synced: Monotonic,
+    zeros: Zeros,
     /// Requests that the next frame is likely to have.
     expected: u64,
     /// How long it waits for them.
@@ -268,13 +305,14 @@ struct Writer {
 }
 
 impl Writer {
-    const fn new(log: CommitLog, synced: Monotonic) -> Self {
+    fn new(log: CommitLog, synced: Monotonic) -> Self {
         Self {
             log,
             open: None,
             number: 0,
             unsynced: false,
             synced,
+            zeros: Zeros::default(),
             expected: 0,
             window: Duration::ZERO,
         }
@@ -376,15 +414,25 @@ impl Writer {
         state.stats.commit_ns += took.as_nanos() as u64;
         drop(state);
         self.log.0.done.notify_waiters();
+        self.prepare_next();
         Ok(())
     }
 
-    /// Writes zeros where the next frames will stand, and syncs them.
-    ///
-    /// A block that was only allocated becomes a written one by a change of the file's metadata. A
-    /// sync then waits for the journal, and it is on the journal that a sync's word depends: ext4
-    /// has been seen to answer one with success whose change of metadata was lost with the journal.
-    /// In blocks that were written before, a frame is data alone, and its sync is cheaper too.
+    /// Once half of the segment is used, has the next one's file prepared.
+    fn prepare_next(&self) {
+        let Some(open) = &self.open else { return };
+        let mut state = self.log.0.state.borrow_mut();
+        let is_begun = !matches!(state.next, Next::Unbegun);
+        if is_begun || state.closing || open.offset < open.room / 2 {
+            return;
+        }
+        state.next = Next::Begun { hurry: false };
+        let id = SegmentId { seq: open.id.seq + 1, ..open.id };
+        m3_io::spawn(prepare::run(self.log.clone(), id));
+    }
+
+    /// Writes zeros where the next frames will stand, and syncs them, if that was not done before
+    /// the segment was begun (see [`prepare`]).
     async fn write_ahead(&mut self, bytes: u64) -> Result<(), LogFailed> {
         let open = self.open.as_mut().expect("make_room opens a segment");
         let needed = open.offset + bytes + frame::frame_bytes(0) as u64;
@@ -393,12 +441,7 @@ impl Writer {
         }
         let end = needed.next_multiple_of(WRITE_AHEAD_BYTES).min(open.room).max(needed);
         let begin = open.written.max(open.offset);
-        let zeros = vec![0; usize::try_from(end - begin).expect("frames are bounded")];
-        let (written, _) = open.file.write_all_at(zeros, begin).await;
-        let result = match written {
-            Ok(()) => open.file.sync_data().await,
-            Err(error) => Err(error),
-        };
+        let result = self.zeros.write(&open.file, begin, end).await;
         result.map_err(|e| self.failure("write ahead", &e))?;
         self.open.as_mut().expect("still open").written = end;
         Ok(())
@@ -436,8 +479,12 @@ impl Writer {
         let id = SegmentId { epoch: options.epoch, core: options.core, seq };
         let path = segment::path(&options.dir, id);
         let next = options.dir.join(segment::next_name(id));
+        let prepared = self.log.take_next().await;
         let result = async {
-            let file = self.take_file(&next).await?;
+            let Prepared { file, written } = match prepared {
+                Some(prepared) => prepared,
+                None => prepare::take(&options, id).await?,
+            };
             let header = SegmentHeader {
                 id,
                 core_count: options.shards.core_count,
@@ -445,8 +492,7 @@ impl Writer {
                 hash_seed: options.shards.hash_seed,
                 first_frame: self.number,
             };
-            // What an older life of the file has written needs no zeros ahead.
-            let written = file.len().await?.max(frame::SEGMENT_HEADER_BYTES as u64);
+            let written = written.max(frame::SEGMENT_HEADER_BYTES as u64);
             let room = options.segment_bytes.max(bytes + 2 * frame::SEGMENT_HEADER_BYTES as u64);
             file.allocate(room).await?;
             file.write_all_at(header.encode().to_vec(), 0).await.0?;
@@ -463,27 +509,6 @@ impl Writer {
         self.open = Some(Open { file, id, offset, written, room });
         self.log.0.state.borrow_mut().stats.segments += 1;
         Ok(())
-    }
-
-    /// The file of the next segment, named `next`: one that has been written before, if there is
-    /// one.
-    async fn take_file(&self, next: &std::path::Path) -> std::io::Result<File> {
-        let options = &self.log.0.options;
-        for entry in file::list_dir(&options.dir).await? {
-            let free = match segment::parse_name(&entry.name) {
-                Some(Name::Free(_)) => true,
-                // What an earlier run began and did not finish; this run's are other cores'.
-                Some(Name::Next(id)) => id.epoch < options.epoch,
-                _ => false,
-            };
-            // Another core may have taken it since: then the rename fails and the next is tried.
-            if free && file::rename(options.dir.join(&entry.name), next).await.is_ok() {
-                // Before it is written over, no crash may bring back the name it had.
-                file::sync_dir(&options.dir).await?;
-                return File::open_write(next).await;
-            }
-        }
-        File::create_new(next).await
     }
 
     /// Ends the open segment: a seal says that nothing that was written is missing.
@@ -504,7 +529,16 @@ impl Writer {
     }
 
     async fn finish(&mut self) -> Result<(), LogFailed> {
-        self.seal().await
+        let last = self.open.as_ref().map(|open| open.id);
+        self.seal().await?;
+        let Some(prepared) = self.log.take_next().await else { return Ok(()) };
+        let Some(last) = last else { return Ok(()) };
+        let id = SegmentId { seq: last.seq + 1, ..last };
+        if let Err(error) = prepare::give_up(self.log.options(), id, prepared).await {
+            // Nothing is in it; the next run takes it by the name it has.
+            tracing::debug!(%error, "the next segment's file keeps its name");
+        }
+        Ok(())
     }
 
     fn failure(&self, what: &str, error: &std::io::Error) -> LogFailed {

@@ -188,6 +188,70 @@ fn a_full_disk_is_told_before_anything_is_acknowledged_on_it() {
     });
 }
 
+/// How many bytes of `path`, from its start, are not `byte`, up to the last of them.
+fn touched(path: &std::path::Path, byte: u8) -> usize {
+    let bytes = std::fs::read(path).unwrap();
+    bytes.iter().rposition(|found| *found != byte).map_or(0, |at| at + 1)
+}
+
+#[test]
+fn what_an_earlier_run_only_reserved_does_not_count_as_written() {
+    on_each(|| async {
+        let dir = TempDir::new();
+        // Reserved to its end; what stands there would not be known to the disk as written.
+        let id = SegmentId { epoch: 4, core: 0, seq: 7 };
+        let plan = Plan { segment_bytes: 1 << 20, ..Plan::default() };
+        let reserved = vec![0xaa; 1 << 20];
+        std::fs::write(dir.path().join(segment::next_name(id)), reserved).unwrap();
+        let mut node = Cores::start(dir.path(), &plan).await;
+        let part = samples(&["a"], 0, 1);
+        node.write(&part).await;
+        let path = segments(dir.path()).pop().unwrap();
+        assert_eq!(touched(&path, 0xaa), 1 << 20, "zeros are written where frames will stand");
+        assert_eq!(recovered(dir.path()).await.0, held(&part));
+    });
+}
+
+#[test]
+fn the_next_segment_is_written_with_zeros_before_it_is_needed() {
+    on_each(|| async {
+        let dir = TempDir::new();
+        let plan = Plan { segment_bytes: 1 << 16, ..Plan::default() };
+        let mut node = Cores::start(dir.path(), &plan).await;
+        let log = node.cores[0].log.clone();
+        let next = |seq| {
+            let id = SegmentId { epoch: 1, core: 0, seq };
+            dir.path().join(segment::next_name(id))
+        };
+        let mut written = Vec::new();
+        let mut request = 0;
+        let mut fill = async |node: &mut Cores, bytes: u64| {
+            while log.stats().bytes < bytes {
+                let part = samples(&["a", "b", "c", "d"], request * 1000, 20);
+                node.write(&part).await;
+                written.extend(part);
+                request += 20;
+            }
+        };
+        fill(&mut node, 1 << 14).await;
+        assert!(!next(1).exists(), "before half of the segment is used nothing is prepared");
+        fill(&mut node, (1 << 15) + (1 << 13)).await;
+        while log.stats().segments == 1 && !next(1).exists() {
+            time::sleep(Duration::from_millis(1)).await;
+        }
+        time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(std::fs::metadata(next(1)).unwrap().len(), 1 << 16);
+        fill(&mut node, (1 << 16) + (1 << 13)).await;
+        assert!(log.stats().segments == 2 && !next(1).exists(), "it is the second segment");
+        fill(&mut node, (1 << 16) + (1 << 15) + (1 << 13)).await;
+        node.stop().await;
+        let left: Vec<String> = image(dir.path()).keys().cloned().collect();
+        assert!(left.iter().all(|name| !name.starts_with("next-")), "{left:?}");
+        let (found, stats) = recovered(dir.path()).await;
+        assert_eq!((found, stats.damage, stats.cut_bytes), (held(&written), vec![], 0));
+    });
+}
+
 #[test]
 fn closing_writes_what_waits_and_takes_no_more() {
     on_each(|| async {
