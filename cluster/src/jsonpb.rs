@@ -104,7 +104,10 @@ pub fn parse(body: &[u8]) -> Result<Value, BadDocument> {
 /// # Errors
 /// The first field that is unknown, given twice or of another kind.
 pub fn read(value: &Value, message: &Message) -> Result<Map<String, Value>, BadDocument> {
-    let Value::Object(given) = value else {
+    // As in protobuf's JSON: null is a message without fields.
+    let no_fields = Map::new();
+    let given = if value.is_null() { Some(&no_fields) } else { value.as_object() };
+    let Some(given) = given else {
         return Err(BadDocument(format!(
             "{} is a JSON object, found {}",
             message.name,
@@ -344,7 +347,11 @@ fn duration_to_nanos(name: String, value: Value) -> Result<(String, Value), BadD
             })?;
             Value::from(ns)
         }
-        other => other,
+        Value::Number(_) | Value::Null => value,
+        _ => {
+            let words = "error converting duration to nanos: invalid duration type";
+            return Err(BadDocument(words.to_string()));
+        }
     };
     Ok((nanos_name, nanos))
 }

@@ -208,7 +208,7 @@ impl NamespaceOptions {
             index,
             schema: any("schemaOptions"),
             cold_writes_enabled: options.flag("coldWritesEnabled"),
-            runtime: any("runtimeOptions"),
+            runtime: unless_empty(any("runtimeOptions")),
             cache_blocks_on_retrieve: options.flag("cacheBlocksOnRetrieve"),
             aggregations: aggregations.filter(|aggregations| !aggregations.is_empty()),
             staging: StagingStatus::from_name(
@@ -280,9 +280,8 @@ impl NamespaceOptions {
         ];
         first_broken(&rules)?;
         for aggregation in self.aggregations.iter().flatten() {
-            if let Aggregation::Aggregated { resolution_ns: ..=0, .. } = aggregation {
-                let words = "resolution must be positive when aggregated is true";
-                return Err(BadNamespace::Metadata(words.to_string()));
+            if let Aggregation::Aggregated { resolution_ns, .. } = aggregation {
+                check_resolution(*resolution_ns).map_err(BadNamespace::Metadata)?;
             }
         }
         let index = &self.index;
@@ -301,14 +300,26 @@ impl NamespaceOptions {
             ),
         ];
         first_broken(&rules)?;
-        if index.block_size_ns != retention.block_size_ns {
-            return Err(BadNamespace::Other(format!(
-                "index and retention block size must match ({}, {})",
-                go_duration::format(retention.block_size_ns),
-                go_duration::format(index.block_size_ns)
-            )));
+        self.check_index_size()
+    }
+
+    /// M3 wants the two sizes equal in what it is sent, even where the index is off.
+    fn check_index_size(&self) -> Result<(), BadNamespace> {
+        let (blocks, index) = (self.retention.block_size_ns, self.index.block_size_ns);
+        if blocks == index {
+            return Ok(());
         }
-        Ok(())
+        Err(BadNamespace::Other(format!(
+            "index and retention block size must match ({}, {})",
+            go_duration::format(blocks),
+            go_duration::format(index)
+        )))
+    }
+
+    /// Refuses what M3 has no code for in its own distribution: every type of extension.
+    fn check_extended(&self) -> Result<(), String> {
+        let Some(kind) = self.extended.get("type").and_then(Value::as_str) else { return Ok(()) };
+        Err(format!("dynamic ExtendedOptions converter not registered for type {kind}"))
     }
 
     /// The aggregated kind of data in this namespace, if it has one: resolution in nanoseconds, and
@@ -322,6 +333,21 @@ impl NamespaceOptions {
             Aggregation::Unaggregated => None,
         })
     }
+}
+
+/// Refuses a resolution that no sample can have, in M3's words.
+fn check_resolution(resolution_ns: i64) -> Result<(), String> {
+    if resolution_ns > 0 {
+        return Ok(());
+    }
+    let given = go_duration::format(resolution_ns);
+    Err(format!("invalid resolution {given}. must be greater than 0"))
+}
+
+/// A message none of whose fields is given is none.
+fn unless_empty(message: Value) -> Value {
+    let is_empty = message.as_object().is_some_and(|m| m.values().all(Value::is_null));
+    if is_empty { Value::Null } else { message }
 }
 
 fn first_broken(rules: &[(bool, &str)]) -> Result<(), BadNamespace> {
@@ -417,7 +443,9 @@ impl Registry {
     /// A name or options that break a rule, or a name that is taken.
     pub fn add(&mut self, name: &str, options: NamespaceOptions) -> Result<(), BadNamespace> {
         check_name(name)?;
+        options.check_extended().map_err(BadNamespace::Metadata)?;
         options.check()?;
+        options.check_index_size()?;
         if self.namespaces.contains_key(name) {
             return Err(BadNamespace::Exists);
         }

@@ -352,6 +352,8 @@ pub enum AdminRoute {
     NamespaceReady,
     /// DELETE `.../namespace/{id}`.
     NamespaceNamed,
+    /// POST, DELETE `/api/v1/services/m3db/schema`.
+    Schema,
 }
 
 /// A service that has placements.

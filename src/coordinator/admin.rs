@@ -46,6 +46,8 @@ fn route_of(route: AdminRoute, method: Method) -> Option<Route> {
         (AdminRoute::Namespace, Method::Put) => Route::NamespaceUpdate,
         (AdminRoute::NamespaceReady, _) => Route::NamespaceReady,
         (AdminRoute::NamespaceNamed, _) => Route::NamespaceDelete,
+        (AdminRoute::Schema, Method::Delete) => Route::SchemaDelete,
+        (AdminRoute::Schema, _) => Route::SchemaAdd,
         (AdminRoute::Placement(s), Method::Get | Method::Head) => Route::PlacementGet(service(s)),
         (AdminRoute::Placement(s), Method::Post) => Route::PlacementAdd(service(s)),
         (AdminRoute::Placement(s), Method::Delete) => Route::PlacementDeleteAll(service(s)),

@@ -17,6 +17,11 @@ const PLACEMENT_STANDS: &str = "cannot use database create API to modify cluster
     after they are instantiated. Use the placement APIs directly to make placement changes, or \
     remove the list of hosts from the request to add a namespace without modifying the placement";
 
+const PLACEMENT_IS_OF_OTHER_TYPE: &str = "cannot replace existing local placement with a \
+    clustered placement. Use the placement APIs directly to make placement changes, or remove the \
+    `type` field from the  request to add a namespace without modifying the existing local \
+    placement";
+
 const SCHEMA_CAUTION: &str = "CAUTION! Reset schema will prevent proto-enabled namespace from \
     loading, proceed if you know what you are doing, please retry with force set to true";
 
@@ -64,13 +69,30 @@ impl Admin {
         let Some(existing) = existing else {
             return self.first_placement(create).map(Some);
         };
-        if create.kind == DatabaseType::Cluster
-            && !create.hosts.is_empty()
-            && !is_same(existing, create)
-        {
+        let is_local = self.is_local(existing);
+        if !create.is_kind_given && is_local {
+            return Ok(None);
+        }
+        let is_cluster = create.kind == DatabaseType::Cluster;
+        if is_cluster && !create.hosts.is_empty() && (is_local || !is_same(existing, create)) {
             return Err(AdminError::bad_request(PLACEMENT_STANDS));
         }
+        if create.is_kind_given && is_cluster == is_local {
+            return Err(AdminError::bad_request(PLACEMENT_IS_OF_OTHER_TYPE));
+        }
         Ok(None)
+    }
+
+    /// Whether a placement is the one that a local database makes.
+    fn is_local(&self, placement: &Placement) -> bool {
+        let local = Instance::local(&self.host_id, self.port);
+        let mut instances = placement.instances.values();
+        let first = instances.next().filter(|first| {
+            first.id == local.id
+                && first.isolation_group == local.isolation_group
+                && first.zone == local.zone
+        });
+        first.is_some() && instances.next().is_none()
     }
 
     fn first_placement(&self, create: &CreateRequest) -> Result<Placement, AdminError> {
@@ -83,7 +105,7 @@ impl Admin {
                 Ok(Placement::init(kind, vec![instance], shards, 1)?)
             }
             DatabaseType::Cluster if create.hosts.is_empty() => {
-                Err(AdminError::bad_request("missing required field: hosts"))
+                Err(AdminError::bad_request("missing required field"))
             }
             DatabaseType::Cluster => {
                 let hosts = u32::try_from(create.hosts.len()).unwrap_or(u32::MAX);
@@ -261,10 +283,10 @@ pub(super) async fn delete_schema(
         let options = registry
             .namespaces
             .get_mut(name)
-            .ok_or_else(|| AdminError::new(404, format!("namespace is not found: {name}")))?;
+            .ok_or_else(|| AdminError::new(404, "namespace is not found"))?;
         options.schema = Value::Null;
         Ok(())
     };
     change_registry(kv, scope, reset).await?;
-    Ok(AdminReply::deleted())
+    Ok(AdminReply::json(&json!({})))
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Aggregation, BadNamespace, IndexOptions, NamespaceMetadata, NamespaceOptions, RetentionOptions,
-    StagingStatus,
+    StagingStatus, check_resolution,
 };
 use crate::go_duration;
 use crate::jsonpb::Canonical;
@@ -59,6 +59,8 @@ pub struct Host {
 pub struct CreateRequest {
     /// What kind of database is asked for.
     pub kind: DatabaseType,
+    /// Whether the request says so itself; otherwise it fits whatever placement there is.
+    pub is_kind_given: bool,
     /// The namespaces to add: the unaggregated one, then the aggregated one if asked for.
     pub namespaces: Vec<NamespaceMetadata>,
     /// The nodes of the cluster.
@@ -97,6 +99,7 @@ impl CreateRequest {
         }
         Ok(Self {
             kind,
+            is_kind_given: !request.text("type").is_empty(),
             namespaces,
             hosts,
             shards: request.int("numShards"),
@@ -141,6 +144,7 @@ fn read_aggregated(request: &Map<String, Value>) -> Result<NamespaceMetadata, Ba
     let retention_ns = read_retention(request.text("retentionTime"))?;
     let resolution_ns = go_duration::parse(request.text("resolution"))
         .map_err(|error| BadNamespace::Other(format!("invalid resolution: {error}")))?;
+    check_resolution(resolution_ns).map_err(BadNamespace::Other)?;
     let block_size_ns = block_size_for(retention_ns);
     let aggregation = Aggregation::Aggregated { resolution_ns, downsample_all: true };
     Ok(NamespaceMetadata {

@@ -83,8 +83,7 @@ fn options_read_back_as_they_were_written() {
         "runtimeOptions": { "writeIndexingPerCPUConcurrency": 0.5 },
         "aggregationOptions": { "aggregations": [{ "aggregated": true, "attributes": {
             "resolutionDuration": "5m", "downsampleOptions": { "all": false } } }] },
-        "stagingState": { "status": "INITIALIZING" },
-        "extendedOptions": { "type": "t", "options": { "k": [1] } } });
+        "stagingState": { "status": "INITIALIZING" } });
     let options = options(given).unwrap();
     assert_eq!(
         options.aggregations,
@@ -126,7 +125,9 @@ fn broken_rules_are_named() {
     }
     let disabled = json!({ "retentionOptions": retention("48h", "2h"),
         "indexOptions": { "enabled": false, "blockSizeDuration": "7h" } });
-    assert!(options(disabled).is_ok(), "an index that is off has no rules");
+    let disabled = options(disabled).expect("what a store holds of an index that is off");
+    let refused = Registry::default().add("x", disabled).unwrap_err().to_string();
+    assert_eq!(refused, "index and retention block size must match (2h0m0s, 7h0m0s)");
 }
 
 #[test]
@@ -166,7 +167,8 @@ fn updates_change_only_what_may_change() {
     let error = update(&mut registry.clone(), too_short).unwrap_err();
     assert_eq!(
         error,
-        "bad namespace metadata: retention period must not be smaller than block size"
+        "error constructing new metadata: unable to validate options: retention period must not \
+         be smaller than block size"
     );
     let same_policy = json!({ "retentionOptions": { "retentionPeriodDuration": "720h" },
         "aggregationOptions": { "aggregations":

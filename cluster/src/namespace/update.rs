@@ -2,12 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::{BadNamespace, NamespaceOptions, Registry, read_aggregations};
+use super::{BadNamespace, NamespaceOptions, Registry, read_aggregations, unless_empty};
 use crate::jsonpb::Canonical;
 
 /// What may change: the period of retention, concurrency, the kinds of data, extensions.
 const MUTABLE: [&str; 4] =
     ["retentionOptions", "runtimeOptions", "aggregationOptions", "extendedOptions"];
+
+const AGGREGATIONS: &str = "error constructing construction aggregationOptions";
+const OPTIONS: &str = "error constructing new metadata: unable to validate options";
 
 impl Registry {
     /// Changes the options of a namespace as a canonical `admin.NamespaceUpdateRequest` says.
@@ -32,9 +35,17 @@ impl Registry {
             return Err(refused(empty));
         }
         let options = self.namespaces.get_mut(name).ok_or(BadNamespace::Missing)?;
-        apply(options, change)?;
-        options.check()?;
+        apply(options, change).map_err(|e| within(AGGREGATIONS, e))?;
+        options.check().map_err(|e| within(OPTIONS, e))?;
         self.check_policies()
+    }
+}
+
+/// A broken rule as M3 tells of it where it changes a namespace.
+fn within(step: &str, error: BadNamespace) -> BadNamespace {
+    match error {
+        BadNamespace::Metadata(words) => BadNamespace::Other(format!("{step}: {words}")),
+        other => other,
     }
 }
 
@@ -51,7 +62,7 @@ fn apply(options: &mut NamespaceOptions, change: &Map<String, Value>) -> Result<
                 runtime.insert(name.clone(), value.clone());
             }
         }
-        options.runtime = Value::Object(runtime);
+        options.runtime = unless_empty(Value::Object(runtime));
     }
     if let Some(given) = change.object("aggregationOptions") {
         options.aggregations =
@@ -59,6 +70,7 @@ fn apply(options: &mut NamespaceOptions, change: &Map<String, Value>) -> Result<
     }
     if let Some(given) = change.get("extendedOptions").filter(|given| !given.is_null()) {
         options.extended = given.clone();
+        options.check_extended().map_err(BadNamespace::Other)?;
     }
     Ok(())
 }
@@ -66,7 +78,9 @@ fn apply(options: &mut NamespaceOptions, change: &Map<String, Value>) -> Result<
 /// The first field that is given and may not change, as M3 names it.
 fn immutable_field(change: &Map<String, Value>) -> Option<String> {
     for (name, value) in change {
-        if !is_zero(value) && !MUTABLE.contains(&name.as_str()) {
+        // Of all fields this one alone can be given as false.
+        let is_given = !is_zero(value) || (name == "cacheBlocksOnRetrieve" && !value.is_null());
+        if is_given && !MUTABLE.contains(&name.as_str()) {
             return Some(upper_first(name));
         }
     }

@@ -37,6 +37,7 @@ struct Methods(&'static str);
 const GET: Methods = Methods("GET, HEAD, OPTIONS");
 const POST: Methods = Methods("POST, OPTIONS");
 const GET_POST: Methods = Methods("GET, HEAD, POST, OPTIONS");
+const POST_DELETE: Methods = Methods("POST, DELETE, OPTIONS");
 const DELETE: Methods = Methods("DELETE, OPTIONS");
 const GET_POST_DELETE: Methods = Methods("GET, HEAD, POST, DELETE, OPTIONS");
 const GET_POST_PUT: Methods = Methods("GET, HEAD, POST, PUT, OPTIONS");
@@ -94,6 +95,7 @@ static TABLE: &[Entry] = &[
     admin("/api/v1/database/namespace/create", POST, AdminRoute::DatabaseCreate),
     admin("/api/v1/services/m3db/namespace", GET_POST_PUT, AdminRoute::Namespace),
     admin("/api/v1/services/m3db/namespace/ready", POST, AdminRoute::NamespaceReady),
+    admin("/api/v1/services/m3db/schema", POST_DELETE, AdminRoute::Schema),
     admin("/api/v1/namespace", GET_POST_PUT, AdminRoute::Namespace),
     read("/api/v1/label/{name}/values", GET_POST, Kind::LabelValues),
     admin("/api/v1/services/m3db/namespace/{id}", DELETE, AdminRoute::NamespaceNamed),
