@@ -12,7 +12,7 @@ use crate::api::{
     Readiness, ReadyNamespace, Reply, WARNING_TRUNCATED,
 };
 use crate::ingest::WriteOutcome;
-use crate::message::{Method, Request, Response};
+use crate::message::{Request, Response};
 use crate::proto::read::encode_response;
 use m3_metric::{MatchOp, Span, Timestamp};
 use std::fmt::Write as _;
@@ -73,7 +73,7 @@ impl Shape {
     /// The shape of a route's answer to `request`.
     #[must_use]
     pub fn new(route: &'static str, family: Family, request: &Request) -> Self {
-        let json = request.method != Method::Post || request.query.get("format") == Some("json");
+        let json = request.query.get("format") == Some("json");
         Self { route, family, json, ..Self::default() }
     }
 

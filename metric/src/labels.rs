@@ -361,7 +361,8 @@ pub fn is_canonical(bytes: &[u8]) -> bool {
 
 fn check_label(index: usize, name: &str, value: &str) -> Result<(), LabelError> {
     if name.is_empty() {
-        return Err(LabelError::NameEmpty { index });
+        // M3 counts in the order of names, where an empty one is the first.
+        return Err(LabelError::NameEmpty { index: 0 });
     }
     if value.is_empty() {
         return Err(LabelError::ValueEmpty { index, name: name.to_owned() });

@@ -2,6 +2,7 @@
 //! of seconds.
 
 use m3_metric::time::{NS_PER_MS, NS_PER_S};
+use std::fmt::Write as _;
 
 const MINUTE: i64 = 60 * NS_PER_S;
 const HOUR: i64 = 60 * MINUTE;
@@ -65,6 +66,33 @@ pub fn parse_any(text: &str) -> Option<i64> {
         return seconds_to_ns(seconds);
     }
     parse_prometheus(text).or_else(|| parse_go(text))
+}
+
+/// A length in the largest units that it fills, as M3 writes storage policies: `2d`, `1m30s`.
+#[must_use]
+pub fn in_units(ns: i64) -> String {
+    const UNITS: [(i64, &str); 8] = [
+        (365 * DAY, "y"),
+        (DAY, "d"),
+        (HOUR, "h"),
+        (MINUTE, "m"),
+        (NS_PER_S, "s"),
+        (NS_PER_MS, "ms"),
+        (1_000, "us"),
+        (1, "ns"),
+    ];
+    if ns <= 0 {
+        return "0s".to_owned();
+    }
+    let mut text = String::new();
+    let mut rest = ns;
+    for (unit, name) in UNITS {
+        if rest >= unit {
+            write!(text, "{}{name}", rest / unit).expect("writing to a String succeeds");
+            rest %= unit;
+        }
+    }
+    text
 }
 
 /// `seconds` in nanoseconds, unless it is no number or does not fit.

@@ -28,11 +28,9 @@ pub fn query_options(
     pinned: Option<Engine>,
     default_timeout: Duration,
 ) -> Result<QueryOptions, ApiError> {
+    check_choices(request)?;
     Ok(QueryOptions {
-        engine: match pinned {
-            Some(engine) => engine,
-            None => engine(request)?,
-        },
+        engine: pinned.unwrap_or_else(|| engine(request)),
         timeout: timeout(request)?.unwrap_or(default_timeout),
         lookback_ms: lookback(request)?,
         tags: tag_restriction(request)?,
@@ -41,6 +39,32 @@ pub fn query_options(
         truncate: None,
         stats: request.query.filled("stats").is_some_and(|value| value != "false"),
     })
+}
+
+/// Refuses what M3 would not know in headers that change nothing here: one node is all there is,
+/// and one sample of a time.
+fn check_choices(request: &Request) -> Result<(), ApiError> {
+    const CHOICES: [(&str, &str, &str); 2] = [
+        (
+            "m3-read-consistency-level",
+            "ReadConsistencyLevel",
+            "none one unstrict_majority majority unstrict_all all",
+        ),
+        (
+            "m3-iterate-equal-timestamp-strategy",
+            "IterateEqualTimestampStrategy",
+            "iterate_last_pushed iterate_highest_value iterate_lowest_value \
+             iterate_highest_frequency_value",
+        ),
+    ];
+    for (header, name, choices) in CHOICES {
+        let Some(given) = request.headers.filled(header) else { continue };
+        if !choices.split(' ').any(|choice| choice == given) {
+            let words = format!("invalid {name} '{given}' valid types are: [{choices}]");
+            return Err(ApiError::bad_data(words));
+        }
+    }
+    Ok(())
 }
 
 /// Reads the options of a write.
@@ -52,25 +76,39 @@ pub fn write_options(request: &Request) -> Result<WriteOptions, ApiError> {
         None | Some("default") => false,
         Some("aggregate") => true,
         Some(other) => {
-            return Err(ApiError::bad_data(format!(
-                "invalid M3-Write-Type header: {other:?} is neither default nor aggregate"
-            )));
+            return Err(ApiError::bad_data(format!("unrecognized write type: {other}")));
         }
     };
-    Ok(WriteOptions { storage: storage_restriction(request)?, aggregate_only })
+    Ok(WriteOptions { storage: write_storage(request)?, aggregate_only })
 }
 
-/// The engine that `M3-Engine` or `engine` asks for.
-///
-/// # Errors
-/// It is none of the two.
-pub fn engine(request: &Request) -> Result<Engine, ApiError> {
+/// Where a write is to go. M3 has other words here than for queries, and without a type it does
+/// not look at the policy.
+fn write_storage(request: &Request) -> Result<Option<StorageRestriction>, ApiError> {
+    let policy = request.headers.filled("m3-storage-policy");
+    match request.headers.filled("m3-metrics-type") {
+        None => Ok(None),
+        Some("unaggregated") if policy.is_some() => {
+            Err(ApiError::bad_data("storage policy should not be set for unaggregated metrics"))
+        }
+        Some("unaggregated") => Ok(Some(StorageRestriction::Unaggregated)),
+        Some("aggregated") => {
+            let policy = policy.and_then(|text| storage_policy(text).ok()).ok_or_else(|| {
+                ApiError::bad_data("could not parse storage policy: invalid storage policy string")
+            })?;
+            Ok(Some(StorageRestriction::Aggregated(policy)))
+        }
+        Some(other) => Err(ApiError::bad_data(format!("unrecognized metrics type: {other}"))),
+    }
+}
+
+/// The engine that `M3-Engine` or `engine` asks for; what is neither of the two names none, as in
+/// M3.
+#[must_use]
+pub fn engine(request: &Request) -> Engine {
     match either(request, "m3-engine", "engine") {
-        None | Some("prometheus") => Ok(Engine::Prometheus),
-        Some("m3query") => Ok(Engine::M3Query),
-        Some(other) => Err(ApiError::bad_data(format!(
-            "invalid query engine: {other:?} is neither prometheus nor m3query"
-        ))),
+        Some("m3query") => Engine::M3Query,
+        _ => Engine::Prometheus,
     }
 }
 
@@ -79,20 +117,20 @@ fn either<'a>(request: &'a Request, header: &str, param: &str) -> Option<&'a str
 }
 
 fn timeout(request: &Request) -> Result<Option<Duration>, ApiError> {
-    let given = request
-        .headers
-        .filled("m3-timeout")
-        .or_else(|| request.headers.filled("timeout"))
-        .or_else(|| request.query.filled("timeout"));
-    let Some(text) = given else { return Ok(None) };
+    let header = request.headers.filled("m3-timeout").or_else(|| request.headers.filled("timeout"));
+    let Some(text) = header.or_else(|| request.query.filled("timeout")) else { return Ok(None) };
     let refuse = |why: String| {
         ApiError::bad_data(format!("could not parse timeout: err=invalid 'timeout': {why}"))
     };
+    // The parameter is Prometheus' too, where a bare number is seconds; the header is M3's alone.
+    if header.is_some_and(|text| text != "0" && text.parse::<f64>().is_ok_and(f64::is_finite)) {
+        return Err(refuse(format!("time: missing unit in duration {text:?}")));
+    }
     let ns = duration::parse_any(text)
         .ok_or_else(|| refuse(format!("time: invalid duration {text:?}")))?;
     let length = Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
     if length.is_zero() {
-        return Err(refuse(format!("{} is not positive", Span(ns))));
+        return Err(refuse(format!("less than or equal to zero {}", Span(ns))));
     }
     if length > TIMEOUT_MAX {
         let max = Span::from_s(TIMEOUT_MAX.as_secs().cast_signed());
@@ -123,13 +161,18 @@ fn lookback(request: &Request) -> Result<Option<i64>, ApiError> {
 
 fn fetch_limits(request: &Request) -> Result<FetchLimits, ApiError> {
     let count = |header, param| either(request, header, param).map(parse_count).transpose();
-    let flag = |header, param| either(request, header, param).map(parse_flag).transpose();
+    let flag = |header, param, name| {
+        either(request, header, param).map(|text| parse_flag(text, name)).transpose()
+    };
     let range_ms = match either(request, "m3-limit-max-range", "rangeLimit") {
         None => None,
         Some(text) => {
-            let ns = duration::parse_any(text).filter(|ns| *ns >= 0).ok_or_else(|| {
+            let ns = duration::parse_go(text).filter(|ns| *ns >= 0).ok_or_else(|| {
+                let is_bare = text.parse::<f64>().is_ok_and(f64::is_finite);
+                let why = if is_bare { "missing unit in" } else { "invalid" };
                 ApiError::bad_data(format!(
-                    "could not parse duration: input={text}, err=time: invalid duration {text:?}"
+                    "could not parse duration limit: input={text}, err=time: {why} duration \
+                     {text:?}"
                 ))
             })?;
             Some(ns / 1_000_000)
@@ -149,8 +192,9 @@ fn fetch_limits(request: &Request) -> Result<FetchLimits, ApiError> {
             "m3-limit-max-metric-metadata-stats",
             "returnedMaxMetricMetadataStats",
         )?,
-        require_exhaustive: flag("m3-limit-require-exhaustive", "requireExhaustive")?,
-        require_no_wait: flag("m3-limit-require-no-wait", "requireNoWait")?.unwrap_or(false),
+        require_exhaustive: flag("m3-limit-require-exhaustive", "requireExhaustive", "limit")?,
+        require_no_wait: flag("m3-limit-require-no-wait", "requireNoWait", "no-wait")?
+            .unwrap_or(false),
     })
 }
 
@@ -160,21 +204,35 @@ fn fetch_limits(request: &Request) -> Result<FetchLimits, ApiError> {
 /// It is none.
 pub fn parse_count(text: &str) -> Result<u64, ApiError> {
     text.parse().map_err(|_| {
-        let why = if text.starts_with('-') { "must not be negative" } else { "invalid syntax" };
+        let digits = text.trim_start_matches('+');
+        let why = if text.starts_with('-') {
+            "must not be negative"
+        } else if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+            "value out of range"
+        } else {
+            "invalid syntax"
+        };
         ApiError::bad_data(format!(
             "could not parse value: input={text}, err=strconv.Atoi: parsing {text:?}: {why}"
         ))
     })
 }
 
-fn parse_flag(text: &str) -> Result<bool, ApiError> {
+fn parse_flag(text: &str, name: &str) -> Result<bool, ApiError> {
+    parse_bool(text).map_err(|why| {
+        ApiError::bad_data(format!("could not parse {name}: input={text}, err={why}"))
+    })
+}
+
+/// Reads what Go takes for a truth value.
+///
+/// # Errors
+/// It is none, in Go's words.
+pub fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(ApiError::bad_data(format!(
-            "could not parse bool: input={text}, err=strconv.ParseBool: parsing {text:?}: \
-             invalid syntax"
-        ))),
+        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
     }
 }
 
@@ -185,8 +243,8 @@ fn storage_restriction(request: &Request) -> Result<Option<StorageRestriction>, 
     if let Some(several) = several {
         if kind.is_some() || policy.is_some() {
             return Err(ApiError::bad_data(
-                "M3-Restrict-By-Storage-Policies cannot be combined with M3-Metrics-Type or \
-                 M3-Storage-Policy",
+                "restrict by policies is incompatible with M3-Metrics-Type and M3-Storage-Policy \
+                 headers",
             ));
         }
         return restriction_by_policies(several).map(Some);
@@ -200,17 +258,16 @@ fn storage_restriction(request: &Request) -> Result<Option<StorageRestriction>, 
             "expected no storage policy for unaggregated metrics type, instead got: {}",
             policy.text
         ))),
-        (Some("aggregated"), Some(policy)) => Ok(Some(StorageRestriction::Aggregated(policy))),
-        (Some("aggregated"), None) => {
+        (Some("aggregated"), Some(policy)) if policy.resolution_ns > 0 => {
+            Ok(Some(StorageRestriction::Aggregated(policy)))
+        }
+        (Some("aggregated"), _) => {
             Err(invalid("expected positive resolution window, instead got: 0s".to_owned()))
         }
         (Some(other), _) => Err(ApiError::bad_data(format!(
             "could not parse metrics type: input={other}, err=unrecognized metrics type: {other}"
         ))),
-        (None, Some(policy)) => Err(invalid(format!(
-            "M3-Storage-Policy {} needs M3-Metrics-Type: aggregated",
-            policy.text
-        ))),
+        (None, Some(_)) => Err(invalid("unknown metrics type: unknown".to_owned())),
     }
 }
 
@@ -236,20 +293,21 @@ fn restriction_by_policies(text: &str) -> Result<StorageRestriction, ApiError> {
 pub fn storage_policy(text: &str) -> Result<StoragePolicy, ApiError> {
     let parsed = text.split_once(':').and_then(|(resolution, retention)| {
         let resolution = resolution.split_once('@').map_or(resolution, |(window, _)| window);
-        let positive = |part| {
+        let length = |part| {
             duration::parse_prometheus(part)
                 .or_else(|| duration::parse_go(part))
-                .filter(|ns| *ns > 0)
+                .filter(|ns| *ns >= 0)
         };
-        Some((positive(resolution)?, positive(retention)?))
+        Some((length(resolution)?, length(retention)?))
     });
     let (resolution_ns, retention_ns) = parsed.ok_or_else(|| {
         ApiError::bad_data(format!(
-            "could not parse storage policy: input={text}, err=invalid storage policy string: \
-             expected resolution:retention, e.g. 1m:14d"
+            "could not parse storage policy: input={text}, err=invalid storage policy string"
         ))
     })?;
-    Ok(StoragePolicy { resolution_ns, retention_ns, text: text.to_owned() })
+    let text =
+        format!("{}:{}", duration::in_units(resolution_ns), duration::in_units(retention_ns));
+    Ok(StoragePolicy { resolution_ns, retention_ns, text })
 }
 
 fn tag_restriction(request: &Request) -> Result<Option<TagRestriction>, ApiError> {
@@ -258,7 +316,11 @@ fn tag_restriction(request: &Request) -> Result<Option<TagRestriction>, ApiError
         ApiError::bad_data(format!("could not parse M3-Restrict-By-Tags-JSON: {why}"))
     };
     let json: Json = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
-    let Json::Object(fields) = json else { return Err(bad("expected an object".to_owned())) };
+    let fields = match json {
+        Json::Null => return Ok(None),
+        Json::Object(fields) => fields,
+        _ => return Err(bad("expected an object".to_owned())),
+    };
     let list = |name: &str| match fields.get(name) {
         None | Some(Json::Null) => Ok(None),
         Some(Json::Array(items)) if items.len() <= RESTRICT_MATCHERS_MAX => Ok(Some(items)),
@@ -282,11 +344,8 @@ fn tag_restriction(request: &Request) -> Result<Option<TagRestriction>, ApiError
 fn tag_matcher(item: &Json) -> Result<Matcher, ApiError> {
     let field = |name: &str| item.get(name).and_then(Json::as_str).unwrap_or_default();
     let (name, value) = (field("name"), field("value"));
-    if name.is_empty() {
-        return Err(ApiError::bad_data("tag matcher restriction without a name"));
-    }
     let (op, value) = match field("type") {
-        "" | "EQUAL" => (MatchOp::Equal, value),
+        "EQUAL" => (MatchOp::Equal, value),
         "NOTEQUAL" => (MatchOp::NotEqual, value),
         "REGEXP" => (MatchOp::Regex, value),
         "NOTREGEXP" => (MatchOp::NotRegex, value),
@@ -296,12 +355,12 @@ fn tag_matcher(item: &Json) -> Result<Matcher, ApiError> {
             return Err(ApiError::bad_data("ALL type not supported as a tag matcher restriction"));
         }
         other => {
-            return Err(ApiError::bad_data(format!(
-                "unknown tag matcher type {other:?}: one of EQUAL, NOTEQUAL, REGEXP, NOTREGEXP, \
-                 EXISTS, NOTEXISTS"
-            )));
+            return Err(ApiError::bad_data(format!("matcher type {other} not recognized")));
         }
     };
+    if name.is_empty() {
+        return Err(ApiError::bad_data("name must be set unless using MatchAll"));
+    }
     Ok(Matcher::new(op, name, value))
 }
 

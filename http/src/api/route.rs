@@ -169,7 +169,7 @@ impl Api {
             Kind::Query | Kind::QueryRange => {
                 let pinned = target.engine;
                 if pinned.is_none() {
-                    shape.echo_engine(super::options::engine(request).unwrap_or_default());
+                    shape.echo_engine(super::options::engine(request));
                 }
                 let options = self.query_options(request, pinned)?;
                 shape.follow(&options);
@@ -211,14 +211,17 @@ impl Api {
                 Ok(Call::Search(call))
             }
             Kind::RemoteRead => {
-                let options = self.query_options(request, None)?;
+                // The body is protobuf whatever its content type says: curl says it is a form.
+                self.inflate(request)?;
+                let options = query_options(request, None, self.settings.query_timeout)?;
                 shape.follow(&options);
                 let limit = self.settings.body_decoded_bytes_max;
                 calls::remote_read(request, now, options, limit).map(Call::RemoteRead)
             }
             Kind::LogLevel => self.log_level(request).map(Call::LogLevel),
             Kind::Admin(route) => self.admin(route, target, request),
-            _ => Ok(self.plain(kind, request)),
+            Kind::Ready => ready(request),
+            _ => Ok(self.plain(kind)),
         }
     }
 
@@ -328,14 +331,10 @@ impl Api {
         })))
     }
 
-    fn plain(&self, kind: Kind, request: &Request) -> Call {
+    fn plain(&self, kind: Kind) -> Call {
         let data = |json: &str| Call::Answered(Reply::Data(json.to_owned()));
         match kind {
             Kind::Health => Call::Health,
-            Kind::Ready => {
-                let asked = |name| request.query.get(name) != Some("false");
-                Call::Ready { reads: asked("reads"), writes: asked("writes") }
-            }
             Kind::Alive => Call::Answered(Reply::Text("m3ring is healthy.\n".to_owned())),
             Kind::ReadyText => Call::ReadyText,
             Kind::Metrics => Call::Metrics,
@@ -364,6 +363,15 @@ impl Kind {
             _ => Family::Metadata,
         }
     }
+}
+
+/// Reads which of reads and writes the node is to be ready for: both, unless told otherwise.
+fn ready(request: &Request) -> Result<Call, ApiError> {
+    let asked = |name| match request.query.filled(name) {
+        None => Ok(true),
+        Some(text) => super::options::parse_bool(text).map_err(ApiError::bad_data),
+    };
+    Ok(Call::Ready { reads: asked("reads")?, writes: asked("writes")? })
 }
 
 /// A refusal of a path that is no route.

@@ -7,7 +7,7 @@
 
 use crate::api::time;
 use m3_metric::{Labels, Record, WriteBatch};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 /// Bytes of one document: it holds a single sample.
 pub const JSON_WRITE_BYTES_MAX: usize = 1 << 20;
@@ -30,8 +30,7 @@ pub fn decode(body: &[u8], batch: &mut WriteBatch) -> Result<(), String> {
     let Json::Object(fields) = &json else {
         return Err(expected("an object with tags, timestamp and value", &json));
     };
-    let labels = labels_of(fields.get("tags"))?;
-    let timestamp = match fields.get("timestamp") {
+    let timestamp = match field(fields, "timestamp") {
         Some(Json::String(text)) => text.clone(),
         Some(Json::Number(number)) => number.to_string(),
         None | Some(Json::Null) => String::new(),
@@ -39,7 +38,8 @@ pub fn decode(body: &[u8], batch: &mut WriteBatch) -> Result<(), String> {
     };
     let timestamp = time::parse_exact(&timestamp)
         .ok_or_else(|| format!("invalid timestamp for {timestamp}"))?;
-    let value = match fields.get("value") {
+    let labels = labels_of(field(fields, "tags"))?;
+    let value = match field(fields, "value") {
         Some(Json::Number(number)) => number.as_f64().ok_or("value out of range")?,
         None | Some(Json::Null) => return Err("missing value: a number is expected".to_owned()),
         Some(other) => return Err(expected("a number as value", other)),
@@ -56,6 +56,13 @@ pub fn decode(body: &[u8], batch: &mut WriteBatch) -> Result<(), String> {
     Ok(())
 }
 
+/// A field by its name in lower case, or in any case: Go, and so M3, takes both.
+fn field<'a>(fields: &'a Map<String, Json>, name: &str) -> Option<&'a Json> {
+    fields.get(name).or_else(|| {
+        fields.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    })
+}
+
 fn labels_of(tags: Option<&Json>) -> Result<Labels, String> {
     let pairs = match tags {
         None | Some(Json::Null) => return Err("no tags".to_owned()),
@@ -64,10 +71,12 @@ fn labels_of(tags: Option<&Json>) -> Result<Labels, String> {
     };
     let mut texts = Vec::with_capacity(pairs.len());
     for (name, value) in pairs {
-        let Json::String(value) = value else {
-            return Err(expected(&format!("a text as value of tag {name:?}"), value));
+        let value = match value {
+            Json::String(value) => value.as_str(),
+            Json::Null => "",
+            _ => return Err(expected(&format!("a text as value of tag {name:?}"), value)),
         };
-        texts.push((name.as_str(), value.as_str()));
+        texts.push((name.as_str(), value));
     }
     texts.sort_unstable();
     Labels::from_pairs(texts).map_err(|e| e.to_string())

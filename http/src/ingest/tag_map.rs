@@ -10,6 +10,14 @@ use serde_json::Value as Json;
 /// Labels that one header may set.
 const MAPPERS_MAX: usize = 64;
 
+/// M3's operations, with the names of those that it does not do either.
+const OPERATIONS: [(&str, Option<&str>); 4] = [
+    ("write", None),
+    ("drop", Some("Drop")),
+    ("dropWithValue", Some("DropWithValue")),
+    ("replace", Some("Replace")),
+];
+
 /// Labels to set on every series of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagMap(Vec<(String, String)>);
@@ -29,6 +37,7 @@ impl TagMap {
         };
         let json: Json = serde_json::from_str(text).map_err(|e| bad(&e.to_string()))?;
         let mappers = match json.get("tagMappers") {
+            None | Some(Json::Null) if json.is_object() => return Ok(None),
             Some(Json::Array(mappers)) if mappers.len() <= MAPPERS_MAX => mappers,
             Some(Json::Array(_)) => return Err(bad("more than 64 tag mappers")),
             _ => return Err(bad("tagMappers is no list")),
@@ -36,14 +45,19 @@ impl TagMap {
         let mut pairs = Vec::with_capacity(mappers.len());
         for mapper in mappers {
             let fields = mapper.as_object().ok_or_else(|| bad("a tag mapper is no object"))?;
-            let mut operations = fields.iter();
-            let (Some((operation, body)), None) = (operations.next(), operations.next()) else {
-                return Err(bad("a tag mapper must have exactly one operation"));
-            };
-            if operation != "write" {
+            let mut operations = OPERATIONS.iter().filter_map(|(name, words)| {
+                fields.get(*name).filter(|body| !body.is_null()).map(|body| (words, body))
+            });
+            let (Some((words, body)), None) = (operations.next(), operations.next()) else {
+                let count =
+                    OPERATIONS.iter().filter(|(name, _)| fields.contains_key(*name)).count();
                 return Err(ApiError::bad_data(format!(
-                    "M3-Map-Tags-JSON: {operation} operation is not yet supported"
+                    "must specify one operation per tag mapper (got {count})"
                 )));
+            };
+            if let Some(name) = words {
+                let words = format!("{name} operation is not yet supported");
+                return Err(ApiError::bad_data(words));
             }
             let field = |name: &str| body.get(name).and_then(Json::as_str).unwrap_or_default();
             if field("tag").is_empty() || field("value").is_empty() {

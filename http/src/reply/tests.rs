@@ -257,7 +257,9 @@ fn remote_reads_answer_json_or_protobuf() {
         }],
         notes: Notes::default(),
     };
-    let response = shape(Family::RemoteRead).render(Ok(result()));
+    let mut request = Request::default();
+    request.query.push("format".to_owned(), "json".to_owned());
+    let response = Shape::new("/x", Family::RemoteRead, &request).render(Ok(result()));
     assert_eq!(
         text(&response),
         "{\"queries\":[{\"query\":{\"matchers\":[{\"type\":\"EQ\",\"name\":\"__name__\",\"value\":\"t\"}]},\
@@ -265,8 +267,7 @@ fn remote_reads_answer_json_or_protobuf() {
          \"start\":\"1970-01-01T00:00:00Z\",\"end\":\"1970-01-01T00:01:00Z\",\"tags\":[[\"__name__\",\"t\"]],\
          \"datapoints\":[{\"val\":\"-0.0215\",\"ts\":\"1970-01-01T00:00:30.5Z\"}]}]}]}\n"
     );
-    let request = Request { method: Method::Post, ..Request::default() };
-    let response = Shape::new("/x", Family::RemoteRead, &request).render(Ok(result()));
+    let response = shape(Family::RemoteRead).render(Ok(result()));
     assert_eq!(response.header("content-encoding"), Some("snappy"));
     let back = crate::proto::read::decode_response(&response.body, 1000).unwrap();
     assert_eq!(back[0][0].points, [(30_500, -0.0215)]);

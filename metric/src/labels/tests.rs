@@ -29,7 +29,7 @@ fn any_order_gives_the_same_identity() {
 #[test]
 fn refusals_are_m3s() {
     let refused = |pairs: &[(&str, &str)]| Labels::parse(&wire(pairs)).unwrap_err().to_string();
-    assert_eq!(refused(&[("a", "1"), ("", "x")]), "tag name empty: index=1");
+    assert_eq!(refused(&[("a", "1"), ("", "x")]), "tag name empty: index=0");
     assert_eq!(refused(&[("a", "")]), "tag value empty: index=0, name=a");
     assert_eq!(
         refused(&[("a", "1"), ("b", "2"), ("a", "3")]),

@@ -38,6 +38,11 @@ fn refusals_have_m3_s_words() {
         ),
         (r#"{"tags":{},"timestamp":"1","value":1}"#, "no tags"),
         (r#"{"timestamp":"1","value":1}"#, "no tags"),
+        (r#"{}"#, "invalid timestamp for "),
+        (
+            r#"{"tags":{"__name__":"n","a":null},"timestamp":"1"}"#,
+            "tag value empty: index=1, name=a",
+        ),
         (r#"{"tags":{"__name__":"a"},"value":1}"#, "invalid timestamp for "),
         (
             r#"{"tags":{"__name__":"a"},"timestamp":"tomorrow","value":1}"#,

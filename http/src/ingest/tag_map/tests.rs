@@ -40,12 +40,13 @@ fn every_series_gets_the_label() {
 fn other_operations_are_refused() {
     assert_eq!(TagMap::from_headers(&Headers::default()).unwrap(), None);
     assert_eq!(map(r#"{"tagMappers":[]}"#), Ok(None));
+    assert_eq!(map("{}"), Ok(None));
     for (text, part) in [
-        (r#"{"tagMappers":[{"drop":{"tag":"a"}}]}"#, "drop operation is not yet supported"),
-        (r#"{"tagMappers":[{}]}"#, "exactly one operation"),
+        (r#"{"tagMappers":[{"drop":{"tag":"a"}}]}"#, "Drop operation is not yet supported"),
+        (r#"{"tagMappers":[{}]}"#, "must specify one operation per tag mapper (got 0)"),
         (r#"{"tagMappers":[{"write":{"tag":"a"}}]}"#, "must not be empty"),
         ("{", "invalid M3-Map-Tags-JSON header"),
-        ("{}", "tagMappers is no list"),
+        ("[]", "tagMappers is no list"),
     ] {
         let error = map(text).unwrap_err();
         assert!(error.contains(part), "{text}: {error}");
