@@ -154,7 +154,7 @@ impl DbNode {
     ) -> Result<Partial, FetchError> {
         let fragment = &job.fragment;
         let (from, last) = range_ns(fragment.start_ms, fragment.end_ms);
-        let to = if job.open_end {
+        let to = if fragment.open_end {
             Timestamp::from_ms_saturating(fragment.end_ms).0.saturating_sub(1)
         } else {
             last
@@ -268,19 +268,21 @@ impl DbNode {
         let (from, to) = range_ns(job.start_ms, job.end_ms);
         let postings =
             self.search(job.namespace, &job.matchers, from, to).map_err(ReadError::Fetch)?;
-        if postings.len() > job.series_max {
+        if postings.len() >= job.series_max && !job.cut {
             return Err(ReadError::TooMuch(format!(
-                "remote read matches {} series on one core, more than the limit of {}: narrow the \
-                 matchers or raise limits.perQuery.maxFetchedSeries (or the M3-Limit-Max-Series header)",
+                "remote read matches {} series on one core, the limit is {}: narrow the matchers, \
+                 raise limits.perQuery.maxFetchedSeries (or the M3-Limit-Max-Series header), or \
+                 accept a cut answer with M3-Limit-Require-Exhaustive: false",
                 postings.len(),
                 job.series_max
             )));
         }
+        let most = usize::try_from(job.series_max).unwrap_or(usize::MAX);
         let mut out = Vec::new();
         let mut samples = 0;
         let mut buffer = ReadBuffer::default();
         let mut slice = Slice::new(&self.shared.memory, job.deadline);
-        for series in postings.iter() {
+        for series in postings.iter().take(most) {
             slice.pause().await.map_err(ReadError::Fetch)?;
             let store = self.store.borrow();
             let Some(store) = store.namespace(job.namespace) else { break };

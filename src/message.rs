@@ -86,8 +86,6 @@ pub struct FragmentJob {
     pub cut: bool,
     /// When the query's time is up.
     pub deadline: Monotonic,
-    /// Whether a sample of exactly the fragment's last millisecond is left out, as M3 does.
-    pub open_end: bool,
     /// The way back.
     pub reply: ReplyTo<FragmentAnswer>,
 }
@@ -185,6 +183,8 @@ pub struct ReadJob {
     pub end_ms: i64,
     /// Series this core may read.
     pub series_max: u64,
+    /// Whether to cut instead of refuse.
+    pub cut: bool,
     /// Samples this core may read.
     pub samples_max: u64,
     /// When time is up.

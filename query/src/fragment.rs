@@ -49,8 +49,9 @@ pub struct Fragment {
     pub start_ms: i64,
     /// No sample after this time (milliseconds, inclusive) is looked at.
     pub end_ms: i64,
-    /// Whether the selector was written with an `offset`.
-    pub has_offset: bool,
+    /// Whether a sample at exactly `end_ms` is left out all the same, see
+    /// [`crate::QueryParams::closed_windows`].
+    pub open_end: bool,
     pub(crate) work: LeafWork,
     pub(crate) pushed: Option<Pushed>,
     pub(crate) strip: Vec<String>,

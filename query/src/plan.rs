@@ -44,7 +44,8 @@ pub struct QueryParams {
     /// The step of subqueries that name none.
     pub default_step_ms: i64,
     /// Whether windows hold their left edge too, as Prometheus 2 had it (and M3 with it);
-    /// Prometheus 3 leaves it out.
+    /// Prometheus 3 leaves it out. Where an offset is in effect, what is fetched then lacks its
+    /// right edge, as M3 has it: a sample at exactly the query's end less the offsets is not seen.
     pub closed_windows: bool,
 }
 
@@ -78,9 +79,10 @@ pub fn plan(expr: Expr, params: QueryParams) -> Result<Plan, QueryError> {
     } else {
         Grid::new(params.start_ms, params.end_ms, params.step_ms)
     };
-    let mut planner = Planner { nodes: Vec::new(), fragments: Vec::new(), params };
+    let mut planner = Planner { nodes: Vec::new(), fragments: Vec::new(), params, fetch_end_ms: 0 };
+    planner.fetch_end_ms = planner.query_end_ms();
     planner.node(&expr, grid)?;
-    let Planner { nodes, fragments, params } = planner;
+    let Planner { nodes, fragments, params, .. } = planner;
     Ok(Plan { nodes, fragments, params, value_type, text: None })
 }
 
@@ -105,6 +107,13 @@ impl Plan {
         let start = self.fragments.iter().map(|f| f.start_ms).min()?;
         let end = self.fragments.iter().map(|f| f.end_ms).max()?;
         Some((start, end))
+    }
+
+    /// Looks at no more than the last `most_ms` milliseconds of what each fragment fetches.
+    pub fn cut_range(&mut self, most_ms: i64) {
+        for fragment in &mut self.fragments {
+            fragment.start_ms = fragment.start_ms.max(fragment.end_ms.saturating_sub(most_ms));
+        }
     }
 
     /// Tells the query's text, so that warnings in a query of several lines name the right line.
@@ -145,6 +154,8 @@ pub(crate) struct Planner {
     pub(crate) nodes: Vec<Node>,
     pub(crate) fragments: Vec<Fragment>,
     pub(crate) params: QueryParams,
+    /// Where what selectors fetch ends, before their own offsets.
+    fetch_end_ms: i64,
 }
 
 /// A selector with the work that can be done per series.
@@ -154,7 +165,7 @@ struct Leaf {
     /// Whether one step's result stands for all steps.
     repeat: bool,
     drops_name: bool,
-    has_offset: bool,
+    open_end: bool,
 }
 
 impl Planner {
@@ -173,8 +184,7 @@ impl Planner {
             ExprKind::Vector(_) => Ok(self.call_leaf(expr, grid)?.expect("a selector is a leaf")),
             ExprKind::Matrix { selector, range } => self.matrix(selector, range, grid),
             ExprKind::Subquery { .. } => {
-                let (inner, inner_grid, _) = self.subquery(expr, grid)?;
-                let inner = self.node(inner, inner_grid)?;
+                let (inner, _) = self.subquery(expr, grid)?;
                 Ok(self.add(Op::Points, vec![inner], grid))
             }
             ExprKind::Call { name, args, .. } => self.call(expr, name, args, grid),
@@ -267,8 +277,8 @@ impl Planner {
                 let (lookup, repeat) = self.place(selector, grid)?;
                 let work = LeafWork::Instant { lookup, lookback_ms };
                 let matchers = selector.matchers.clone();
-                let has_offset = selector.offset.is_some();
-                Ok(Some(Leaf { matchers, work, repeat, drops_name: false, has_offset }))
+                let open_end = self.open_end(selector, grid);
+                Ok(Some(Leaf { matchers, work, repeat, drops_name: false, open_end }))
             }
             ExprKind::Call { name: "timestamp", args, .. } => {
                 let Some(ExprKind::Vector(selector)) = args.first().map(|a| &bare(a).kind) else {
@@ -277,8 +287,8 @@ impl Planner {
                 let (lookup, repeat) = self.place(selector, grid)?;
                 let work = LeafWork::Timestamp { lookup, lookback_ms, keeps_name: false };
                 let matchers = selector.matchers.clone();
-                let has_offset = selector.offset.is_some();
-                Ok(Some(Leaf { matchers, work, repeat, drops_name: true, has_offset }))
+                let open_end = self.open_end(selector, grid);
+                Ok(Some(Leaf { matchers, work, repeat, drops_name: true, open_end }))
             }
             ExprKind::Call { name, args, .. } => self.range_leaf(name, args, grid),
             _ => Ok(None),
@@ -316,8 +326,8 @@ impl Planner {
         let drops_name = !function.keeps_name();
         let matchers = selector.matchers.clone();
         let work = LeafWork::Range { call, args: scalars };
-        let has_offset = selector.offset.is_some();
-        Ok(Some(Leaf { matchers, work, repeat, drops_name, has_offset }))
+        let open_end = self.open_end(selector, grid);
+        Ok(Some(Leaf { matchers, work, repeat, drops_name, open_end }))
     }
 
     fn add_leaf(&mut self, leaf: Leaf, pushed: Option<Pushed>, grid: Grid) -> usize {
@@ -332,7 +342,7 @@ impl Planner {
             matchers: leaf.matchers,
             start_ms: lookup.start_ms.saturating_sub(before_ms).saturating_add(1),
             end_ms: lookup.end_ms(),
-            has_offset: leaf.has_offset,
+            open_end: leaf.open_end,
             work: leaf.work,
             pushed,
             strip: Vec::new(),
@@ -356,7 +366,7 @@ impl Planner {
             matchers: selector.matchers.clone(),
             start_ms: start_ms.saturating_add(1),
             end_ms,
-            has_offset: selector.offset.is_some(),
+            open_end: self.open_end(selector, grid),
             work: LeafWork::Raw { start_ms, end_ms },
             pushed: None,
             strip: Vec::new(),
@@ -379,13 +389,27 @@ impl Planner {
         })
     }
 
-    /// The inner expression of a subquery, its grid, and the windows' ends and length.
-    #[allow(clippy::type_complexity, reason = "three parts of one thing")]
-    pub(crate) fn subquery<'e>(
-        &self,
-        expr: &'e Expr,
+    /// Whether the last step of a selector on `grid` misses a sample of exactly its time.
+    pub(crate) fn open_end(&self, selector: &VectorSelector, grid: Grid) -> bool {
+        selector.at.is_none() && self.is_open_end(selector.offset.is_some(), grid)
+    }
+
+    /// M3 does it without an offset too; ours shows an acknowledged sample at its own time.
+    pub(crate) fn is_open_end(&self, has_offset: bool, grid: Grid) -> bool {
+        let is_shifted = has_offset || self.fetch_end_ms != self.query_end_ms();
+        self.params.closed_windows && is_shifted && grid.end_ms() == self.fetch_end_ms
+    }
+
+    fn query_end_ms(&self) -> i64 {
+        if self.params.instant { self.params.start_ms } else { self.params.end_ms }
+    }
+
+    /// Plans the inner expression of a subquery: its node, and the windows' ends and length.
+    pub(crate) fn subquery(
+        &mut self,
+        expr: &Expr,
         grid: Grid,
-    ) -> Result<(&'e Expr, Grid, (Grid, i64)), QueryError> {
+    ) -> Result<(usize, (Grid, i64)), QueryError> {
         let ExprKind::Subquery { expr: inner, range, step, offset, at } = &expr.kind else {
             unreachable!("the caller matched a subquery");
         };
@@ -411,7 +435,12 @@ impl Planner {
         if inner_grid.count as u64 > self.params.samples_max {
             return Err(QueryError::TooManySamples);
         }
-        Ok((inner, inner_grid, (ends, range_ms)))
+        let outer_end_ms = self.fetch_end_ms;
+        let end_ms = at.map_or(outer_end_ms, |at| self.at(at));
+        self.fetch_end_ms = end_ms.saturating_sub(offset_ms);
+        let inner = self.node(inner, inner_grid);
+        self.fetch_end_ms = outer_end_ms;
+        Ok((inner?, (ends, range_ms)))
     }
 
     /// What a window reaches further to the left to hold its edge: times are whole milliseconds.

@@ -21,7 +21,7 @@ mod token;
 
 pub use duration::{DurationError, parse_duration_ms};
 pub use error::{ParseError, Place};
-pub use parser::{parse, parse_selector};
+pub use parser::{parse, parse_any_selector, parse_selector};
 pub use quote::{has_raw_bytes, quote};
 
 /// A half-open range of byte offsets in the query's text.

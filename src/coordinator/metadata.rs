@@ -1,18 +1,23 @@
 //! Label names, label values, series and M3's tag search: asked of every core, merged, sorted.
 
+use super::read::RANGE_LIMIT_APPLIED;
 use super::{Coordinator, stopping};
 use crate::message::{Message, MetadataAnswer, MetadataJob, MetadataWant};
-use m3_http::api::{ApiError, FetchStats, MetadataCall, Notes, QueryOptions, Reply, SearchCall};
-use m3_io::oneshot;
-use m3_metric::{Labels, Matcher};
+use m3_http::api::{
+    ApiError, FetchStats, MetadataCall, Notes, QueryOptions, Reply, SERIES_LIMIT_APPLIED,
+    SearchCall,
+};
+use m3_io::{oneshot, time};
+use m3_metric::{Labels, Matcher, Timestamp};
 use m3_query::promql;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Coordinator {
     pub(super) async fn label_names(&self, call: MetadataCall) -> Result<Reply, ApiError> {
-        let (answers, notes) = self.search_all(&call, MetadataWant::Names).await?;
+        let (answers, mut notes) = self.search_all(&call, MetadataWant::Names).await?;
         let strip = self.strip(&call.options);
         let names: BTreeSet<_> = names_of(answers).filter(|n| !strip.contains(n)).collect();
+        self.check_size(&call.options, names.len(), &mut notes)?;
         Ok(names_reply(names, notes))
     }
 
@@ -22,14 +27,15 @@ impl Coordinator {
         call: MetadataCall,
     ) -> Result<Reply, ApiError> {
         let stripped = self.strip(&call.options).contains(&name);
-        let (answers, notes) = self.search_all(&call, MetadataWant::Values(name)).await?;
-        let values = if stripped { BTreeSet::new() } else { names_of(answers).collect() };
+        let (answers, mut notes) = self.search_all(&call, MetadataWant::Values(name)).await?;
+        let values: BTreeSet<_> =
+            if stripped { BTreeSet::new() } else { names_of(answers).collect() };
+        self.check_size(&call.options, values.len() + 1, &mut notes)?;
         Ok(names_reply(values, notes))
     }
 
     pub(super) async fn series(&self, call: MetadataCall) -> Result<Reply, ApiError> {
-        let most = call.options.limits.series.unwrap_or(0);
-        let most = if most == 0 { u64::MAX } else { most };
+        let most = call.options.limits.series.filter(|limit| *limit > 0).unwrap_or(u64::MAX);
         let (answers, mut notes) = self.search_all(&call, MetadataWant::Series(most)).await?;
         let strip = self.strip(&call.options);
         let mut series: Vec<Labels> = Vec::new();
@@ -45,6 +51,8 @@ impl Coordinator {
         }
         series.sort();
         series.dedup();
+        self.check_size(&call.options, series.len(), &mut notes)?;
+        series.truncate(usize::try_from(most).unwrap_or(usize::MAX));
         count(&mut notes, series.iter().map(|l| l.iter().count() as u64).sum());
         Ok(Reply::Series { series, notes })
     }
@@ -65,9 +73,33 @@ impl Coordinator {
         }
         let strip = self.strip(&call.options);
         tags.retain(|name, _| !strip.contains(name));
+        let size = tags.values().map(|values| values.len() + 1).sum();
+        self.check_size(&call.options, size, &mut notes)?;
         count(&mut notes, tags.values().map(|v| v.len().max(1) as u64).sum());
         let tags = tags.into_iter().map(|(name, values)| (name, values.into_iter().collect()));
         Ok(Reply::Search { tags: tags.collect(), notes })
+    }
+
+    /// What M3 does where a request names a limit and as much is found: it refuses the search, or
+    /// tells that it is cut. Nothing but series is cut here.
+    fn check_size(
+        &self,
+        options: &QueryOptions,
+        size: usize,
+        notes: &mut Notes,
+    ) -> Result<(), ApiError> {
+        let asked = [options.limits.series, options.limits.docs];
+        let limit = asked.into_iter().flatten().filter(|limit| *limit > 0).min();
+        let Some(limit) = limit.filter(|limit| size as u64 >= *limit) else { return Ok(()) };
+        if self.limits(options).exhaustive {
+            return Err(ApiError::bad_data(format!(
+                "query exceeded limit: require_exhaustive=true, limit={limit}, matched={size}: \
+                 narrow the selector, raise M3-Limit-Max-Series or M3-Limit-Max-Docs, or accept a \
+                 cut answer with M3-Limit-Require-Exhaustive: false"
+            )));
+        }
+        notes.limited.push(SERIES_LIMIT_APPLIED.to_owned());
+        Ok(())
     }
 
     /// The labels that answers lose.
@@ -80,8 +112,10 @@ impl Coordinator {
         call: &MetadataCall,
         want: MetadataWant,
     ) -> Result<(Vec<MetadataAnswer>, Notes), ApiError> {
-        let parsed = call.selectors.iter().map(|text| promql::parse_selector(text));
-        let selectors: Result<Vec<_>, _> = parsed.collect();
+        // As `run_until` in read.rs: M3's own manners in a namespace of M3's making.
+        let is_m3 = self.namespace(call.options.storage.as_ref())?.registered;
+        let parse = if is_m3 { promql::parse_any_selector } else { promql::parse_selector };
+        let selectors: Result<Vec<_>, _> = call.selectors.iter().map(|text| parse(text)).collect();
         let selectors =
             selectors.map_err(|e| ApiError::bad_parameter("match[]", &e.to_string()))?;
         self.search_selectors(selectors, call.start_ms, call.end_ms, &call.options, want).await
@@ -104,6 +138,13 @@ impl Coordinator {
             }
         }
         let namespace = self.namespace(options.storage.as_ref())?;
+        let mut notes = Notes::default();
+        let mut start_ms = start_ms;
+        let latest_ms = end_ms.min(Timestamp(time::wall_ns()).to_ms());
+        if let Some(most_ms) = self.range_limit(options, latest_ms.saturating_sub(start_ms))? {
+            start_ms = latest_ms.saturating_sub(most_ms);
+            notes.limited.push(RANGE_LIMIT_APPLIED.to_owned());
+        }
         let mut replies = Vec::new();
         for core in self.port.peers() {
             let (reply, answer) = oneshot();
@@ -120,7 +161,8 @@ impl Coordinator {
         let responses = answers.len() as u64;
         let fetched =
             FetchStats { namespaces: vec![namespace.name], responses, ..FetchStats::default() };
-        Ok((answers, Notes { fetched: Some(fetched), ..Notes::default() }))
+        notes.fetched = Some(fetched);
+        Ok((answers, notes))
     }
 }
 

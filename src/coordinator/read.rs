@@ -25,18 +25,20 @@ const DEFAULT_STEP_MS: i64 = 60_000;
 const ANSWER_SAMPLE_BYTES: u64 = 32;
 
 /// Limits of one query, defaults filled in; `u64::MAX` is none.
-struct Limits {
-    series: u64,
-    docs: u64,
-    exhaustive: bool,
+pub(super) struct Limits {
+    pub(super) series: u64,
+    pub(super) docs: u64,
+    pub(super) exhaustive: bool,
 }
+
+/// The `M3-Results-Limited` entry where the limit of the range left its earlier part out.
+pub(super) const RANGE_LIMIT_APPLIED: &str = "max_fetch_range_limit_applied";
 
 /// What a query needs from here on.
 struct Running {
     namespace: Namespace,
     limits: Limits,
     deadline: Monotonic,
-    open_end: bool,
     notes: Notes,
 }
 
@@ -103,19 +105,17 @@ impl Coordinator {
         let namespace = self.namespace(options.storage.as_ref())?;
         let params = QueryParams { closed_windows: namespace.registered, ..params };
         // A namespace that was created by M3's routes answers as M3's engine does, which is that
-        // of Prometheus 2: windows hold their left edge, and a selector with an offset misses a
-        // sample of exactly its last step. The implicit namespace answers as Prometheus 3 does.
-        let whole_steps = params.end_ms.wrapping_sub(params.start_ms) % params.step_ms == 0;
-        let open_end = namespace.registered && whole_steps;
+        // of Prometheus 2: other edges, and no annotations. The implicit namespace answers as
+        // Prometheus 3 does.
+        let is_annotated = !namespace.registered;
         let expr = promql::parse(text).map_err(|e| refuse(e.into()))?;
         let mut plan = plan(expr, params).map_err(refuse)?.with_text(text);
         if let Some(tags) = self.tags(options) {
             plan.restrict(&tags.matchers, &tags.strip);
         }
-        self.check_range(&plan, options)?;
+        let notes = self.limit_range(&mut plan, options)?;
         let limits = self.limits(options);
-        let mut running =
-            Running { namespace, limits, deadline, open_end, notes: Notes::default() };
+        let mut running = Running { namespace, limits, deadline, notes };
         let partials = self.fetch(&plan, &mut running).await?;
         let mut evaluation = Evaluation::new(plan, partials);
         let output = loop {
@@ -129,8 +129,10 @@ impl Coordinator {
         };
         self.shared.memory.admit_answer(ANSWER_SAMPLE_BYTES * samples(&output.value))?;
         let mut notes = running.notes;
-        notes.warnings.extend(output.warnings);
-        notes.infos.extend(output.infos);
+        if is_annotated {
+            notes.warnings.extend(output.warnings);
+            notes.infos.extend(output.infos);
+        }
         Ok(Reply::Value { value: output.value, notes })
     }
 
@@ -147,7 +149,7 @@ impl Coordinator {
         }
     }
 
-    fn limits(&self, options: &QueryOptions) -> Limits {
+    pub(super) fn limits(&self, options: &QueryOptions) -> Limits {
         let unless_zero = |limit: u64| if limit == 0 { u64::MAX } else { limit };
         let defaults = &self.shared.query;
         Limits {
@@ -157,17 +159,34 @@ impl Coordinator {
         }
     }
 
-    fn check_range(&self, plan: &Plan, options: &QueryOptions) -> Result<(), ApiError> {
+    /// Refuses a plan that fetches too long a range, or cuts it to its latest part.
+    fn limit_range(&self, plan: &mut Plan, options: &QueryOptions) -> Result<Notes, ApiError> {
+        let mut notes = Notes::default();
+        let Some((start, end)) = plan.fetch_range_ms() else { return Ok(notes) };
+        if let Some(most_ms) = self.range_limit(options, end.saturating_sub(start))? {
+            plan.cut_range(most_ms);
+            notes.limited.push(RANGE_LIMIT_APPLIED.to_owned());
+        }
+        Ok(notes)
+    }
+
+    /// To what a range of `matched` milliseconds is to be cut; `None`: it may stay.
+    pub(super) fn range_limit(
+        &self,
+        options: &QueryOptions,
+        matched: i64,
+    ) -> Result<Option<i64>, ApiError> {
         let limit_ms = options.limits.range_ms.unwrap_or(self.shared.query.range_max_ms);
-        let Some((start, end)) = plan.fetch_range_ms() else { return Ok(()) };
-        let matched = end.saturating_sub(start);
         if limit_ms == 0 || matched <= limit_ms {
-            return Ok(());
+            return Ok(None);
+        }
+        if !self.limits(options).exhaustive {
+            return Ok(Some(limit_ms));
         }
         Err(ApiError::bad_data(format!(
-            "query exceeded limit: require_exhaustive={}, range_limit={}, range_matched={}: ask for \
-             a shorter range or raise M3-Limit-Max-Range",
-            self.limits(options).exhaustive,
+            "query exceeded limit: require_exhaustive=true, range_limit={}, range_matched={}: ask \
+             for a shorter range, raise M3-Limit-Max-Range, or accept the latest part of it with \
+             M3-Limit-Require-Exhaustive: false",
             Span::from_ms(limit_ms),
             Span::from_ms(matched)
         )))
@@ -234,7 +253,6 @@ impl Coordinator {
                 series_max: *quota,
                 cut,
                 deadline: running.deadline,
-                open_end: running.open_end && plan.fragments()[fragment].has_offset,
                 reply,
             };
             self.port.send(core, Message::Fragment(Box::new(job))).await.map_err(|_| stopping())?;
@@ -261,6 +279,7 @@ impl Coordinator {
         let namespace = self.namespace(call.options.storage.as_ref())?;
         let limits = self.limits(&call.options);
         let mut results = Vec::new();
+        let mut is_cut = false;
         let mut stats =
             FetchStats { namespaces: vec![namespace.name.clone()], ..FetchStats::default() };
         for query in &call.queries {
@@ -270,9 +289,11 @@ impl Coordinator {
             let bytes =
                 |s: &m3_metric::value::Series| s.labels.as_bytes().len() + 16 * s.points.len();
             stats.bytes += result.series.iter().map(bytes).sum::<usize>() as u64;
+            is_cut |= result.series.len() as u64 >= limits.series;
             results.push(result);
         }
-        let notes = Notes { fetched: Some(stats), ..Notes::default() };
+        let limited = if is_cut { vec![SERIES_LIMIT_APPLIED.to_owned()] } else { Vec::new() };
+        let notes = Notes { fetched: Some(stats), limited, ..Notes::default() };
         Ok(Reply::RemoteRead { results, notes })
     }
 
@@ -300,6 +321,7 @@ impl Coordinator {
                 start_ms: query.start_ms,
                 end_ms: query.end_ms,
                 series_max: limits.series,
+                cut: !limits.exhaustive,
                 samples_max: self.shared.query.samples_max,
                 deadline,
                 reply,
@@ -321,6 +343,18 @@ impl Coordinator {
             }
         }
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        if series.len() as u64 >= limits.series {
+            if limits.exhaustive {
+                return Err(ApiError::bad_data(format!(
+                    "remote read matches {} series, the limit is {}: narrow the matchers, raise \
+                     M3-Limit-Max-Series, or accept a cut answer with \
+                     M3-Limit-Require-Exhaustive: false",
+                    series.len(),
+                    limits.series
+                )));
+            }
+            series.truncate(usize::try_from(limits.series).unwrap_or(usize::MAX));
+        }
         let (start_ms, end_ms) = (query.start_ms, query.end_ms);
         Ok(ReadResult { matchers: asked, start_ms, end_ms, series })
     }
@@ -334,7 +368,8 @@ fn over_limit(
     let matched: u64 = answers.iter().map(|a| a.matched).sum();
     let docs: u64 = answers.iter().map(|a| a.docs).sum();
     let limits = &running.limits;
-    if matched <= limits.series && docs <= limits.docs {
+    // As in M3, a limit is reached by as many as it names; without one it is out of reach.
+    if matched < limits.series && docs < limits.docs {
         return Ok(None);
     }
     if limits.exhaustive {

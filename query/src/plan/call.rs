@@ -108,8 +108,8 @@ impl Planner {
             }
             return Ok((self.raw_leaf(selector, lookup, range_ms, grid), lookup, range_ms));
         }
-        let (inner, inner_grid, (lookup, range_ms)) = self.subquery(arg, grid)?;
-        Ok((self.node(inner, inner_grid)?, lookup, range_ms))
+        let (inner, (lookup, range_ms)) = self.subquery(arg, grid)?;
+        Ok((inner, lookup, range_ms))
     }
 
     fn absent_over_time(&mut self, args: &[&Expr], grid: Grid) -> Result<usize, QueryError> {
@@ -193,8 +193,8 @@ impl Planner {
             lookback_ms: self.lookback_ms(),
             keeps_name: true,
         };
-        let has_offset = offset_ms != 0;
-        let leaf = Leaf { matchers, work, repeat, drops_name: false, has_offset };
+        let open_end = at.is_none() && self.is_open_end(offset_ms != 0, grid);
+        let leaf = Leaf { matchers, work, repeat, drops_name: false, open_end };
         let infos = self.add_leaf(leaf, None, grid);
         Ok(self.add(Op::Info(call), vec![base, infos], grid))
     }

@@ -106,6 +106,8 @@ pub const FUNCTIONS: &[Function] = &[
     plain("histogram_stddev", &[V], V),
     plain("histogram_stdvar", &[V], V),
     plain("histogram_sum", &[V], V),
+    // Prometheus 2's name, and so M3's, for double_exponential_smoothing.
+    plain("holt_winters", &[M, N, N], V),
     variadic("hour", &[V], 1, V),
     plain("idelta", &[M], V),
     plain("increase", &[M], V),

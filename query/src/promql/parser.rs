@@ -45,13 +45,21 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
 /// The first mistake, in Prometheus' words; a selector whose matchers all match nothing-at-all,
 /// which would select every series.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
-    check_length(text)?;
-    let mut parser = Parser::new(text);
-    let matchers = parser.whole_selector().map_err(|failure| failure.into_error(text))?;
+    let matchers = parse_any_selector(text)?;
     if matchers.iter().any(|matcher| pattern::matches_empty(matcher) == Ok(false)) {
         return Ok(matchers);
     }
     Err(ParseError::whole("match[] must contain at least one non-empty matcher"))
+}
+
+/// The same, where a selector may select every series.
+///
+/// # Errors
+/// The first mistake, in Prometheus' words.
+pub fn parse_any_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
+    check_length(text)?;
+    let mut parser = Parser::new(text);
+    parser.whole_selector().map_err(|failure| failure.into_error(text))
 }
 
 fn check_length(text: &str) -> Result<(), ParseError> {
