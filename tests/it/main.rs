@@ -24,6 +24,7 @@ mod powercut;
 mod prometheus;
 mod queries;
 mod recorded;
+mod similar;
 mod start;
 mod stop;
 mod tidy;

@@ -210,9 +210,9 @@ fn storage_is_chosen_by_header() {
     assert_eq!(count(&[]), 0);
     let other = [("M3-Metrics-Type", "aggregated"), ("M3-Storage-Policy", "5m:720h")];
     let refused = client.send("GET", &path, &other, b"").expect(400).text();
-    assert!(refused.contains("could not find namespace for storage policy: 5m:720h"), "{refused}");
+    assert!(refused.contains("could not find namespace for storage policy: 5m:30d"), "{refused}");
     let refused = client.send("POST", "/api/v1/prom/remote/write", &other, &body).expect(400);
-    assert!(refused.text().contains("5m:720h"), "{}", refused.text());
+    assert!(refused.text().contains("5m:30d"), "{}", refused.text());
 }
 
 #[test]
