@@ -9,6 +9,7 @@
 use super::quote::{has_raw_bytes, quote};
 use m3_metric::{MatchOp, Matcher};
 use regex::Regex;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::iter::Peekable;
 use std::str::CharIndices;
@@ -73,6 +74,7 @@ pub fn translate(pattern: &str) -> Result<String, String> {
         weights: vec![1],
         weight: 1,
         before: Before::Nothing,
+        names: BTreeSet::new(),
     };
     while let Some((at, c)) = translator.rest.next() {
         translator.one(at, c)?;
@@ -103,6 +105,8 @@ struct Translator<'a> {
     /// How often what was read last may repeat, counts within counts multiplied.
     weight: u32,
     before: Before,
+    /// Names that groups have so far.
+    names: BTreeSet<String>,
 }
 
 impl<'a> Translator<'a> {
@@ -231,8 +235,13 @@ impl<'a> Translator<'a> {
             }
             // The number in front lets a name begin with a digit, as Go allows; Rust does not.
             let digit = name.starts_with(|c: char| c.is_ascii_digit());
-            let mark = if digit { "_" } else { "" };
-            write!(self.out, "(?P<{mark}{}>", &name[..end]).expect("writing to a String succeeds");
+            let name = format!("{}{}", if digit { "_" } else { "" }, &name[..end]);
+            // In Go a name may stand twice and means the first one; in Rust it may not.
+            if self.names.insert(name.clone()) {
+                write!(self.out, "(?P<{name}>").expect("writing to a String succeeds");
+            } else {
+                self.out.push('(');
+            }
             self.skip(whole.len() - 1);
             self.weights.push(1);
             return Ok(Before::Nothing);
@@ -243,10 +252,19 @@ impl<'a> Translator<'a> {
     /// `(?i)` or `(?i:`, of which the parenthesis has been read.
     fn flags(&mut self, at: usize) -> Result<Before, String> {
         let all = &self.pattern[at..];
+        let (mut on, mut off) = (String::new(), String::new());
         let (mut negated, mut any_after) = (false, false);
         for (offset, c) in all.char_indices().skip(2) {
             match c {
-                'i' | 'm' | 's' | 'U' => any_after = true,
+                'i' | 'm' | 's' | 'U' => {
+                    any_after = true;
+                    // Go takes a flag twice and the later one wins; Rust takes it once.
+                    let (to, from) =
+                        if negated { (&mut off, &mut on) } else { (&mut on, &mut off) };
+                    to.retain(|flag| flag != c);
+                    from.retain(|flag| flag != c);
+                    to.push(c);
+                }
                 '-' if !negated => (negated, any_after) = (true, false),
                 ':' | ')' if !negated || any_after => {
                     if c == ':' {
@@ -254,7 +272,9 @@ impl<'a> Translator<'a> {
                     }
                     // `(?)` sets nothing, which Rust refuses to read.
                     if offset > 2 || c == ':' {
-                        self.out.push_str(&all[..=offset]);
+                        let minus = if negated { "-" } else { "" };
+                        write!(self.out, "(?{on}{minus}{off}{c}")
+                            .expect("writing to a String succeeds");
                     }
                     self.skip(offset);
                     return Ok(Before::Nothing);
@@ -318,10 +338,13 @@ impl<'a> Translator<'a> {
         let class = &all[..=len];
         let name = tail[1..len].trim_start_matches('{').trim_end_matches('}');
         let (name, negated) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
-        // Go's names have one spelling each, Rust's any; `\p{^L}` is `\P{L}`.
+        // Go's names have one spelling each, Rust's any, and other kinds (`\p{sc=Greek}`).
+        let plain = |b: u8| b == b'_' || b.is_ascii_alphanumeric();
+        let is_name = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.bytes().all(plain);
+        // `\p{^L}` is `\P{L}`.
         let letter = if tail.starts_with('p') == negated { 'P' } else { 'p' };
         let ours = format!("\\{letter}{{{name}}}");
-        if !name.starts_with(|c: char| c.is_ascii_uppercase()) || Regex::new(&ours).is_err() {
+        if !is_name || Regex::new(&ours).is_err() {
             return self.fail("invalid character class range", class);
         }
         self.out.push_str(&ours);
