@@ -20,8 +20,8 @@ const REPEAT_MAX: u32 = 1000;
 /// # Errors
 /// What is wrong with it, in the words of Go's parser.
 pub(crate) fn translate(pattern: &str) -> Result<String, String> {
-    let mut parser =
-        Parser { pattern, rest: pattern, out: String::with_capacity(pattern.len() + 16), depth: 0 };
+    let out = String::with_capacity(pattern.len() + 16);
+    let mut parser = Parser { pattern, rest: pattern, out, weights: vec![1], weight: 1 };
     parser.run()?;
     Ok(parser.out)
 }
@@ -30,7 +30,10 @@ struct Parser<'a> {
     pattern: &'a str,
     rest: &'a str,
     out: String,
-    depth: usize,
+    /// For every open group, and for the whole in front, the weight of its heaviest part.
+    weights: Vec<u32>,
+    /// How often what was read last may repeat, counts within counts multiplied.
+    weight: u32,
 }
 
 /// What stands before a position: whether a repetition may follow.
@@ -47,6 +50,9 @@ impl<'a> Parser<'a> {
         let mut before = Before::Nothing;
         while let Some(c) = self.rest.chars().next() {
             let at = self.rest;
+            if !matches!(c, '*' | '+' | '?' | '{' | ')') {
+                self.weigh(1);
+            }
             before = match c {
                 '(' => {
                     self.group()?;
@@ -67,12 +73,14 @@ impl<'a> Parser<'a> {
                     Before::Repeat(at)
                 }
                 '{' => match self.count()? {
-                    Some(count) => {
+                    Some((count, most)) => {
                         self.repeat(before, at, count)?;
+                        self.multiply(at, most)?;
                         Before::Repeat(at)
                     }
                     None => {
                         self.bump();
+                        self.weigh(1);
                         self.literal('{');
                         Before::Item
                     }
@@ -94,7 +102,10 @@ impl<'a> Parser<'a> {
                 }
             };
         }
-        if self.depth > 0 { Err(format!("missing closing ): `{}`", self.pattern)) } else { Ok(()) }
+        if self.weights.len() > 1 {
+            return Err(format!("missing closing ): `{}`", self.pattern));
+        }
+        Ok(())
     }
 
     /// Takes one character off the front.
@@ -105,6 +116,14 @@ impl<'a> Parser<'a> {
         c
     }
 
+    /// Notes the weight of what has just been read.
+    fn weigh(&mut self, weight: u32) {
+        self.weight = weight;
+        if let Some(heaviest) = self.weights.last_mut() {
+            *heaviest = weight.max(*heaviest);
+        }
+    }
+
     fn literal(&mut self, c: char) {
         if regex_syntax::is_meta_character(c) {
             self.out.push('\\');
@@ -113,10 +132,11 @@ impl<'a> Parser<'a> {
     }
 
     fn close(&mut self) -> Result<(), String> {
-        if self.depth == 0 {
+        if self.weights.len() == 1 {
             return Err(format!("unexpected ): `{}`", self.pattern));
         }
-        self.depth -= 1;
+        let heaviest = self.weights.pop().unwrap_or(1);
+        self.weigh(heaviest);
         self.bump();
         self.out.push(')');
         Ok(())
@@ -142,8 +162,20 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Takes a `{n}`, `{n,}` or `{n,m}`; anything else that begins with a brace is a brace.
-    fn count(&mut self) -> Result<Option<&'a str>, String> {
+    /// Notes that what was read last may repeat `most` times, by the repetition at `at`.
+    fn multiply(&mut self, at: &str, most: u32) -> Result<(), String> {
+        let weight = self.weight.saturating_mul(most.max(1));
+        if weight > REPEAT_MAX {
+            let shown = &at[..at.len() - self.rest.len()];
+            return Err(format!("invalid repeat count: `{shown}`"));
+        }
+        self.weigh(weight);
+        Ok(())
+    }
+
+    /// Takes a `{n}`, `{n,}` or `{n,m}` and says its largest count; anything else that begins with
+    /// a brace is a brace.
+    fn count(&mut self) -> Result<Option<(&'a str, u32)>, String> {
         let Some(end) = self.rest.find('}') else { return Ok(None) };
         let (whole, rest) = self.rest.split_at(end + 1);
         let inner = &whole[1..end];
@@ -156,16 +188,13 @@ impl<'a> Parser<'a> {
             return Ok(None);
         }
         let bounded = |text: &str| text.parse::<u32>().ok().filter(|&n| n <= REPEAT_MAX);
-        let fits = match (bounded(low), high.map(bounded)) {
-            (Some(low), Some(Some(high))) => low <= high,
-            (Some(_), None) => true,
-            _ => false,
+        let most = match (bounded(low), high.map(bounded)) {
+            (Some(low), Some(Some(high))) if low <= high => high,
+            (Some(low), None) => low,
+            _ => return Err(format!("invalid repeat count: `{whole}`")),
         };
-        if !fits {
-            return Err(format!("invalid repeat count: `{whole}`"));
-        }
         self.rest = rest;
-        Ok(Some(whole))
+        Ok(Some((whole, most)))
     }
 
     /// Takes an opening parenthesis with what belongs to it; `(?i)` is whole at once.
@@ -174,7 +203,7 @@ impl<'a> Parser<'a> {
         self.bump();
         let Some(special) = self.rest.strip_prefix('?') else {
             self.out.push_str("(?:");
-            self.depth += 1;
+            self.weights.push(1);
             return Ok(());
         };
         if let Some(named) = special.strip_prefix("P<").or_else(|| special.strip_prefix('<')) {
@@ -188,7 +217,7 @@ impl<'a> Parser<'a> {
                 return Err(format!("invalid named capture: `{shown}`"));
             }
             self.out.push_str("(?:");
-            self.depth += 1;
+            self.weights.push(1);
             return Ok(());
         }
         self.flags(at, special)
@@ -200,7 +229,7 @@ impl<'a> Parser<'a> {
         let (flags, tail) = special.split_at(end);
         let bad = flags.find(|c| !matches!(c, 'i' | 'm' | 's' | 'U' | '-'));
         let (on, off) = flags.split_once('-').map_or((flags, None), |(on, off)| (on, Some(off)));
-        let empty = off.is_some_and(str::is_empty) || (flags.is_empty() && tail.starts_with(')'));
+        let empty = off.is_some_and(str::is_empty);
         if let Some(bad) = bad {
             let width = special[bad..].chars().next().map_or(0, char::len_utf8);
             return Err(format!(
@@ -215,6 +244,11 @@ impl<'a> Parser<'a> {
             let shown = &at[..at.len() - tail.len() + 1];
             return Err(format!("invalid or unsupported Perl syntax: `{shown}`"));
         }
+        self.rest = &tail[1..];
+        if flags.is_empty() && tail.starts_with(')') {
+            // Nothing is set, which the other syntax cannot say.
+            return Ok(());
+        }
         self.out.push_str("(?");
         // Go allows a flag twice and the later one wins; the other syntax does not.
         for flag in ['i', 'm', 's', 'U'] {
@@ -228,8 +262,9 @@ impl<'a> Parser<'a> {
         }
         let opens = tail.starts_with(':');
         self.out.push(if opens { ':' } else { ')' });
-        self.depth += usize::from(opens);
-        self.rest = &tail[1..];
+        if opens {
+            self.weights.push(1);
+        }
         Ok(())
     }
 
@@ -278,7 +313,9 @@ impl<'a> Parser<'a> {
         };
         let name = name.strip_prefix('^').inspect(|_| not = !not).unwrap_or(name);
         self.rest = rest;
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        // Go's names have one spelling each and begin with a capital.
+        let is_name = name.starts_with(|c: char| c.is_ascii_uppercase());
+        if !is_name || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             let shown = &at[..at.len() - rest.len()];
             return Err(format!("invalid character class range: `{shown}`"));
         }

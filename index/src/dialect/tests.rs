@@ -67,6 +67,8 @@ fn reads_patterns_as_go_does() {
         ("(?ii-s)a.", "Ab", "a\n"),
         ("a.b", "a\nb", "ab"),
         ("(?-s:a.b)", "axb", "a\nb"),
+        ("(?)a", "a", "b"),
+        ("(a{10}){100}|b", "b", "a"),
         ("(?P<x>a)(?<x>b)", "ab", "a"),
         ("(?U)a*", "aa", "b"),
         ("a||b", "", "c"),
@@ -98,6 +100,8 @@ fn refuses_what_go_refuses_and_says_why() {
         ("a+*?", "invalid nested repetition operator: `+*?`"),
         ("??", "missing argument to repetition operator: `??`"),
         ("a{1001}", "invalid repeat count: `{1001}`"),
+        ("((a{100}){100}){100}", "invalid repeat count: `{100}`"),
+        ("(ab{50}|c){2,21}?", "invalid repeat count: `{2,21}?`"),
         ("a{3,2}", "invalid repeat count: `{3,2}`"),
         ("a{99999999999}", "invalid repeat count: `{99999999999}`"),
         ("[a--b]", "invalid character class range: `a--`"),
@@ -118,6 +122,7 @@ fn refuses_what_go_refuses_and_says_why() {
         ("(?P<>a)", "invalid named capture: `(?P<>`"),
         ("(?P<n", "invalid named capture: `(?P<n`"),
         (r"\p{}", r"invalid character class range: `\p{}`"),
+        (r"\p{greek}", r"invalid character class range: `\p{greek}`"),
         (r"\p", r"invalid character class range: `\p`"),
     ];
     for (pattern, reason) in table {
