@@ -28,7 +28,9 @@ const _: () = assert!(size_of::<Cell>() == CELL_BYTES);
 /// All cells of one namespace on one core.
 #[derive(Default)]
 pub struct Cells {
-    pieces: Vec<Box<[Cell]>>,
+    /// Pieces of memory; a piece's cells are written to when they are first taken, so that a small
+    /// namespace does not touch all of a piece.
+    pieces: Vec<Vec<Cell>>,
     free: Vec<CellId>,
     fresh: u32,
 }
@@ -48,9 +50,10 @@ impl Cells {
         let id = self.fresh;
         assert!(id != NO_CELL, "cells are counted in u32");
         if (id as usize).is_multiple_of(CELLS_PER_PIECE) {
-            let blank = Cell { next: NO_CELL, used: 0, payload: [0; CELL_PAYLOAD_BYTES] };
-            self.pieces.push(vec![blank; CELLS_PER_PIECE].into_boxed_slice());
+            self.pieces.push(Vec::with_capacity(CELLS_PER_PIECE));
         }
+        let blank = Cell { next: NO_CELL, used: 0, payload: [0; CELL_PAYLOAD_BYTES] };
+        self.pieces[id as usize / CELLS_PER_PIECE].push(blank);
         self.fresh += 1;
         id
     }
