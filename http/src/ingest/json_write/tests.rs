@@ -26,6 +26,16 @@ fn a_document_is_one_sample() {
 }
 
 #[test]
+fn a_value_is_the_double_nearest_to_its_digits() {
+    let long = format!("3348{}7.26", "8".repeat(103));
+    for value in [long.as_str(), "9007199254740993.1", "1.7976931348623157e308", "5e-324"] {
+        let body = format!("{{\"tags\":{{\"a\":\"b\"}},\"timestamp\":\"1\",\"value\":{value}}}");
+        let wanted: f64 = value.parse().unwrap();
+        assert_eq!(run(&body).unwrap().2.to_bits(), wanted.to_bits(), "{value}");
+    }
+}
+
+#[test]
 fn refusals_have_m3_s_words() {
     for (body, want) in [
         (
