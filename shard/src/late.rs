@@ -26,6 +26,13 @@ impl Late {
         samples.len() >= FOLD_COUNT
     }
 
+    /// Whether a sample of this time waits.
+    #[must_use]
+    pub fn holds(&self, series: u32, ts_ns: i64) -> bool {
+        let samples = self.by_series.get(&series);
+        samples.is_some_and(|samples| samples.iter().any(|(ts, _)| *ts == ts_ns))
+    }
+
     /// How many samples wait.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -55,6 +62,7 @@ impl Late {
         let Some(samples) = self.by_series.remove(&series) else { return Ok(()) };
         hot.close(cold, cells);
         let samples = last_of_each(samples);
+        samples.iter().for_each(|(ts_ns, bits)| hot.overwrite(*ts_ns, *bits));
         for late in samples.chunk_by(|a, b| block_of(a.0) == block_of(b.0)) {
             let block = block_of(late[0].0);
             let mut held = Vec::new();

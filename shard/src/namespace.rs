@@ -319,6 +319,10 @@ impl NamespaceStore {
         match hot.append(cold, &mut self.cells, block, ts_ns, bits) {
             Appended::InOrder => {}
             Appended::OpenedBlock(block) => self.set_active(block, series),
+            // What the stream holds may have been overwritten since, by a late sample.
+            Appended::Duplicate if self.late.holds(series, ts_ns) => {
+                self.append_late(series, block, ts_ns, bits);
+            }
             Appended::Duplicate => {
                 self.stats.duplicate += 1;
                 return false;

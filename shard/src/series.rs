@@ -252,6 +252,14 @@ impl Hot {
         if known { Appended::InOrder } else { Appended::OpenedBlock(block) }
     }
 
+    /// Notes that the sample of `ts_ns` in a closed stream is another now: if it is the last one,
+    /// a repetition of it is told by the new value.
+    pub const fn overwrite(&mut self, ts_ns: i64, bits: u64) {
+        if ts_ns == self.last_ts_ns && self.flags & FLAG_OPEN == 0 {
+            self.last_bits = bits;
+        }
+    }
+
     /// Closes the open stream, if there is one, into a part; its cells are free again.
     pub fn close(&mut self, cold: &mut Cold, cells: &mut Cells) {
         if self.flags & FLAG_OPEN == 0 {

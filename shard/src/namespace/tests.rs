@@ -104,6 +104,23 @@ fn any_order_any_repeats_the_last_write_wins() {
     assert_eq!(store.stats().broken_streams, 0);
 }
 
+/// The first value again is no repetition once another was written over it.
+#[test]
+fn a_value_that_comes_back_wins_over_the_one_between() {
+    for late_ones in [0, 10, crate::late::FOLD_COUNT as i64 + 1] {
+        let mut store = store(ONE);
+        let at = NOW - 1_000_000_000;
+        write(&mut store, &[("a", at, 1.0), ("a", at, 2.0)]);
+        let earlier: Vec<_> = (1..=late_ones).map(|k| ("a", at - k * 1_000_000, 0.0)).collect();
+        write(&mut store, &earlier);
+        assert_eq!(write(&mut store, &[("a", at, 1.0), ("a", at, 1.0)]).accepted, 2);
+        let last = read(&store, "a").last().copied();
+        assert_eq!(last, Some((at / 1_000_000, 1.0f64.to_bits())), "{late_ones} late ones");
+        write(&mut store, &[("a", at, 2.0)]);
+        assert_eq!(read(&store, "a").last().map(|(_, bits)| *bits), Some(2.0f64.to_bits()));
+    }
+}
+
 #[test]
 fn windows_refuse_as_m3_does() {
     let window = Window {
