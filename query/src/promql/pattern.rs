@@ -336,7 +336,8 @@ impl<'a> Translator<'a> {
             None => return self.fail("invalid character class range", all),
         };
         let class = &all[..=len];
-        let name = tail[1..len].trim_start_matches('{').trim_end_matches('}');
+        let name = &tail[1..len];
+        let name = name.strip_prefix('{').and_then(|n| n.strip_suffix('}')).unwrap_or(name);
         let (name, negated) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
         // Go's names have one spelling each, Rust's any, and other kinds (`\p{sc=Greek}`).
         let plain = |b: u8| b == b'_' || b.is_ascii_alphanumeric();

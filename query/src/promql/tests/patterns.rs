@@ -55,6 +55,7 @@ fn bad_patterns_are_refused_in_go_words() {
         ("[[:foo:]]", "invalid character class range: `[:foo:]`"),
         ("\\p{Foo}", "invalid character class range: `\\p{Foo}`"),
         ("\\p{l}", "invalid character class range: `\\p{l}`"),
+        ("\\p{{Greek}", "invalid character class range: `\\p{{Greek}`"),
         ("\\p{sc=Greek}", "invalid character class range: `\\p{sc=Greek}`"),
         ("\\y", "invalid escape sequence: `\\y`"),
         ("\\1", "invalid escape sequence: `\\1`"),
