@@ -1,0 +1,145 @@
+//! A directory in memory and a core that replays it.
+
+use m3_index::Matchers;
+use m3_io::driver::{Driver, DriverChoice, probe};
+use m3_io::runtime::{RING_ENTRIES_DEFAULT, run_here};
+use m3_metric::{CoreId, NamespaceId, Span};
+use m3_shard::commitlog::ReplayStats;
+use m3_shard::commitlog::replay::{self, ReplayOptions};
+use m3_shard::commitlog::segment::Listing;
+use m3_shard::{CoreStore, NamespaceOptions, ReadBuffer};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+use std::thread;
+
+use super::{Files, NOW, SHARDS};
+
+/// What a reader sees: namespace and labels to milliseconds to value bits.
+pub(super) type Held = BTreeMap<(u32, Vec<u8>), BTreeMap<i64, u64>>;
+/// Namespaces that exist; the number after them was deleted, those beyond were never given out.
+pub(super) const NAMESPACES: u32 = 2;
+
+/// A directory that lives as long as the value.
+pub(super) struct Disk(PathBuf);
+
+impl Disk {
+    /// A directory that holds `files`.
+    #[expect(clippy::disallowed_methods, reason = "puts files into the state a crash leaves")]
+    pub(super) fn new(files: &Files) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let disk = Self(parent.join(format!("m3-fuzz-{}-{number}", process::id())));
+        fs::create_dir_all(&disk.0).expect("a directory for the log");
+        for (name, bytes) in files {
+            fs::write(disk.0.join(name), bytes).expect("a file of the log");
+        }
+        disk
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// All files, as they are now.
+    #[expect(clippy::disallowed_methods, reason = "looks at the files behind the node's back")]
+    pub(super) fn files(&self) -> Files {
+        let mut files = Files::new();
+        for entry in fs::read_dir(&self.0).expect("the directory is there") {
+            let path = entry.expect("an entry of it").path();
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a plain name");
+            files.insert(name.to_owned(), fs::read(&path).expect("a file of it"));
+        }
+        files
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What a start finds.
+pub(super) struct Replayed {
+    pub(super) stats: ReplayStats,
+    pub(super) held: Held,
+}
+
+type Job = (PathBuf, mpsc::Sender<io::Result<Replayed>>);
+
+/// Replays the log in `dir` as the one core of a node. A runtime costs more than a replay, so one
+/// thread keeps one and serves all.
+pub(super) fn replay(dir: &Path) -> io::Result<Replayed> {
+    static CORE: OnceLock<Mutex<mpsc::Sender<Job>>> = OnceLock::new();
+    let core = CORE.get_or_init(|| Mutex::new(start()));
+    let (reply, answer) = mpsc::channel();
+    let job = (dir.to_owned(), reply);
+    core.lock().unwrap_or_else(PoisonError::into_inner).send(job).expect("no replay panicked");
+    answer.recv().expect("the replay does not panic")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's thread, which is no core of a node")]
+fn start() -> mpsc::Sender<Job> {
+    let (jobs, work) = mpsc::channel::<Job>();
+    let driver = probe(DriverChoice::IoUring, 1, RING_ENTRIES_DEFAULT)
+        .map_or(Driver::Epoll, |report| report.driver);
+    thread::spawn(move || {
+        run_here(driver, async move {
+            while let Ok((dir, reply)) = work.recv() {
+                // Whoever asked may have gone.
+                let _ = reply.send(replay_here(&dir).await);
+            }
+        })
+    });
+    jobs
+}
+
+async fn replay_here(dir: &Path) -> io::Result<Replayed> {
+    let names: Vec<String> =
+        m3_io::file::list_dir(dir).await?.into_iter().map(|e| e.name).collect();
+    let listing = Listing::from_names(names.iter().map(String::as_str));
+    let mut store = CoreStore::new(CoreId(0), SHARDS);
+    let options = NamespaceOptions {
+        retention: Span::from_s(48 * 3600),
+        block: Span::from_s(7200),
+        window: None,
+    };
+    let namespaces: Vec<_> = (0..NAMESPACES).map(|id| (NamespaceId(id), options)).collect();
+    store.set_namespaces(&namespaces).expect("new namespaces");
+    let options = ReplayOptions {
+        dir: dir.to_owned(),
+        core: 0,
+        shards: SHARDS,
+        now_ns: NOW,
+        namespaces_below: NAMESPACES + 1,
+    };
+    let stats = replay::replay(&options, &listing, &mut store).await?;
+    Ok(Replayed { stats, held: held(&store) })
+}
+
+fn held(store: &CoreStore) -> Held {
+    let everything = Matchers::compile(&[]).expect("no matcher at all");
+    let mut held = Held::new();
+    let mut buffer = ReadBuffer::default();
+    for namespace in store.namespaces() {
+        for series in namespace.search(&everything, i64::MIN / 2, i64::MAX / 2).iter() {
+            let read = namespace.read(series, i64::MIN, i64::MAX, &mut buffer);
+            read.expect("memory holds what was put in");
+            let bits = buffer.values.iter().map(|value| value.to_bits());
+            let samples: BTreeMap<_, _> = buffer.times_ms.iter().copied().zip(bits).collect();
+            assert_eq!(samples.len(), buffer.times_ms.len(), "a time twice");
+            if !samples.is_empty() {
+                let key = (namespace.id().0, namespace.labels(series).to_vec());
+                assert!(held.insert(key, samples).is_none(), "a series twice");
+            }
+        }
+    }
+    held
+}

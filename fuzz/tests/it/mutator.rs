@@ -1,0 +1,95 @@
+//! A small mutator for the stable compiler: no feedback, but every run of a seed is the same.
+
+/// Makes inputs out of others.
+pub(crate) struct Mutator(u64);
+
+/// Bytes that readers look out for.
+const PARTS: &[&[u8]] = &[
+    b"\r\n",
+    b"\n",
+    b"\0",
+    b"\xff",
+    b"\"",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"(",
+    b")",
+    b":",
+    b",",
+    b"0",
+    b"-1",
+    b"1e9",
+    b"\\",
+    b"%",
+    b"%2F",
+    b"${",
+    b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
+    b"\x0a",
+    b"\x12\x10\x09",
+    b"\xc3\xa9",
+    b"&",
+    b"*",
+    b"- ",
+    b"#",
+    b"null",
+    b"9223372036854775807",
+];
+
+impl Mutator {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+
+    /// One of `seeds`, changed in a few places, of at most `len_max` bytes.
+    pub(crate) fn make(&mut self, seeds: &[Vec<u8>], len_max: usize) -> Vec<u8> {
+        let mut data = seeds[self.below(seeds.len())].clone();
+        data.truncate(len_max);
+        for _ in 0..=self.below(4) {
+            self.change(&mut data, seeds);
+        }
+        data.truncate(len_max);
+        data
+    }
+
+    fn change(&mut self, data: &mut Vec<u8>, seeds: &[Vec<u8>]) {
+        let (a, b) = (self.below(data.len() + 1), self.below(data.len() + 1));
+        let (from, to) = (a.min(b), a.max(b));
+        match self.below(8) {
+            0 if from < data.len() => data[from] ^= 1 << self.below(8),
+            1 if from < data.len() => data[from] = self.next() as u8,
+            2 if from < data.len() => {
+                let step = self.below(8) as u8;
+                data[from] = data[from].wrapping_add(step).wrapping_sub(4);
+            }
+            3 if to - from < 32 => drop(data.drain(from..to)),
+            4 if from > data.len() / 2 => data.truncate(from),
+            5 => {
+                let other = &seeds[self.below(seeds.len())];
+                let (c, d) = (self.below(other.len() + 1), self.below(other.len() + 1));
+                data.splice(from..to.min(from + 8), other[c.min(d)..c.max(d)].iter().copied());
+            }
+            6 => {
+                let piece = data[from..to].to_vec();
+                data.splice(a..a, piece);
+            }
+            _ => {
+                let part = PARTS[self.below(PARTS.len())];
+                let times = 1 + self.below(3) * self.below(2);
+                data.splice(from..from, part.repeat(times));
+            }
+        }
+    }
+}
