@@ -9,7 +9,7 @@ use m3_metric::{Labels, NamespaceId, ValueKind};
 use m3_shard::ShardMap;
 use m3_shard::commitlog::entry::{LogSample, Payload};
 use m3_shard::commitlog::frame::{
-    FRAME_ALIGN, FRAME_HEADER_BYTES, FrameKind, SegmentHeader, SegmentId, encode_header,
+    FRAME_ALIGN, FRAME_HEADER_BYTES, FrameKind, SegmentHeader, SegmentId, decode, encode_header,
 };
 use m3_shard::commitlog::segment::file_name;
 use std::collections::{BTreeMap, BTreeSet};
@@ -302,11 +302,11 @@ impl Writer {
         let here: Vec<usize> =
             self.frames.iter().filter(|(of, _)| *of == seq).map(|(_, at)| *at).collect();
         let chosen = usize::from(program.byte()) % here.len().max(1);
-        let Some(&from) = here.get(chosen).filter(|from| **from < self.segment.len()) else {
+        let Some(rest) = here.get(chosen).and_then(|from| self.segment.get(*from..)) else {
             return;
         };
-        let end = here.get(chosen + 1).copied().unwrap_or(self.segment.len());
-        let bytes = self.segment[from..end.clamp(from, self.segment.len())].to_vec();
+        let Some(found) = decode(self.id, rest) else { return };
+        let bytes = rest[..found.bytes.min(rest.len())].to_vec();
         self.segment.extend_from_slice(&bytes);
         self.harm(Harm::OneCopy);
     }
