@@ -1,177 +1,365 @@
 //! Sends the bodies and measures: closed loop on some connections, or an open loop at a rate.
 //!
 //! In the open loop a request's latency counts from when it was due, not from when it could be
-//! sent, so that a stalled server is charged for everyone it kept waiting.
+//! sent, so that a stalled server is charged for everyone it kept waiting. Each connection is a
+//! thread with a histogram of its own; nothing is shared while requests are under way but the
+//! newest round, which those who ask want to know.
 
-use crate::options::Options;
-use crate::process;
+use crate::client::{Connection, Target};
+use crate::options::{Options, Shape};
+use crate::process::{self, Machine, Usage};
+use crate::queries::{self, Asked};
+use crate::record::Record;
+use crate::server::Server;
 use crate::workload::{Bodies, Body};
 use hdrhistogram::Histogram;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Barrier, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-struct Totals {
-    samples: usize,
-    requests: usize,
-    errors: usize,
-    first_error: Option<String>,
+/// Sent so much after it was due is late.
+const LATE: Duration = Duration::from_millis(1);
+
+/// What the connections have seen.
+pub(crate) struct Totals {
+    pub(crate) samples: u64,
+    requests: u64,
+    pub(crate) errors: u64,
+    late: u64,
+    pub(crate) unsent: u64,
+    pub(crate) first_error: Option<String>,
+    /// Microseconds from when a request was due, and from when it was sent.
     latency_us: Histogram<u64>,
+    service_us: Histogram<u64>,
+    cpu_s: f64,
+}
+
+impl Totals {
+    fn new() -> Result<Self, String> {
+        let histogram = || Histogram::new(3).map_err(|e| e.to_string());
+        Ok(Self {
+            samples: 0,
+            requests: 0,
+            errors: 0,
+            late: 0,
+            unsent: 0,
+            first_error: None,
+            latency_us: histogram()?,
+            service_us: histogram()?,
+            cpu_s: 0.0,
+        })
+    }
+
+    fn add(&mut self, other: Self) -> Result<(), String> {
+        self.samples += other.samples;
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.late += other.late;
+        self.unsent += other.unsent;
+        self.cpu_s += other.cpu_s;
+        self.first_error = self.first_error.take().or(other.first_error);
+        self.latency_us.add(other.latency_us).map_err(|e| e.to_string())?;
+        self.service_us.add(other.service_us).map_err(|e| e.to_string())
+    }
+}
+
+/// When requests are due.
+#[derive(Clone, Copy, Debug)]
+struct Schedule {
+    begun: Instant,
+    deadline: Instant,
+    /// Samples a second; 0 is as fast as answers come.
+    rate: f64,
+    /// Samples of the requests before the first.
+    base: u64,
+}
+
+impl Schedule {
+    fn due(&self, body: &Body) -> Option<Instant> {
+        let after = || Duration::from_secs_f64((body.before - self.base) as f64 / self.rate);
+        (self.rate > 0.0).then(|| self.begun + after())
+    }
 }
 
 /// Runs the load and gives the record.
-pub(crate) fn run(options: &Options, url: &str, bodies: &Bodies) -> Result<String, String> {
-    let target = Target::parse(url)?;
-    send_rounds(options, &target, &bodies.rounds[..options.warm], 0.0)?;
-    let before = options.pid.map(process::usage);
-    let begun = Instant::now();
-    let totals = send_rounds(options, &target, &bodies.rounds[options.warm..], options.rate)?;
-    let wall = begun.elapsed().as_secs_f64();
-    let after = options.pid.map(process::usage);
-    let cpu = before.zip(after).map_or(0.0, |(b, a)| a.0 - b.0);
-    let rss = after.map_or(0, |a| a.1);
-    let samples = totals.samples as f64;
-    let at = |q| totals.latency_us.value_at_quantile(q) as f64 / 1000.0;
-    if let Some(error) = &totals.first_error {
-        eprintln!("m3-perf: first error: {error}");
-    }
-    Ok(format!(
-        "{{\"name\":\"{}\",\"series\":{},\"samples\":{},\"requests\":{},\"errors\":{},\
-         \"wall_s\":{wall:.3},\"samples_per_s\":{:.0},\"cpu_s\":{cpu:.2},\"cpu_us_per_sample\":{:.4},\
-         \"p50_ms\":{:.2},\"p99_ms\":{:.2},\"max_ms\":{:.2},\"rss_mib\":{},\"bytes_per_series\":{:.0}}}",
-        options.name,
-        bodies.series,
-        totals.samples,
-        totals.requests,
-        totals.errors,
-        samples / wall,
-        cpu * 1e6 / samples.max(1.0),
-        at(0.5),
-        at(0.99),
-        totals.latency_us.max() as f64 / 1000.0,
-        rss >> 20,
-        rss as f64 / bodies.series as f64
-    ))
-}
-
-/// Where to send.
-struct Target {
-    address: String,
-    path: String,
-}
-
-impl Target {
-    fn parse(url: &str) -> Result<Self, String> {
-        let rest = url.strip_prefix("http://").ok_or("the URL begins with http://")?;
-        let (address, path) = rest.split_once('/').ok_or("the URL has a path")?;
-        Ok(Self { address: address.to_owned(), path: format!("/{path}") })
-    }
-}
-
-fn send_rounds(
+pub(crate) fn run(
     options: &Options,
     target: &Target,
-    rounds: &[Vec<Body>],
-    rate: f64,
-) -> Result<Totals, String> {
-    let all: Vec<&Body> = rounds.iter().flatten().collect();
-    let next = AtomicUsize::new(0);
-    let totals = Mutex::new(Totals {
-        samples: 0,
-        requests: 0,
-        errors: 0,
-        first_error: None,
-        latency_us: Histogram::new(3).map_err(|e| e.to_string())?,
+    bodies: &Bodies,
+    server: Option<&Server>,
+) -> Result<Record, String> {
+    let pid = options.pid.or(server.map(Server::pid));
+    let usage = || pid.map(Usage::of).transpose();
+    let newest_ms = AtomicI64::new(bodies.start_ms);
+    let mut connections = connect(options, target)?;
+    let warmed = send_rounds(options, bodies, &mut connections, 0..options.warm, 0.0, &newest_ms)?;
+    let before = usage()?;
+    let machine = Machine::now();
+    let begun = Instant::now();
+    let last = options.warm + options.rounds;
+    let is_done = AtomicBool::new(false);
+    let (totals, asked) = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| queries::ask(options, target, &newest_ms, &is_done));
+        let rounds = options.warm..last;
+        let sent = send_rounds(options, bodies, &mut connections, rounds, options.rate, &newest_ms);
+        is_done.store(true, Ordering::Relaxed);
+        (sent, asking.join().map_err(|_| "asking panicked".to_owned()))
     });
-    let barrier = Barrier::new(options.connections);
+    let wall_s = begun.elapsed().as_secs_f64();
+    let (totals, asked) = (totals?, asked??);
+    let shares = Machine::now().since(&machine);
+    let after = usage()?;
+
+    let mut record = Record::default();
+    begin_record(&mut record, options, bodies);
+    record_load(&mut record, options, &totals, wall_s);
+    record.count("warm_errors", warmed.errors);
+    record.number("machine_idle", shares.0, 3).number("machine_waiting", shares.1, 3);
+    if let Some((before, after)) = before.zip(after) {
+        let samples = totals.samples;
+        record_server(&mut record, &before, &after, samples, wall_s, bodies.identities);
+    }
+    record_asked(&mut record, options, &asked, wall_s);
+    if options.verify {
+        let expected = warmed.samples + totals.samples;
+        let stored = queries::stored(options, target, bodies, expected)?;
+        record.count("acknowledged", expected).count("stored", stored);
+    }
+    if let Some(dir) = &options.data_dir {
+        record.count("disk_bytes", process::disk_bytes(dir));
+    }
+    let errors = [&warmed.first_error, &totals.first_error, &asked.first_error];
+    if let Some(error) = errors.into_iter().flatten().next() {
+        eprintln!("m3-perf: {}: first error: {error}", options.name);
+        record.text("first_error", error);
+    }
+    Ok(record)
+}
+
+/// Only asks, as at the options' end.
+pub(crate) fn ask_only(
+    options: &Options,
+    target: &Target,
+    server: Option<&Server>,
+) -> Result<Record, String> {
+    let pid = options.pid.or(server.map(Server::pid));
+    let usage = || pid.map(Usage::of).transpose();
+    let before = usage()?;
+    let (newest_ms, is_done) = (AtomicI64::new(options.end_ms), AtomicBool::new(false));
+    let begun = Instant::now();
+    let asked = queries::ask(options, target, &newest_ms, &is_done)?;
+    let wall_s = begun.elapsed().as_secs_f64();
+    let mut record = Record::default();
+    record.text("section", &options.section).text("name", &options.name);
+    record.text("url", &options.url).number("wall_s", wall_s, 3);
+    if let Some((before, after)) = before.zip(usage()?) {
+        record_server(&mut record, &before, &after, 0, wall_s, 0);
+    }
+    record_asked(&mut record, options, &asked, wall_s);
+    if let Some(error) = &asked.first_error {
+        eprintln!("m3-perf: {}: first error: {error}", options.name);
+        record.text("first_error", error);
+    }
+    Ok(record)
+}
+
+pub(crate) fn connect(options: &Options, target: &Target) -> Result<Vec<Connection>, String> {
+    (0..options.connections).map(|_| Connection::open(target)).collect()
+}
+
+/// Sends all requests of `rounds`, those of lane `n` over connection `n`, one after the other.
+pub(crate) fn send_rounds(
+    options: &Options,
+    bodies: &Bodies,
+    connections: &mut [Connection],
+    rounds: std::ops::Range<usize>,
+    rate: f64,
+    newest_ms: &AtomicI64,
+) -> Result<Totals, String> {
     let begun = Instant::now();
     let deadline = begun + Duration::from_secs(options.seconds);
+    let schedule = Schedule { begun, deadline, rate, base: bodies.samples_before(rounds.start) };
+    let newest = |body: &Body| {
+        let time_ms = bodies.start_ms + bodies.round_ms * (i64::from(body.round) + 1);
+        newest_ms.fetch_max(time_ms, Ordering::Relaxed);
+    };
+    let mut totals = Totals::new()?;
     std::thread::scope(|scope| {
-        for _ in 0..options.connections {
-            scope.spawn(|| {
-                barrier.wait();
-                let result = send(target, &all, &next, rate, begun, deadline, &totals);
-                if let Err(text) = result {
-                    let mut totals = totals.lock().expect("no sender panicked");
-                    totals.errors += 1;
-                    totals.first_error.get_or_insert(text);
-                }
-            });
+        let mut threads = Vec::new();
+        for (connection, lane) in connections.iter_mut().zip(&bodies.lanes) {
+            let first = lane.partition_point(|body| (body.round as usize) < rounds.start);
+            let last = lane.partition_point(|body| (body.round as usize) < rounds.end);
+            let lane = &lane[first..last];
+            threads.push(scope.spawn(|| send(connection, lane, schedule, newest)));
         }
-    });
-    totals.into_inner().map_err(|e| e.to_string())
+        for thread in threads {
+            totals.add(thread.join().map_err(|_| "a sender panicked".to_owned())??)?;
+        }
+        Ok::<_, String>(())
+    })?;
+    Ok(totals)
 }
 
 fn send(
-    target: &Target,
-    all: &[&Body],
-    next: &AtomicUsize,
-    rate: f64,
-    begun: Instant,
-    deadline: Instant,
-    totals: &Mutex<Totals>,
-) -> Result<(), String> {
-    let stream = TcpStream::connect(&target.address).map_err(|e| e.to_string())?;
-    stream.set_nodelay(true).map_err(|e| e.to_string())?;
-    let mut reader = BufReader::new(stream.try_clone().map_err(|e| e.to_string())?);
-    let mut stream = stream;
-    let mut request = Vec::new();
-    loop {
-        let at = next.fetch_add(1, Ordering::Relaxed);
-        let Some(body) = all.get(at) else { return Ok(()) };
-        let mut due = Instant::now();
-        if rate > 0.0 {
-            due = begun + Duration::from_secs_f64((at * body.samples) as f64 / rate);
+    connection: &mut Connection,
+    lane: &[Body],
+    schedule: Schedule,
+    newest: impl Fn(&Body),
+) -> Result<Totals, String> {
+    process::sleep_exactly();
+    let cpu_s = process::thread_cpu_s();
+    let mut totals = Totals::new()?;
+    for (at, body) in lane.iter().enumerate() {
+        let due = schedule.due(body);
+        if let Some(due) = due {
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
         }
-        if Instant::now() > deadline {
-            return Ok(());
+        let sent = Instant::now();
+        if sent > schedule.deadline {
+            totals.unsent = (lane.len() - at) as u64;
+            break;
         }
-        request.clear();
-        write!(
-            request,
-            "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-protobuf\r\n\
-             Content-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n\
-             Content-Length: {}\r\n\r\n",
-            target.path,
-            target.address,
-            body.bytes.len()
-        )
-        .map_err(|e| e.to_string())?;
-        request.extend_from_slice(&body.bytes);
-        stream.write_all(&request).map_err(|e| e.to_string())?;
-        let (status, text) = read_answer(&mut reader)?;
-        let took = due.elapsed();
-        let mut totals = totals.lock().map_err(|e| e.to_string())?;
+        let due = due.unwrap_or(sent);
+        totals.late += u64::from(sent.saturating_duration_since(due) > LATE);
         totals.requests += 1;
-        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        totals.latency_us.record(us.max(1)).map_err(|e| e.to_string())?;
-        if (200..300).contains(&status) {
-            totals.samples += body.samples;
-        } else {
-            totals.errors += 1;
-            totals.first_error.get_or_insert(format!("{status}: {text}"));
+        let answer = connection.exchange(&body.request);
+        let error = match answer {
+            Ok(200..300) => None,
+            Ok(status) => {
+                let text = String::from_utf8_lossy(connection.body());
+                Some((format!("{status}: {}", text.trim()), true))
+            }
+            Err(text) => Some((text, false)),
+        };
+        record_us(&mut totals.latency_us, due.elapsed())?;
+        record_us(&mut totals.service_us, sent.elapsed())?;
+        match error {
+            None => {
+                totals.samples += u64::from(body.samples);
+                newest(body);
+            }
+            Some((text, can_go_on)) => {
+                totals.errors += 1;
+                totals.first_error.get_or_insert(text);
+                if !can_go_on {
+                    totals.unsent = (lane.len() - at - 1) as u64;
+                    break;
+                }
+            }
         }
     }
+    totals.cpu_s = process::thread_cpu_s() - cpu_s;
+    Ok(totals)
 }
 
-fn read_answer(reader: &mut impl BufRead) -> Result<(u16, String), String> {
-    let mut line = String::new();
-    reader.read_line(&mut line).map_err(|e| e.to_string())?;
-    let status = line.split_whitespace().nth(1).and_then(|s| s.parse().ok());
-    let status = status.ok_or_else(|| format!("no status in {line:?}"))?;
-    let mut length = 0;
-    loop {
-        line.clear();
-        reader.read_line(&mut line).map_err(|e| e.to_string())?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().map_err(|_| "a bad Content-Length".to_owned())?;
-        }
+pub(crate) fn record_us(histogram: &mut Histogram<u64>, took: Duration) -> Result<(), String> {
+    let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    histogram.record(us.max(1)).map_err(|e| e.to_string())
+}
+
+/// What was to be done and with what.
+pub(crate) fn begin_record(record: &mut Record, options: &Options, bodies: &Bodies) {
+    let facts = &bodies.facts;
+    let replay = options.replay.as_ref().map(|file| file.display().to_string());
+    let shape = match options.shape {
+        _ if replay.is_some() => "replay",
+        Shape::Cluster => "cluster",
+        Shape::Plain => "plain",
+    };
+    let requests: usize = bodies.lanes.iter().flatten().map(|body| body.request.len()).sum();
+    record
+        .text("section", &options.section)
+        .text("name", &options.name)
+        .text("durability", &options.durability)
+        .text("url", &options.url)
+        .text("command", &options.command.join(" "))
+        .text("shape", shape)
+        .text("replay", &replay.unwrap_or_default())
+        .count("targets", options.targets as u64)
+        .count("seed", options.seed)
+        .count("series", bodies.series as u64)
+        .count("identities", bodies.identities as u64)
+        .count("batch", options.batch as u64)
+        .count("warm", options.warm as u64)
+        .count("rounds", options.rounds as u64)
+        .count("connections", options.connections as u64)
+        .number("churn", options.churn, 3)
+        .number("late", options.late, 3)
+        .number("labels_mean", facts.mean(facts.labels), 2)
+        .number("label_bytes_mean", facts.mean(facts.label_bytes), 1)
+        .number("histogram_share", facts.mean(facts.histogram), 3)
+        .number("unchanged_share", facts.mean(facts.unchanged), 3)
+        .number("late_share", facts.mean(facts.late), 4)
+        .number("body_bytes_per_sample", facts.mean(facts.message_bytes), 2)
+        .count("requests_mib", requests as u64 >> 20);
+}
+
+fn record_load(record: &mut Record, options: &Options, totals: &Totals, wall_s: f64) {
+    let samples = totals.samples as f64;
+    let ms = |histogram: &Histogram<u64>, q| histogram.value_at_quantile(q) as f64 / 1000.0;
+    record
+        .text("loop", if options.rate > 0.0 { "open" } else { "closed" })
+        .number("rate", options.rate, 0)
+        .count("samples", totals.samples)
+        .count("requests", totals.requests)
+        .count("errors", totals.errors)
+        .count("unsent", totals.unsent)
+        .count("sent_late", totals.late)
+        .number("wall_s", wall_s, 3)
+        .number("samples_per_s", samples / wall_s, 0)
+        .number("p50_ms", ms(&totals.latency_us, 0.5), 3)
+        .number("p99_ms", ms(&totals.latency_us, 0.99), 3)
+        .number("p999_ms", ms(&totals.latency_us, 0.999), 3)
+        .number("max_ms", totals.latency_us.max() as f64 / 1000.0, 3)
+        .number("service_p50_ms", ms(&totals.service_us, 0.5), 3)
+        .number("service_p99_ms", ms(&totals.service_us, 0.99), 3)
+        .number("generator_cpu_s", totals.cpu_s, 3)
+        .number("generator_us_per_sample", totals.cpu_s * 1e6 / samples, 4)
+        .number("generator_cpus", totals.cpu_s / wall_s, 3);
+}
+
+/// The server's use between `before` and `after`; `series` are those that it has been sent.
+pub(crate) fn record_server(
+    record: &mut Record,
+    before: &Usage,
+    after: &Usage,
+    samples: u64,
+    wall_s: f64,
+    series: usize,
+) {
+    let cpu_s = after.cpu_s() - before.cpu_s();
+    record
+        .number("cpu_s", cpu_s, 2)
+        .number("cpu_user_s", after.user_s - before.user_s, 2)
+        .number("cpu_system_s", after.system_s - before.system_s, 2)
+        .number("cpus", cpu_s / wall_s, 3)
+        .number("cpu_us_per_sample", cpu_s * 1e6 / samples as f64, 4)
+        .number("samples_per_cpu_s", samples as f64 / cpu_s, 0)
+        .number("resident_mib", mib(after.resident), 1)
+        .number("anonymous_mib", mib(after.anonymous), 1)
+        .number("peak_mib", mib(after.peak), 1)
+        .number("bytes_per_series", after.resident as f64 / series as f64, 0)
+        .count("threads", after.threads);
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn record_asked(record: &mut Record, options: &Options, asked: &Asked, wall_s: f64) {
+    if options.queries == 0 {
+        return;
     }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).map_err(|e| e.to_string())?;
-    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    let ms = |q| asked.latency_us.value_at_quantile(q) as f64 / 1000.0;
+    record
+        .count("queries", asked.count)
+        .count("query_connections", options.queries as u64)
+        .number("query_rate", options.query_rate, 3)
+        .count("query_errors", asked.errors)
+        .count("query_empty", asked.empty)
+        .number("queries_per_s", asked.count as f64 / wall_s, 1)
+        .number("query_p50_ms", ms(0.5), 3)
+        .number("query_p99_ms", ms(0.99), 3)
+        .number("query_max_ms", asked.latency_us.max() as f64 / 1000.0, 3)
+        .number("query_generator_cpu_s", asked.cpu_s, 3)
+        .raw("by_query", &asked.by_query());
 }

@@ -12,13 +12,24 @@
 #![allow(clippy::print_stdout, reason = "the record is the program's output")]
 
 mod bounds;
+mod client;
 mod load;
 mod options;
 mod process;
+mod queries;
+mod record;
+mod report;
+mod restart;
+mod server;
 mod workload;
 
-use options::Options;
+use client::Target;
+use options::{Action, Options};
+use record::Record;
+use server::Server;
+use std::io::Write;
 use std::process::ExitCode;
+use workload::Bodies;
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
@@ -28,20 +39,81 @@ fn main() -> ExitCode {
             return ExitCode::from(64);
         }
     };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("m3-perf: {}: {text}", options.name);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    let record = match &options.action {
+        Action::Help => {
+            println!("{}", options::HELP);
+            return Ok(());
+        }
+        Action::Report(directory) => {
+            print!("{}", report::of(directory)?);
+            return Ok(());
+        }
+        Action::Bounds => {
+            let nowhere = Target { address: "localhost".to_owned(), path: "/".to_owned() };
+            let bodies = Bodies::encode(options, &nowhere)?;
+            pin(options);
+            bounds::measure(options, &bodies)
+        }
+        Action::Load => {
+            let target = Target::parse(&options.url)?;
+            let bodies = Bodies::encode(options, &target)?;
+            with_server(options, &target, |s| load::run(options, &target, &bodies, s))?
+        }
+        Action::Query => {
+            let target = Target::parse(&options.url)?;
+            with_server(options, &target, |s| load::ask_only(options, &target, s))?
+        }
+        Action::Restart => {
+            let target = Target::parse(&options.url)?;
+            let bodies = Bodies::encode(options, &target)?;
+            restart::run(options, &target, &bodies)?
+        }
+    };
+    write(options, &record)
+}
+
+fn pin(options: &Options) {
     if let Some(cpu) = options.cpu {
         process::pin(cpu);
     }
-    let bodies = workload::Bodies::encode(&options);
-    let record = match &options.url {
-        None => bounds::measure(&bodies),
-        Some(url) => match load::run(&options, url, &bodies) {
-            Ok(record) => record,
-            Err(text) => {
-                eprintln!("m3-perf: {text}");
-                return ExitCode::FAILURE;
-            }
-        },
+}
+
+/// Runs `work` with the server that the options name, if they do.
+fn with_server(
+    options: &Options,
+    target: &Target,
+    work: impl FnOnce(Option<&Server>) -> Result<Record, String>,
+) -> Result<Record, String> {
+    if options.command.is_empty() {
+        pin(options);
+        return work(None);
+    }
+    let mut server = Server::start(&options.command, target, options.server_log.as_deref())?;
+    // Not before: the server would inherit it.
+    pin(options);
+    server.wait_ready(target, &options.ready)?;
+    let record = work(Some(&server));
+    server.stop();
+    record
+}
+
+fn write(options: &Options, record: &Record) -> Result<(), String> {
+    let line = record.line();
+    let Some(path) = &options.out else {
+        println!("{line}");
+        return Ok(());
     };
-    println!("{record}");
-    ExitCode::SUCCESS
+    let said = |e: std::io::Error| format!("{}: {e}", path.display());
+    let mut file = std::fs::File::options().create(true).append(true).open(path).map_err(said)?;
+    writeln!(file, "{line}").map_err(said)
 }

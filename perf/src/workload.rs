@@ -1,110 +1,157 @@
-//! What is sent: series as a Kubernetes cluster has them, encoded beforehand.
+//! What is sent: requests of remote write 1.0, head and body encoded beforehand.
 //!
-//! Labels come in the sender's order (sorted, as Prometheus sends them). Of the series, 40 % are
-//! constant, 35 % are counters and 25 % gauges with two decimals; all samples of one round have the
-//! timestamps of their target's scrape, jittered by milliseconds.
+//! A round is one sample of every series, a scrape interval after the round before. The series come
+//! from a model (`workload/model.rs`) or from a capture of real exporters (`workload/replay.rs`).
+//! A series always goes over the same connection, and the requests of a connection are in order,
+//! as a sender with shards keeps them; a connection's requests are a lane.
+//!
+//! The same options, seed and start give the same bytes. Memory is that of the finished requests
+//! and little else; what would go over `--memory` is refused after the first part is encoded.
 
+pub(crate) mod catalog;
+pub(crate) mod encode;
+pub(crate) mod exposition;
+pub(crate) mod model;
+pub(crate) mod replay;
+#[cfg(test)]
+mod tests;
+
+use crate::client::Target;
 use crate::options::Options;
-use m3_http::proto::write::WriteRequestWriter;
+use model::Model;
 
-/// Milliseconds between two rounds: a scrape interval.
-const ROUND_MS: i64 = 15_000;
-/// Series of one target, scraped together.
-const SERIES_PER_TARGET: usize = 500;
-
-/// Requests, by round.
+/// Requests by lane, and what they hold.
+#[derive(Debug, Default)]
 pub(crate) struct Bodies {
-    pub(crate) rounds: Vec<Vec<Body>>,
+    pub(crate) lanes: Vec<Vec<Body>>,
+    /// Series that have a sample in a round; the most of all rounds.
     pub(crate) series: usize,
+    /// Different series over all rounds: more if there is churn.
+    pub(crate) identities: usize,
+    /// Milliseconds between two rounds.
+    pub(crate) round_ms: i64,
+    /// The time of the first round, and one that is after all samples.
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: i64,
+    /// Selectors that divide all series among them, and the same by name: functions that drop the
+    /// name need that.
+    pub(crate) selectors: Vec<String>,
+    pub(crate) names: Vec<String>,
+    pub(crate) facts: Facts,
 }
 
 /// One request.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Body {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) samples: usize,
+    /// Head and body.
+    pub(crate) request: Vec<u8>,
+    /// Bytes of the head.
+    pub(crate) head: usize,
+    pub(crate) samples: u32,
+    pub(crate) round: u32,
+    /// Samples of all requests that come before it in the order of all lanes.
+    pub(crate) before: u64,
+}
+
+impl Body {
+    /// The snappy block.
+    pub(crate) fn message(&self) -> &[u8] {
+        &self.request[self.head..]
+    }
+}
+
+/// Sums over all samples, for the record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) samples: u64,
+    pub(crate) labels: u64,
+    pub(crate) label_bytes: u64,
+    /// Samples that equal the one before of their series.
+    pub(crate) unchanged: u64,
+    /// Samples of histograms: buckets, sums and counts.
+    pub(crate) histogram: u64,
+    /// Samples that are older than the one before of their series.
+    pub(crate) late: u64,
+    pub(crate) message_bytes: u64,
+}
+
+impl Facts {
+    fn add(&mut self, other: &Self) {
+        self.samples += other.samples;
+        self.labels += other.labels;
+        self.label_bytes += other.label_bytes;
+        self.unchanged += other.unchanged;
+        self.histogram += other.histogram;
+        self.late += other.late;
+        self.message_bytes += other.message_bytes;
+    }
+
+    /// `part` of the samples.
+    pub(crate) fn mean(&self, part: u64) -> f64 {
+        part as f64 / self.samples.max(1) as f64
+    }
 }
 
 impl Bodies {
-    pub(crate) fn encode(options: &Options) -> Self {
-        let all: Vec<_> = (0..options.series).map(|i| labels(i, options.labels)).collect();
-        let now = std::time::SystemTime::now();
-        let now_ms = now.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
-        let rounds = options.warm + options.rounds;
-        let first_ms = now_ms - ROUND_MS * rounds as i64;
-        let encode_round = |round: usize| {
-            let chunks = all.chunks(options.batch).enumerate();
-            let body = |(chunk, series): (usize, &[Vec<(String, String)>])| {
-                let mut writer = WriteRequestWriter::default();
-                for (at, labels) in series.iter().enumerate() {
-                    let index = chunk * options.batch + at;
-                    let pairs: Vec<_> =
-                        labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-                    writer.push(&pairs, &[sample(index, round, first_ms)]);
-                }
-                Body { bytes: writer.body(), samples: series.len() }
-            };
-            chunks.map(body).collect()
+    /// Encodes what the options say, for `target`.
+    pub(crate) fn encode(options: &Options, target: &Target) -> Result<Self, String> {
+        let mut bodies = match &options.replay {
+            Some(file) => replay::encode(options, target, file)?,
+            None => encode::all(&Model::new(options), options, target)?,
         };
-        Self { rounds: (0..rounds).map(encode_round).collect(), series: options.series }
+        bodies.count_before();
+        Ok(bodies)
+    }
+
+    /// Samples of all rounds before `round`.
+    pub(crate) fn samples_before(&self, round: usize) -> u64 {
+        let bodies = self.lanes.iter().flatten();
+        bodies.filter(|b| (b.round as usize) < round).map(|b| u64::from(b.samples)).sum()
+    }
+
+    /// All requests, by round, and within a round one of each lane after the other.
+    pub(crate) fn in_order(&self) -> Vec<&Body> {
+        let mut all: Vec<_> = self.lanes.iter().flatten().collect();
+        all.sort_by_key(|body| body.before);
+        all
+    }
+
+    fn count_before(&mut self) {
+        let mut all: Vec<(u32, usize, usize)> = Vec::new();
+        for (lane, bodies) in self.lanes.iter().enumerate() {
+            all.extend(bodies.iter().enumerate().map(|(at, body)| (body.round, at, lane)));
+        }
+        all.sort_unstable();
+        let mut before = 0;
+        for (_, at, lane) in all {
+            let body = &mut self.lanes[lane][at];
+            body.before = before;
+            before += u64::from(body.samples);
+        }
     }
 }
 
-fn labels(index: usize, count: usize) -> Vec<(String, String)> {
-    let target = index / SERIES_PER_TARGET;
-    let metric = index % SERIES_PER_TARGET;
-    let mut labels = vec![
-        ("__name__".to_owned(), format!("container_network_receive_{}_total", metric / 4)),
-        (
-            "instance".to_owned(),
-            format!("10.{}.{}.{}:9100", target / 65536, target / 256 % 256, target % 256),
-        ),
-        ("job".to_owned(), "kubernetes-nodes-cadvisor".to_owned()),
-        ("interface".to_owned(), format!("eth{}", metric % 4)),
-    ];
-    let more = [
-        ("cluster", "prod-eu-west-1".to_owned()),
-        ("container", format!("payments-{}", target % 40)),
-        ("endpoint", "https-metrics".to_owned()),
-        ("environment", "production".to_owned()),
-        ("image", format!("registry.local/team/payments:v1.{}.0", target % 40)),
-        ("namespace", format!("team-{}", target % 25)),
-        ("node", format!("ip-10-0-{}-{}.internal", target / 256 % 256, target % 256)),
-        (
-            "pod",
-            format!(
-                "payments-{:08x}-{:05x}",
-                target * 2_654_435_761 % 4_294_967_296,
-                target % 1_048_576
-            ),
-        ),
-        ("zone", format!("eu-west-1{}", ["a", "b", "c"][target % 3])),
-    ];
-    for (name, value) in more.into_iter().take(count.saturating_sub(4)) {
-        labels.push((name.to_owned(), value));
+/// Refuses what would need more memory than allowed: `bytes` are the requests' share `part` of all.
+pub(crate) fn check_memory(bytes: usize, part: f64, options: &Options) -> Result<(), String> {
+    let mib = bytes as f64 / part.max(1e-9) / f64::from(1 << 20);
+    let rounds = options.warm + options.rounds;
+    if mib > options.memory_mib as f64 {
+        return Err(format!(
+            "the requests of {rounds} rounds need about {mib:.0} MiB and --memory allows {}: \
+             fewer --rounds or --series, or more --memory",
+            options.memory_mib
+        ));
     }
-    for extra in 13..count {
-        labels.push((format!("label_{extra}"), format!("value-{}", extra * 7)));
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"));
+    let free_kib: Option<f64> = line.and_then(|l| l.split_whitespace().next()?.parse().ok());
+    // A server beside it needs some, too.
+    if let Some(free_mib) = free_kib.map(|kib| kib / 1024.0)
+        && mib > free_mib * 0.8
+    {
+        return Err(format!(
+            "the requests of {rounds} rounds need about {mib:.0} MiB, of {free_mib:.0} available"
+        ));
     }
-    labels.sort();
-    labels
-}
-
-fn sample(index: usize, round: usize, first_ms: i64) -> (i64, f64) {
-    let target = index / SERIES_PER_TARGET;
-    let jitter = mix(target as u64, round as u64) % 9;
-    let time = first_ms + ROUND_MS * round as i64 + (target % 15_000) as i64 + jitter as i64;
-    let kind = mix(index as u64, 0) % 100;
-    let value = match kind {
-        0..40 => (index % 7) as f64,
-        40..75 => (0..=round).map(|r| mix(index as u64, r as u64) % 5000).sum::<u64>() as f64,
-        _ => (mix(index as u64, round as u64) % 10_000) as f64 / 100.0,
-    };
-    (time, value)
-}
-
-fn mix(a: u64, b: u64) -> u64 {
-    let mut x = a.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ b.wrapping_mul(0xd1b5_4a32_d192_ed03);
-    x ^= x >> 31;
-    x = x.wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 29)
+    Ok(())
 }
