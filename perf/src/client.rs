@@ -36,7 +36,13 @@ impl Target {
 
     /// A whole GET request of `path`.
     pub(crate) fn get(&self, path: &str) -> String {
-        format!("GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: m3-perf\r\n\r\n", self.address)
+        self.get_with(path, "")
+    }
+
+    /// The same with more headers, each of which ends its line.
+    pub(crate) fn get_with(&self, path: &str, headers: &str) -> String {
+        let address = &self.address;
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: m3-perf\r\n{headers}\r\n")
     }
 }
 
