@@ -255,15 +255,33 @@ fn found(answer: &Answer, space: Space, incarnation: u32) -> BTreeMap<Place, u64
 /// Writes until the last life.
 async fn write(mut tool: Tool, writer: u32) {
     let mut newest = BTreeMap::new();
+    let mut unanswered = Vec::new();
     while !tool.is_last() {
         tool.pause(8).await;
+        if !unanswered.is_empty() && tool.rng.chance(700) {
+            repeat(&mut tool, &mut unanswered).await;
+            continue;
+        }
         let space = if tool.rng.chance(300) { Space::Agg } else { Space::Raw };
         if space == Space::Agg && !tool.enter_agg() {
             continue;
         }
         let places = request(&mut tool, space, writer, &mut newest);
-        send(&mut tool, space, &places).await;
+        let is_answered = send(&mut tool, space, &places).await;
         tool.leave(space);
+        if !is_answered && space == Space::Raw {
+            unanswered = places;
+        }
+    }
+}
+
+/// Sends again what got no answer, as Prometheus does: the node may have it already.
+async fn repeat(tool: &mut Tool, unanswered: &mut Vec<(Place, u64)>) {
+    let mut known = tool.known.borrow_mut();
+    unanswered.retain(|(place, bits)| known.ledger(Space::Raw).repeat(*place, *bits));
+    drop(known);
+    if send(tool, Space::Raw, unanswered).await {
+        unanswered.clear();
     }
 }
 
@@ -300,7 +318,8 @@ fn request(
     chosen
 }
 
-async fn send(tool: &mut Tool, space: Space, places: &[(Place, u64)]) {
+/// Says whether an answer came.
+async fn send(tool: &mut Tool, space: Space, places: &[(Place, u64)]) -> bool {
     let (life, incarnation) = {
         let known = tool.known.borrow();
         (known.life, known.incarnation)
@@ -340,6 +359,7 @@ async fn send(tool: &mut Tool, space: Space, places: &[(Place, u64)]) {
     if tool.rng.chance(50) {
         tool.client.close();
     }
+    answer.is_some()
 }
 
 /// Reads and compares until the last life.

@@ -66,6 +66,18 @@ impl Ledger {
         true
     }
 
+    /// Notes that `value`, of which nobody knows whether it is stored, is sent for `place` once more.
+    /// False, and nothing is noted, if another was sent since.
+    pub fn repeat(&mut self, place: Place, value: u64) -> bool {
+        let Some(writes) = self.places.get_mut(&place) else { return false };
+        let last = writes.attempts.last();
+        let may = last.is_some_and(|last| last.value == value && last.word == Word::Unknown);
+        if may {
+            writes.attempts.push(Attempt { value, word: Word::Sent });
+        }
+        may
+    }
+
     fn settle(&mut self, place: Place, word: Word) -> Option<&mut Writes> {
         let writes = self.places.get_mut(&place)?;
         let open = writes.attempts.iter_mut().find(|attempt| attempt.word == Word::Sent)?;

@@ -140,10 +140,13 @@ struct LogReader<'a> {
 enum End {
     /// On purpose; or its damage is reported and nothing more can be said of its end.
     Sealed,
-    /// With the last frame that can be read. Of the `rest` that follows, `torn` bytes were written
-    /// for a frame as far as can be told.
-    Open { offset: u64, rest: u64, torn: u64 },
+    /// With the last frame that can be read, which ends at `offset`. Of the `rest` that follows,
+    /// `torn` bytes were written for a frame as far as can be told.
+    Open { last: LastFrame, offset: u64, rest: u64, torn: u64 },
 }
+
+/// The last frame of a log: where it stands, and its bytes.
+struct LastFrame(u64, Vec<u8>);
 
 impl LogReader<'_> {
     async fn read(&mut self, log: &[SegmentId]) -> io::Result<()> {
@@ -158,9 +161,9 @@ impl LogReader<'_> {
             }
             seq = id.seq.wrapping_add(1);
             let end = self.read_segment(*id).await?;
-            if let End::Open { offset, rest, torn } = end {
+            if let End::Open { last: frame, offset, rest, torn } = end {
                 if *id == last {
-                    self.end_log(*id, offset, torn).await?;
+                    self.end_log(*id, frame, offset, torn).await?;
                 } else {
                     let what = "the segment is not sealed and is not the last";
                     self.damage(*id, offset, rest, what);
@@ -235,13 +238,15 @@ impl LogReader<'_> {
     fn read_frames(&mut self, id: SegmentId, bytes: &[u8]) -> End {
         let mut at = frame::SEGMENT_HEADER_BYTES;
         let mut first_unknown = None;
+        let mut last = 0..0;
         let end = loop {
             let rest = bytes.get(at..).unwrap_or_default();
             let Some(found) = frame::decode(id, rest) else {
                 let Some(next) = frame::find_frame(id, bytes, at) else {
                     let torn = frame::torn_bytes(id, rest) as u64;
                     // Where the last frame's padding was cut off this lies behind the end.
-                    break End::Open { offset: at as u64, rest: rest.len() as u64, torn };
+                    let last = LastFrame(last.start as u64, bytes[last].to_vec());
+                    break End::Open { last, offset: at as u64, rest: rest.len() as u64, torn };
                 };
                 let what = "no readable frame, though one follows";
                 self.damage(id, at as u64, (next - at) as u64, what);
@@ -249,6 +254,7 @@ impl LogReader<'_> {
                 continue;
             };
             let offset = at as u64;
+            last = at..(at + found.bytes).min(bytes.len());
             at += found.bytes;
             if found.number < self.next_frame {
                 let what = format!("a copy of frame {}, which stands earlier", found.number);
@@ -360,11 +366,27 @@ impl LogReader<'_> {
     }
 
     /// Cuts the torn tail of a log that was never sealed, and seals it.
-    async fn end_log(&mut self, id: SegmentId, offset: u64, torn: u64) -> io::Result<()> {
-        if !self.is_keeper(id) || self.damaged {
+    ///
+    /// The last frame is written once more. Its sync may have failed, and the operating system then
+    /// shows bytes that it has given up writing: a sync alone would answer for them with success,
+    /// and a sample that is sent again would be acknowledged as one that is there.
+    async fn end_log(
+        &mut self,
+        id: SegmentId,
+        last: LastFrame,
+        offset: u64,
+        torn: u64,
+    ) -> io::Result<()> {
+        if !self.is_keeper(id) {
             return Ok(());
         }
         let file = File::open_write(segment::path(&self.options.dir, id)).await?;
+        let LastFrame(begin, bytes) = last;
+        file.write_all_at(bytes, begin).await.0?;
+        if self.damaged {
+            file.sync_data().await?;
+            return file.close().await;
+        }
         file.truncate(offset).await?;
         let seal = frame::encode_header(id, self.next_frame, FrameKind::Seal, &[]);
         file.write_all_at(seal.to_vec(), offset).await.0?;
