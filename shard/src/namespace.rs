@@ -332,7 +332,8 @@ impl NamespaceStore {
     fn append_late(&mut self, series: u32, block: i32, ts_ns: i64, bits: u64) {
         self.stats.late += 1;
         self.set_active(block, series);
-        if self.late.push(series, ts_ns, bits) {
+        let held = || self.table.cold(series).closed_bytes();
+        if self.late.push(series, ts_ns, bits, held) {
             let options = self.options;
             let (hot, cold) = self.table.entry(series);
             let folded =
