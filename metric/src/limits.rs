@@ -21,5 +21,10 @@ pub const QUERY_SAMPLES_MAX: u64 = 100_000_000;
 pub const QUERY_SERIES_MAX: u64 = 100_000;
 /// Nesting of a PromQL expression; deeper text is refused before it can exhaust the stack.
 pub const QUERY_DEPTH_MAX: usize = 256;
+/// Selectors of a query; each is a search and a fetch on every core.
+pub const QUERY_SELECTORS_MAX: usize = 1_000;
+/// What all patterns of a query may cost together ([`crate::pattern::cost`]): a quarter of a second of
+/// a core's time.
+pub const PATTERNS_COST_MAX: u64 = 250_000;
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 128 << 10;

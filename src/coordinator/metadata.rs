@@ -4,6 +4,8 @@ use super::{Coordinator, stopping};
 use crate::message::{Message, MetadataAnswer, MetadataJob, MetadataWant};
 use m3_http::api::{ApiError, FetchStats, MetadataCall, Notes, QueryOptions, Reply, SearchCall};
 use m3_io::oneshot;
+use m3_metric::limits::PATTERNS_COST_MAX;
+use m3_metric::pattern::cost_of_all;
 use m3_metric::{Labels, Matcher};
 use m3_query::promql;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,6 +104,9 @@ impl Coordinator {
             for matchers in &mut selectors {
                 matchers.extend(tags.matchers.iter().cloned());
             }
+        }
+        if cost_of_all(selectors.iter().flatten()) > PATTERNS_COST_MAX {
+            return Err(ApiError::bad_data("the patterns of all selectors are too large together"));
         }
         let namespace = self.namespace(options.storage.as_ref())?;
         let mut replies = Vec::new();
