@@ -337,6 +337,10 @@ impl LabelsBuilder {
 /// Whether `bytes` are a canonical block as they stand: one pass, no allocation.
 #[must_use]
 pub fn is_canonical(bytes: &[u8]) -> bool {
+    // Before they are walked: a block over the limit may be a body of label bytes.
+    if bytes.len() > LABEL_BLOCK_BYTES_MAX {
+        return false;
+    }
     let mut rest = bytes;
     let mut previous: &[u8] = &[];
     let mut count = 0;
@@ -356,7 +360,7 @@ pub fn is_canonical(bytes: &[u8]) -> bool {
         previous = name;
         count += 1;
     }
-    count > 0 && count <= LABELS_PER_SERIES_MAX && bytes.len() <= LABEL_BLOCK_BYTES_MAX
+    count > 0 && count <= LABELS_PER_SERIES_MAX
 }
 
 fn check_label(index: usize, name: &str, value: &str) -> Result<(), LabelError> {
