@@ -14,6 +14,7 @@ use crate::owner::ShardMap;
 use crate::series::{Appended, NO_SUCCESSOR, Part};
 use crate::table::{FindStats, SeriesTable};
 use m3_index::{Index, Matchers, Postings};
+use m3_metric::labels::LabelLimits;
 use m3_metric::{
     CoreId, Labels, NamespaceId, Record, SeriesOrdinal, ShardId, Span, Timestamp, ValueKind, labels,
 };
@@ -187,6 +188,7 @@ pub struct NamespaceStore {
     /// Whether a block was ever dropped: then a series may have none left.
     expired: bool,
     series_max: u32,
+    label_limits: LabelLimits,
     stats: WriteStats,
 }
 
@@ -210,6 +212,7 @@ impl NamespaceStore {
             active: BTreeMap::new(),
             expired: false,
             series_max: u32::MAX,
+            label_limits: LabelLimits::default(),
             stats: WriteStats::default(),
         }
     }
@@ -217,6 +220,11 @@ impl NamespaceStore {
     /// From here on takes no new series beyond `series_max`; those it has go on.
     pub const fn set_series_max(&mut self, series_max: u32) {
         self.series_max = series_max;
+    }
+
+    /// From here on takes no new series whose labels are over `limits`; those it has go on.
+    pub const fn set_label_limits(&mut self, limits: LabelLimits) {
+        self.label_limits = limits;
     }
 
     /// The namespace's number.
@@ -378,6 +386,7 @@ impl NamespaceStore {
     }
 
     fn insert(&mut self, canonical: &[u8]) -> Result<u32, Unowned> {
+        self.label_limits.check(canonical).map_err(|e| Unowned::Malformed(e.to_string()))?;
         let shard = self.shards.shard_of(canonical);
         let owner = self.shards.owner(shard);
         if owner != self.core {

@@ -144,6 +144,7 @@ async fn begin(
         .await
         .map_err(|e| format!("core {id} cannot read the commit log: {e}"))?;
     store.set_series_max(series_max);
+    store.set_label_limits(settings.labels);
     report(id, &replay, time::now().since(begun));
     match back {
         Some(reply_to) => {
