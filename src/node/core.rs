@@ -75,6 +75,7 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
     if id == CoreId(0) {
         core.listen(plan.metrics_addr, limits, &api, Listener::Metrics)?;
         core.clone().wait_for_stop();
+        ignore_hangups();
         let shared = Arc::clone(&plan.shared);
         spawn(async move {
             loop {
@@ -86,6 +87,23 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
     }
     core.serve().await;
     Ok(())
+}
+
+/// SIGHUP ends nothing: a terminal that closes or a tool that asks for a reload must not stop the node,
+/// whose configuration is read at the start only.
+fn ignore_hangups() {
+    let mut hangups = match m3_io::signal::Hangups::new() {
+        Ok(hangups) => hangups,
+        Err(error) => return tracing::error!(%error, "SIGHUP cannot be heard and ends the node"),
+    };
+    spawn(async move {
+        let mut is_told = false;
+        while hangups.next().await.is_ok() {
+            if !std::mem::replace(&mut is_told, true) {
+                tracing::info!("SIGHUP: the configuration is read at the start only");
+            }
+        }
+    });
 }
 
 /// What a core has once it has replayed.
