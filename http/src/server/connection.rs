@@ -132,7 +132,6 @@ impl<H: Handler> Connection<'_, H> {
     async fn read_head(&mut self) -> Result<Head, End> {
         let limits = self.shared.limits;
         let mut scanner = Scanner::default();
-        self.compact();
         let mut deadline: Option<Monotonic> = None;
         loop {
             let waiting = &self.inbound[self.start..];
@@ -146,6 +145,8 @@ impl<H: Handler> Connection<'_, H> {
             if idle && self.shared.connections.is_closed() {
                 return Err(End::Silent);
             }
+            // Only before more is read: a request of many that came at once is not to move the others.
+            self.compact();
             let span = if idle {
                 limits.idle_timeout
             } else {
