@@ -43,8 +43,8 @@ pub struct ServerLimits {
     pub body_timeout: Duration,
     /// How long a connection may idle between requests; over it: closed.
     pub idle_timeout: Duration,
-    /// How long a client may take to read an answer: this, and a second for every
-    /// `body_bytes_per_second` of it.
+    /// How long a client may take nothing of an answer that waits for it; the whole answer may take
+    /// `body_timeout`.
     pub write_timeout: Duration,
     /// How long requests in progress may take once the stop is asked for.
     pub drain_timeout: Duration,

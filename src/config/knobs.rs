@@ -334,7 +334,7 @@ pub static KNOBS: &[Knob] = &[
     ),
     key(
         &["http.writeTimeout"],
-        "How long a client may take to read an answer, beside http.bodyBytesPerSecondMin.",
+        "How long a client may take nothing of an answer; it has http.bodyTimeout for all of it.",
         Target::Duration(|config| &mut config.http.write_timeout, MILLISECOND, DAY),
     ),
     key(

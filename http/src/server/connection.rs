@@ -334,20 +334,28 @@ impl<H: Handler> Connection<'_, H> {
 
     async fn write(&self, bytes: Vec<u8>) -> Result<Vec<u8>, End> {
         let limits = &self.shared.limits;
-        let count = bytes.len();
-        let earned = Duration::from_secs(count as u64 / limits.body_bytes_per_second.max(1));
-        let span = limits.write_timeout + earned;
-        match time::timeout(span, self.stream.write_all(bytes)).await {
-            Ok((Ok(()), bytes)) => {
-                self.shared.stats.note_out(count);
-                Ok(bytes)
-            }
-            Ok((Err(_), _)) => Err(End::Silent),
-            Err(_) => {
-                self.shared.stats.note_timeout();
-                Err(End::Silent)
+        let begun = time::now();
+        let mut bytes = bytes;
+        let mut sent = 0;
+        while sent < bytes.len() {
+            // Room in the kernel's buffers is no reader: that megabytes went there at once earns no time.
+            let whole = limits.write_timeout.max(limits.body_timeout);
+            let span = begun.plus(whole).since(time::now()).min(limits.write_timeout);
+            match time::timeout(span, self.stream.write_from(bytes, sent)).await {
+                Ok((Err(e), back)) if e.kind() == std::io::ErrorKind::Interrupted => bytes = back,
+                Ok((Ok(0) | Err(_), _)) => return Err(End::Silent),
+                Ok((Ok(more), back)) => {
+                    bytes = back;
+                    sent += more;
+                    self.shared.stats.note_out(more);
+                }
+                Err(_) => {
+                    self.shared.stats.note_timeout();
+                    return Err(End::Silent);
+                }
             }
         }
+        Ok(bytes)
     }
 
     /// Reads on for a moment after a refusal: closing a socket with unread bytes would reset it and
