@@ -11,6 +11,12 @@ pub const LABEL_BLOCK_BYTES_MAX: usize = 131_071;
 pub const BODY_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a request body after decompression, checked before memory is taken.
 pub const BODY_DECODED_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a form of parameters: eight of the longest queries.
+pub const FORM_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a body of an admin route: a placement of some ten thousand shards.
+pub const ADMIN_BODY_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a remote read request after decompression; it holds matchers.
+pub const READ_REQUEST_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a request head: line and headers.
 pub const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Steps of one series in a range query, Prometheus' own limit.

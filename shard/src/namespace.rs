@@ -144,6 +144,20 @@ pub struct WriteOutcome {
     pub misrouted: Vec<(u32, CoreId)>,
 }
 
+impl WriteOutcome {
+    /// Adds the outcome of the records from position `begin` on.
+    pub fn absorb(&mut self, part: Self, begin: usize) {
+        let begin = u32::try_from(begin).expect("records of a request are bounded");
+        self.accepted += part.accepted;
+        self.refused += part.refused;
+        self.last_refusal = part.last_refusal.or(self.last_refusal.take());
+        self.malformed.extend(part.malformed.iter().map(|at| begin + at));
+        self.last_malformed = part.last_malformed.or(self.last_malformed.take());
+        self.exhausted += part.exhausted;
+        self.misrouted.extend(part.misrouted.iter().map(|(at, core)| (begin + at, *core)));
+    }
+}
+
 /// What a namespace has counted since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WriteStats {
@@ -471,6 +485,12 @@ impl NamespaceStore {
     #[must_use]
     pub fn label_values(&self, name: &str, among: &Postings) -> Vec<String> {
         self.index.label_values(name, self.unless_all(among))
+    }
+
+    /// How many values label `name` has at most.
+    #[must_use]
+    pub fn label_values_max(&self, name: &str) -> u64 {
+        self.index.label_values_max(name)
     }
 
     fn unless_all<'a>(&self, among: &'a Postings) -> Option<&'a Postings> {

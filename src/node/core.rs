@@ -10,6 +10,7 @@ use m3_cluster::Admin;
 use m3_http::api::{Api, ApiError, ApiSettings, Call, ErrorKind, Listener};
 use m3_http::message::{Request, Response};
 use m3_http::server::{self, Handler, ServerLimits, ServerStats};
+use m3_io::budget::Budget;
 use m3_io::mesh::Port;
 use m3_io::net::{Options, TcpListener};
 use m3_io::{CoreId, Either, Gate, ReplyTo, oneshot, race, spawn, time};
@@ -46,6 +47,7 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
     let api = Rc::new(Api::new(ApiSettings {
         query_timeout: plan.settings.query.timeout,
         body_decoded_bytes_max: plan.settings.body_decoded_bytes_max,
+        budget: Arc::clone(plan.shared.memory.budget()),
         labels_need_range: plan.settings.query.labels_need_range,
         series_need_range: plan.settings.query.series_need_range,
         version: env!("CARGO_PKG_VERSION"),
@@ -71,18 +73,14 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
         closed: RefCell::new(None),
     });
     let limits = ServerLimits { drain_timeout: DRAIN, ..plan.settings.server };
-    core.listen(plan.api_addr, limits, &api, Listener::Api)?;
+    let budget = plan.shared.memory.budget();
+    core.listen(plan.api_addr, limits, &api, Listener::Api, budget)?;
+    let shared = Arc::clone(&plan.shared);
+    spawn(async move { crate::memory::give_back(&shared.memory).await });
     if id == CoreId(0) {
-        core.listen(plan.metrics_addr, limits, &api, Listener::Metrics)?;
+        core.listen(plan.metrics_addr, limits, &api, Listener::Metrics, budget)?;
         core.clone().wait_for_stop();
         ignore_hangups();
-        let shared = Arc::clone(&plan.shared);
-        spawn(async move {
-            loop {
-                shared.memory.note(m3_io::process::resident_bytes());
-                time::sleep(crate::memory::WATCH_EVERY).await;
-            }
-        });
         tracing::info!("serving");
     }
     core.serve().await;
@@ -254,6 +252,7 @@ impl Core {
         limits: ServerLimits,
         api: &Rc<Api>,
         listener: Listener,
+        budget: &Arc<Budget>,
     ) -> Result<(), String> {
         let options = Options { reuse_port: true, ..Options::default() };
         let socket = TcpListener::bind(addr, options).map_err(|e| e.to_string())?;
@@ -267,9 +266,9 @@ impl Core {
             coordinator: Rc::clone(&self.coordinator),
         });
         let pass = self.served.enter().ok_or("the core is closing")?;
-        let stop = self.stop.clone();
+        let (budget, stop) = (Arc::clone(budget), self.stop.clone());
         spawn(async move {
-            let served = server::serve(socket, limits, handler, stats, stop).await;
+            let served = server::serve(socket, limits, handler, stats, budget, stop).await;
             drop(pass);
             if let Err(error) = served {
                 panic!("the listener on {addr} broke: {error}");
@@ -338,7 +337,7 @@ impl Core {
             Message::Write(job) => spawn(async move { node.write(job).await }),
             Message::Fragment(job) => spawn(async move { node.fragment(job).await }),
             Message::Read(job) => spawn(async move { node.read(job).await }),
-            Message::Metadata(job) => node.metadata(job),
+            Message::Metadata(job) => spawn(async move { node.metadata(job).await }),
             Message::Catalog(catalog, back) => {
                 node.set_catalog(catalog);
                 back.send(());

@@ -5,6 +5,7 @@ use crate::message::{Method, Request, Response};
 use crate::wire::WireError;
 use crate::wire::body::Chunked;
 use crate::wire::head::{self, Framing, Head, Scanner};
+use m3_io::budget::Promise;
 use m3_io::net::TcpStream;
 use m3_io::time::{self, Monotonic};
 use m3_io::{Either, race};
@@ -16,6 +17,10 @@ const READ_BYTES: usize = 8 << 10;
 /// The spare room that a read of a body gets at first; it doubles with what arrives, so that a
 /// declared length takes no memory before its bytes come.
 const BODY_READ_BYTES: usize = 64 << 10;
+
+/// Bytes of a body that are taken without a look at the memory limit: a query or an admin request,
+/// which may be what frees memory.
+const SMALL_BODY_BYTES: usize = 4 << 10;
 
 /// Bytes of the answer's buffer that a connection keeps between requests: an acknowledged write
 /// needs no more, and idle connections are many.
@@ -195,16 +200,20 @@ impl<H: Handler> Connection<'_, H> {
         let mut body = std::mem::take(&mut self.request.body);
         body.extend_from_slice(&self.inbound[self.start..self.start + here]);
         self.start += here;
+        let mut promise = self.shared.budget.nothing();
         while body.len() < len {
             let room = body.len().max(BODY_READ_BYTES).min(len - body.len());
-            body.reserve_exact(room);
+            self.grow(&mut body, room, &mut promise)?;
             let span = self.body_span(begun, body.len())?;
             let read = time::timeout(span, self.stream.read(body)).await;
             let Ok((result, back)) = read else { return Err(self.body_too_slow()) };
             body = back;
             match result {
                 Ok(0) | Err(_) => return Err(End::Silent),
-                Ok(read) => self.shared.stats.note_in(read),
+                Ok(read) => {
+                    promise.settle(read as u64);
+                    self.shared.stats.note_in(read);
+                }
             }
         }
         // A buffer from the pool may have had room for more than the body: what came beyond it
@@ -222,9 +231,19 @@ impl<H: Handler> Connection<'_, H> {
         let limit = self.shared.limits.body_bytes;
         let mut chunked = Chunked::default();
         let mut received = 0;
+        let mut promise = self.shared.budget.nothing();
         loop {
             let input = &self.inbound[self.start..];
-            let (taken, done) = chunked.feed(input, &mut self.request.body, limit)?;
+            let mut body = std::mem::take(&mut self.request.body);
+            if body.capacity() - body.len() < input.len() {
+                let most = limit.saturating_sub(body.len());
+                let room = body.len().min(most).max(input.len());
+                self.grow(&mut body, room, &mut promise)?;
+            }
+            let before = body.len();
+            let (taken, done) = chunked.feed(input, &mut body, limit)?;
+            promise.settle((body.len() - before) as u64);
+            self.request.body = body;
             self.start += taken;
             received += taken;
             if done {
@@ -234,6 +253,22 @@ impl<H: Handler> Connection<'_, H> {
             let span = self.body_span(begun, received)?;
             self.fill(span, false, || "the request's body arrived too slowly".to_owned()).await?;
         }
+    }
+
+    /// Makes room for `room` more bytes of a body. A buffer that is not small is promised first, for a
+    /// declared length or many clients at once must not take more than there is.
+    fn grow(&self, body: &mut Vec<u8>, room: usize, promise: &mut Promise) -> Result<(), End> {
+        if body.capacity() - body.len() >= room {
+            return Ok(());
+        }
+        // The old buffer lives until its bytes are in the new one.
+        let whole = body.len() + room;
+        if whole > SMALL_BODY_BYTES && !promise.extend(whole as u64) {
+            return Err(End::Refuse(answer::no_memory(body.len(), &self.shared.budget)));
+        }
+        body.reserve_exact(room);
+        promise.settle(body.len() as u64);
+        Ok(())
     }
 
     /// How long the next piece of a body may take: until the average falls below the least rate,
