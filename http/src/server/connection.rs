@@ -102,7 +102,7 @@ impl<H: Handler> Connection<'_, H> {
         let body = std::mem::take(&mut self.request.body);
         self.shared.bodies.give(body, self.shared.limits.spare_body_bytes);
         if head.accepts_gzip && answer::has_body(self.request.method, response.status) {
-            gzip::deflate_response(&mut response).await;
+            Box::pin(gzip::deflate_response(&mut response)).await;
         }
         let keep_alive = head.keep_alive && !self.shared.stop.is_closed();
         let (route, status, method) = (response.route, response.status, self.request.method);
@@ -122,7 +122,8 @@ impl<H: Handler> Connection<'_, H> {
             self.shared.connections.closed().await;
             time::sleep(drain).await;
         };
-        let handled = self.shared.handler.handle(&mut self.request);
+        // Boxed, so that a connection has room for it only while it is asked.
+        let handled = Box::pin(self.shared.handler.handle(&mut self.request));
         // The deadline is polled second: an answer that is ready wins.
         match race(handled, stopping).await {
             Either::Left(response) => Ok(response),
