@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use m3_http::ServerLimits;
 use m3_io::driver::DriverChoice;
+use m3_metric::labels::LabelLimits;
 use m3_metric::limits::{BODY_DECODED_BYTES_MAX, QUERY_SAMPLES_MAX, QUERY_SERIES_MAX};
 
 /// Bytes of one configuration file.
@@ -75,6 +76,8 @@ pub struct Config {
     pub memory_limit: u64,
     /// Series of one namespace; 0 is no bound.
     pub series_per_namespace_max: u64,
+    /// Labels of a new series.
+    pub labels: LabelLimits,
     /// Bounds and defaults of queries.
     pub query: QueryConfig,
     /// The node's name in placements.
@@ -165,6 +168,7 @@ impl Default for Config {
             body_decoded_bytes_max: BODY_DECODED_BYTES_MAX,
             memory_limit: 0,
             series_per_namespace_max: 0,
+            labels: LabelLimits::default(),
             query: QueryConfig::default(),
             host: HostId::default(),
             node_listen: any(9000),

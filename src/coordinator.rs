@@ -61,20 +61,23 @@ impl Coordinator {
         }
     }
 
-    /// Answers a call.
+    /// Answers a call. What is not a write is boxed: a connection holds room for the largest of its
+    /// futures, also while it idles.
     ///
     /// # Errors
     /// The refusal the client gets.
     pub async fn handle(&self, call: Call) -> Result<Reply, ApiError> {
         match call {
             Call::Write(call) => self.write(call).await,
-            Call::Query(call) => self.query(call).await,
-            Call::QueryRange(call) => self.query_range(call).await,
-            Call::Labels(call) => self.label_names(call).await,
-            Call::LabelValues { name, metadata } => self.label_values(name, metadata).await,
-            Call::Series(call) => self.series(call).await,
-            Call::Search(call) => self.tag_search(call).await,
-            Call::RemoteRead(call) => self.remote_read(call).await,
+            Call::Query(call) => Box::pin(self.query(call)).await,
+            Call::QueryRange(call) => Box::pin(self.query_range(call)).await,
+            Call::Labels(call) => Box::pin(self.label_names(call)).await,
+            Call::LabelValues { name, metadata } => {
+                Box::pin(self.label_values(name, metadata)).await
+            }
+            Call::Series(call) => Box::pin(self.series(call)).await,
+            Call::Search(call) => Box::pin(self.tag_search(call)).await,
+            Call::RemoteRead(call) => Box::pin(self.remote_read(call)).await,
             Call::Health => Ok(Reply::Health {
                 uptime: time::now().since(self.shared.started),
                 now: Timestamp(time::wall_ns()),
@@ -86,9 +89,9 @@ impl Coordinator {
                 }
                 Ok(Reply::Text("m3ring is Ready.\n".to_owned()))
             }
-            Call::Metrics => self.metrics().await,
+            Call::Metrics => Box::pin(self.metrics()).await,
             Call::LogLevel(wanted) => log_level(wanted.as_deref()),
-            Call::Admin(call) => self.admin(*call).await,
+            Call::Admin(call) => Box::pin(self.admin(*call)).await,
             Call::Answered(reply) => Ok(reply),
         }
     }

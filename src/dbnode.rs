@@ -1,8 +1,9 @@
 //! One core's M3DB node: takes messages, drives the namespaces it owns, ticks.
 //!
-//! A write is appended to memory and to the pending payload of the log in one go, without a pause,
-//! and answered when the log has acknowledged it. A fetch works on one series after the other and
-//! lets others have the core every millisecond; the store may change in between, ordinals do not.
+//! A write is appended to memory and to the pending payload of the log, some thousand records
+//! without a pause, and answered when the log has acknowledged it. A fetch works on one series
+//! after the other and lets others have the core every millisecond; the store may change in
+//! between, ordinals do not.
 
 use crate::catalog::Catalog;
 use crate::memory::Memory;
@@ -24,10 +25,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Records that a write appends before others may have the core and the memory limit is looked at.
+const RECORDS_AT_ONCE: usize = 4096;
 /// How long a fetch works before others may have the core.
 const SLICE: Duration = Duration::from_millis(1);
 /// Series between two looks at the clock.
 const SERIES_PER_LOOK: usize = 16;
+/// Samples between two looks at the clock, where series are long.
+const SAMPLES_PER_LOOK: usize = 10_000;
+/// Bytes that a name or value takes on its way to the answer, beside its text.
+const NAME_BYTES: u64 = 96;
 /// How often a core drops what is older than its retention.
 const TICK_EVERY: Duration = Duration::from_secs(10);
 
@@ -95,7 +102,8 @@ impl DbNode {
     }
 
     /// Stores records, in memory and in the log's pending payload; durable once
-    /// [`CommitLog::acknowledged`] has returned.
+    /// [`CommitLog::acknowledged`] has returned. Gives what became of them and how many of the last
+    /// were not looked at, because the memory limit was reached.
     ///
     /// # Errors
     /// When the log takes no more.
@@ -104,7 +112,26 @@ impl DbNode {
         namespace: NamespaceId,
         buffer: &[u8],
         records: &[Record],
-        positions: Option<&[u32]>,
+    ) -> Result<(WriteOutcome, u64), LogFailed> {
+        let mut whole = WriteOutcome::default();
+        let mut done = 0;
+        loop {
+            let piece = &records[done..records.len().min(done + RECORDS_AT_ONCE)];
+            whole.absorb(self.append_piece(namespace, buffer, piece).await?, done);
+            done += piece.len();
+            let left = records.len() - done;
+            if left == 0 || self.shared.memory.is_full() {
+                return Ok((whole, left as u64));
+            }
+            m3_io::yield_now().await;
+        }
+    }
+
+    async fn append_piece(
+        &self,
+        namespace: NamespaceId,
+        buffer: &[u8],
+        records: &[Record],
     ) -> Result<WriteOutcome, LogFailed> {
         self.log.room().await?;
         let mut store = self.store.borrow_mut();
@@ -112,17 +139,18 @@ impl DbNode {
             return Err(LogFailed("the namespace was deleted meanwhile".to_owned()));
         };
         let mut payload = self.log.pending();
-        Ok(store.write(buffer, records, positions, time::wall_ns(), &mut payload))
+        Ok(store.write(buffer, records, None, time::wall_ns(), &mut payload))
     }
 
     /// Does a [`WriteJob`] of another core.
     pub async fn write(&self, job: WriteJob) {
         let WriteJob { namespace, buffer, records, reply } = job;
         let mut answer = WriteAnswer::default();
-        match self.append(namespace, &buffer, &records, None).await {
+        match self.append(namespace, &buffer, &records).await {
             Err(failed) => answer.failed = Some(failed.to_string()),
-            Ok(outcome) => {
+            Ok((outcome, no_memory)) => {
                 answer.take(outcome, &records);
+                answer.no_memory = no_memory;
                 if let Err(failed) = self.log.acknowledged().await {
                     answer.failed = Some(failed.to_string());
                 }
@@ -172,7 +200,7 @@ impl DbNode {
         let mut slice = Slice::new(&self.shared.memory, job.deadline);
         let most = usize::try_from(job.series_max).unwrap_or(usize::MAX);
         for series in postings.iter().take(most) {
-            slice.pause().await?;
+            slice.pause(buffer.values.len()).await?;
             let store = self.store.borrow();
             let Some(store) = store.namespace(job.namespace) else { break };
             store.read(series, from, to, &mut buffer).map_err(|_| FetchError::Broken)?;
@@ -218,22 +246,22 @@ impl DbNode {
     }
 
     /// Does a [`MetadataJob`].
-    pub fn metadata(&self, job: MetadataJob) {
-        let answer = self.find_metadata(&job);
+    pub async fn metadata(&self, job: MetadataJob) {
+        let answer = self.find_metadata(&job).await;
         job.reply.send(answer);
     }
 
-    fn find_metadata(&self, job: &MetadataJob) -> Result<MetadataAnswer, String> {
+    async fn find_metadata(&self, job: &MetadataJob) -> Result<MetadataAnswer, FetchError> {
         let (from, to) = range_ns(job.start_ms, job.end_ms);
         let everything = [Vec::new()];
         let selectors = if job.selectors.is_empty() { &everything[..] } else { &job.selectors };
         let mut found = Postings::default();
         for matchers in selectors {
-            let one = self.search(job.namespace, matchers, from, to).map_err(|e| match e {
-                FetchError::Matcher(text) => text,
-                other => format!("{other:?}"),
-            })?;
-            found = found.or(&one);
+            found = found.or(&self.search(job.namespace, matchers, from, to)?);
+        }
+        if let MetadataWant::Series(most) = &job.want {
+            let most = usize::try_from(*most).unwrap_or(usize::MAX);
+            return self.find_series(job, &found, most).await.map(MetadataAnswer::Series);
         }
         let store = self.store.borrow();
         let store = store.namespace(job.namespace);
@@ -241,21 +269,62 @@ impl DbNode {
             MetadataWant::Names => {
                 MetadataAnswer::Names(store.map_or_else(Vec::new, |s| s.label_names(&found)))
             }
-            MetadataWant::Values(name) => {
-                MetadataAnswer::Names(store.map_or_else(Vec::new, |s| s.label_values(name, &found)))
-            }
-            MetadataWant::Series(most) => {
-                let most = usize::try_from(*most).unwrap_or(usize::MAX);
-                let labels = |s: &NamespaceStore| {
-                    let ordinals = found.iter().take(most);
-                    ordinals.map(|o| Labels::from_canonical(s.labels(o))).collect()
-                };
-                MetadataAnswer::Series(store.map_or_else(Vec::new, labels))
-            }
-            MetadataWant::Tags { names, names_only } => MetadataAnswer::Tags(
-                store.map_or_else(Vec::new, |s| tags(s, &found, names, *names_only)),
-            ),
+            MetadataWant::Values(name) => MetadataAnswer::Names(match store {
+                Some(store) => self.values(store, name, &found)?,
+                None => Vec::new(),
+            }),
+            MetadataWant::Tags { names, names_only } => MetadataAnswer::Tags(match store {
+                Some(store) => self.tags(store, &found, names, *names_only)?,
+                None => Vec::new(),
+            }),
+            MetadataWant::Series(_) => unreachable!("searched above"),
         })
+    }
+
+    async fn find_series(
+        &self,
+        job: &MetadataJob,
+        found: &Postings,
+        most: usize,
+    ) -> Result<Vec<Labels>, FetchError> {
+        let mut series = Vec::new();
+        let mut slice = Slice::new(&self.shared.memory, job.deadline);
+        for ordinal in found.iter().take(most) {
+            slice.pause(0).await?;
+            let store = self.store.borrow();
+            let Some(store) = store.namespace(job.namespace) else { break };
+            series.push(Labels::from_canonical(store.labels(ordinal)));
+        }
+        Ok(series)
+    }
+
+    /// The values of a label, which are listed without a pause and so are promised before.
+    fn values(
+        &self,
+        store: &NamespaceStore,
+        name: &str,
+        found: &Postings,
+    ) -> Result<Vec<String>, FetchError> {
+        let most = store.label_values_max(name).min(found.len());
+        let promise = self.shared.memory.budget().promise(most * NAME_BYTES);
+        let _promise = promise.ok_or(FetchError::Memory)?;
+        Ok(store.label_values(name, found))
+    }
+
+    fn tags(
+        &self,
+        store: &NamespaceStore,
+        found: &Postings,
+        names: &[String],
+        names_only: bool,
+    ) -> Result<Vec<(String, Vec<String>)>, FetchError> {
+        let wanted = |name: &String| names.is_empty() || names.contains(name);
+        let found_names = store.label_names(found).into_iter().filter(wanted);
+        let tag = |name: String| {
+            let values = if names_only { Vec::new() } else { self.values(store, &name, found)? };
+            Ok((name, values))
+        };
+        found_names.map(tag).collect()
     }
 
     /// Does a [`ReadJob`].
@@ -283,7 +352,7 @@ impl DbNode {
         let mut buffer = ReadBuffer::default();
         let mut slice = Slice::new(&self.shared.memory, job.deadline);
         for series in postings.iter().take(most) {
-            slice.pause().await.map_err(ReadError::Fetch)?;
+            slice.pause(buffer.values.len()).await.map_err(ReadError::Fetch)?;
             let store = self.store.borrow();
             let Some(store) = store.namespace(job.namespace) else { break };
             let from = from.max(kept_from(store));
@@ -347,22 +416,6 @@ fn count_metric(metrics: &mut BTreeMap<String, (u64, u64)>, labels: &[u8], has_s
     if has_samples { counts.0 += 1 } else { counts.1 += 1 }
 }
 
-fn tags(
-    store: &NamespaceStore,
-    found: &Postings,
-    names: &[String],
-    names_only: bool,
-) -> Vec<(String, Vec<String>)> {
-    let wanted = |name: &String| names.is_empty() || names.contains(name);
-    let found_names = store.label_names(found).into_iter().filter(wanted);
-    found_names
-        .map(|name| {
-            let values = if names_only { Vec::new() } else { store.label_values(&name, found) };
-            (name, values)
-        })
-        .collect()
-}
-
 /// A fetch's share of the core: it gives way every millisecond and ends when its time is up or the
 /// node has no memory left.
 struct Slice<'a> {
@@ -370,18 +423,22 @@ struct Slice<'a> {
     deadline: Monotonic,
     begun: Monotonic,
     series: usize,
+    samples: usize,
 }
 
 impl<'a> Slice<'a> {
     fn new(memory: &'a Memory, deadline: Monotonic) -> Self {
-        Self { memory, deadline, begun: time::now(), series: 0 }
+        Self { memory, deadline, begun: time::now(), series: 0, samples: 0 }
     }
 
-    async fn pause(&mut self) -> Result<(), FetchError> {
+    /// Between two series; `samples` were read from the last.
+    async fn pause(&mut self, samples: usize) -> Result<(), FetchError> {
         self.series += 1;
-        if !self.series.is_multiple_of(SERIES_PER_LOOK) {
+        self.samples += samples;
+        if self.series < SERIES_PER_LOOK && self.samples < SAMPLES_PER_LOOK {
             return Ok(());
         }
+        (self.series, self.samples) = (0, 0);
         let now = time::now();
         if now > self.deadline {
             return Err(FetchError::Timeout);

@@ -1,19 +1,17 @@
 //! The memory budget: at the limit writes are refused for now and queries fail with the reason, so
 //! that the node is never killed for memory.
 //!
-//! What counts is what the process holds (resident bytes), whoever took it: series, buffers, bodies
-//! of requests, queries. Core 0 reads it [`WATCH_EVERY`]; all cores look at the last reading.
-//! Between two readings ingest can take some tens of megabytes, which the limit's distance from
-//! what the machine has is for.
+//! What counts is what the process holds, and what requests in flight were promised
+//! ([`m3_io::budget`]): bodies while they arrive (`http::server`) and while they are unpacked
+//! (`http::api`), answers while they are written. Whoever takes memory step by step, a write its
+//! new series and a query its samples, looks again every few milliseconds.
 
-use m3_http::api::{ApiError, ErrorKind};
+use m3_http::api::ApiError;
+use m3_io::budget::{Budget, Promise};
+use m3_io::time;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-/// How often the reading is renewed.
-pub const WATCH_EVERY: Duration = Duration::from_millis(50);
-/// Seconds after which a refused sender may try again.
-const RETRY_AFTER_S: u32 = 5;
 
 /// The limit where there are `available` bytes and nobody has named one: nine tenths, and less
 /// where that would leave less room than [`ROOM_MIN`] for what arrives between two readings and for
@@ -26,11 +24,46 @@ pub fn share_of(available: u64) -> u64 {
 /// Bytes above the limit that the node may come to hold for a moment.
 const ROOM_MIN: u64 = 96 << 20;
 
+/// How often a core looks whether memory is scarce.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Looks between two attempts to give memory back, where the last has not helped.
+const LOOKS_BETWEEN: u32 = 20;
+/// Memory is scarce when less than this part of the limit is left.
+const SCARCE_PART: u64 = 8;
+
+/// Gives this core's free memory back to the system while memory is scarce. The allocator keeps
+/// what a large query has freed, and gives it back as it is asked for more; a node that refuses
+/// everything at its limit asks for nothing, and would stay there.
+pub async fn give_back(memory: &Memory) {
+    let mut wait = 0;
+    loop {
+        time::sleep(LOOK_EVERY).await;
+        let limit = memory.limit();
+        wait = if memory.budget.has_room(limit / SCARCE_PART) {
+            0
+        } else if wait == 0 {
+            collect();
+            LOOKS_BETWEEN
+        } else {
+            wait - 1
+        };
+    }
+}
+
+#[allow(unsafe_code, reason = "the allocator has no safe call for it")]
+fn collect() {
+    // SAFETY: it takes no pointer, may be called by any thread at any time, and frees only what is
+    // not in use.
+    unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
+/// Memory for an admin document that is not asked for.
+const DOCUMENT_BYTES_SURE: u64 = 4 << 20;
+
 /// What memory there is and how much of it is in use.
 #[derive(Debug)]
 pub struct Memory {
-    limit: u64,
-    resident: AtomicU64,
+    budget: Arc<Budget>,
     refused_writes: AtomicU64,
     refused_queries: AtomicU64,
 }
@@ -38,30 +71,27 @@ pub struct Memory {
 impl Memory {
     /// A budget of `limit` bytes; 0 is no limit.
     #[must_use]
-    pub const fn new(limit: u64) -> Self {
-        Self {
-            limit,
-            resident: AtomicU64::new(0),
-            refused_writes: AtomicU64::new(0),
-            refused_queries: AtomicU64::new(0),
-        }
+    pub fn new(limit: u64) -> Self {
+        let (refused_writes, refused_queries) = Default::default();
+        Self { budget: Budget::new(limit), refused_writes, refused_queries }
+    }
+
+    /// The budget, for those who take memory before a call is made.
+    #[must_use]
+    pub const fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// The limit in bytes; 0 is none.
     #[must_use]
-    pub const fn limit(&self) -> u64 {
-        self.limit
-    }
-
-    /// Notes what is in use now.
-    pub fn note(&self, resident: u64) {
-        self.resident.store(resident, Ordering::Relaxed);
+    pub fn limit(&self) -> u64 {
+        self.budget.limit()
     }
 
     /// Whether the limit is reached.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.limit > 0 && self.resident.load(Ordering::Relaxed) >= self.limit
+        self.budget.is_full()
     }
 
     /// Writes and queries refused since the start.
@@ -76,11 +106,14 @@ impl Memory {
     /// # Errors
     /// 429 with Retry-After.
     pub fn admit_write(&self) -> Result<(), ApiError> {
-        if !self.is_full() {
-            return Ok(());
-        }
+        if self.is_full() { Err(self.refuse_write()) } else { Ok(()) }
+    }
+
+    /// Why a write that met the limit is not stored, or not all of it.
+    #[must_use]
+    pub fn refuse_write(&self) -> ApiError {
         self.refused_writes.fetch_add(1, Ordering::Relaxed);
-        Err(self.refusal("the write is refused for now"))
+        self.refusal("the write is refused for now")
     }
 
     /// Lets a query in or go on, unless the limit is reached.
@@ -99,29 +132,32 @@ impl Memory {
     }
 
     /// Lets an answer be written that will take about `bytes`, unless they are more than is left.
+    /// They are promised until what is given is dropped.
     ///
     /// # Errors
     /// 429 with Retry-After.
-    pub fn admit_answer(&self, bytes: u64) -> Result<(), ApiError> {
-        let resident = self.resident.load(Ordering::Relaxed);
-        if self.limit == 0 || resident.saturating_add(bytes) < self.limit {
-            return Ok(());
+    pub fn admit_answer(&self, bytes: u64) -> Result<Promise, ApiError> {
+        self.budget.promise(bytes).ok_or_else(|| {
+            self.refused_queries.fetch_add(1, Ordering::Relaxed);
+            self.refusal(&format!("the query's answer of about {} MiB is refused", bytes >> 20))
+        })
+    }
+
+    /// Lets an admin document be read that may take `bytes`, unless they are more than is left; a
+    /// small one always is, for it may be what frees memory.
+    ///
+    /// # Errors
+    /// 429 with Retry-After.
+    pub fn admit_document(&self, bytes: u64) -> Result<Promise, ApiError> {
+        let mut promise = self.budget.nothing();
+        if bytes <= DOCUMENT_BYTES_SURE || promise.extend(bytes) {
+            return Ok(promise);
         }
-        self.refused_queries.fetch_add(1, Ordering::Relaxed);
-        Err(self.refusal(&format!("the query's answer of about {} MiB is refused", bytes >> 20)))
+        Err(self.refusal("the document is refused"))
     }
 
     fn refusal(&self, what: &str) -> ApiError {
-        let used = self.resident.load(Ordering::Relaxed) >> 20;
-        let limit = self.limit >> 20;
-        let message = format!(
-            "memory limit reached: {what}; {used} MiB are in use, memory.limit is {limit} MiB. \
-             Raise memory.limit, shorten the retention or send fewer series"
-        );
-        ApiError {
-            retry_after_s: Some(RETRY_AFTER_S),
-            ..ApiError::new(ErrorKind::Exhausted, message)
-        }
+        ApiError::no_memory(what, &self.budget)
     }
 }
 

@@ -68,6 +68,8 @@ pub struct WriteAnswer {
     pub last_malformed: Option<String>,
     /// Samples of new series beyond the limit of series.
     pub exhausted: u64,
+    /// Samples that were not looked at because the memory limit was reached before.
+    pub no_memory: u64,
     /// Records that belong elsewhere, with their owner.
     pub misrouted: Vec<(Record, CoreId)>,
     /// The whole job failed: the samples may or may not be stored.
@@ -138,8 +140,10 @@ pub struct MetadataJob {
     pub end_ms: i64,
     /// What is wanted.
     pub want: MetadataWant,
+    /// When the search's time is up.
+    pub deadline: Monotonic,
     /// The way back.
-    pub reply: ReplyTo<Result<MetadataAnswer, String>>,
+    pub reply: ReplyTo<Result<MetadataAnswer, FetchError>>,
 }
 
 /// What a [`MetadataJob`] wants.

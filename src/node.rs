@@ -18,6 +18,7 @@ use m3_io::net::Reservation;
 use m3_io::runtime;
 use m3_io::time::Monotonic;
 use m3_io::{IoError, blocking, driver};
+use m3_metric::labels::LabelLimits;
 use m3_metric::{MatchOp, Matcher};
 use m3_shard::ShardMap;
 use m3_shard::commitlog::Ack;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub memory_limit: u64,
     /// Series of one namespace on this node; 0 is no bound.
     pub series_per_namespace_max: u64,
+    /// Labels of a new series.
+    pub labels: LabelLimits,
     /// The node's name in placements.
     pub host_id: String,
     /// The port that a local placement shows.
@@ -135,6 +138,7 @@ impl Settings {
                 limit => limit,
             },
             series_per_namespace_max: config.series_per_namespace_max,
+            labels: config.labels,
             host_id: config.host.id.clone(),
             node_port: config.node_listen.port(),
         })

@@ -11,6 +11,7 @@
 
 use crate::ingest::WriteOutcome;
 use crate::message::{Method, Params};
+use m3_io::budget::{Budget, Promise};
 use m3_metric::value::{Series, Value};
 use m3_metric::{Labels, Matcher, Timestamp, WriteBatch};
 use std::time::Duration;
@@ -28,6 +29,9 @@ pub const TIME_MS_MIN: i64 = -9_223_372_036_854;
 /// The latest time a request can name, in milliseconds since the epoch: 2262, where nanoseconds
 /// end. Prometheus' maximum time is held here.
 pub const TIME_MS_MAX: i64 = 9_223_372_036_854;
+
+/// Seconds after which a sender may try again that the memory limit refused.
+pub const NO_MEMORY_RETRY_S: u32 = 5;
 
 /// What a request asks of the node.
 #[derive(Debug)]
@@ -458,6 +462,25 @@ pub struct Notes {
     pub limited: Vec<String>,
     /// What the fetch cost; `None` when nothing was fetched.
     pub fetched: Option<FetchStats>,
+    /// The memory that writing the answer takes.
+    pub held: Held,
+}
+
+/// Memory promised to an answer until it is written. It says nothing about the answer: all are
+/// equal.
+#[derive(Debug, Default)]
+pub struct Held(pub Option<Promise>);
+
+impl Clone for Held {
+    fn clone(&self) -> Self {
+        Self(None)
+    }
+}
+
+impl PartialEq for Held {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// What a fetch cost, for M3's response headers.
@@ -655,6 +678,17 @@ impl ApiError {
     /// Not serving now; `retry_after_s` seconds later perhaps.
     pub fn unavailable(message: impl Into<String>, retry_after_s: u32) -> Self {
         Self { retry_after_s: Some(retry_after_s), ..Self::new(ErrorKind::Unavailable, message) }
+    }
+
+    /// The memory limit is reached and `what` follows from it: 429, and when to come again.
+    #[must_use]
+    pub fn no_memory(what: &str, budget: &Budget) -> Self {
+        let (used, limit) = (budget.used() >> 20, budget.limit() >> 20);
+        let message = format!(
+            "memory limit reached: {what}; {used} MiB are in use, memory.limit is {limit} MiB. \
+             Raise memory.limit, shorten the retention or send fewer series"
+        );
+        Self { retry_after_s: Some(NO_MEMORY_RETRY_S), ..Self::new(ErrorKind::Exhausted, message) }
     }
 
     /// No namespace has this storage policy, in M3's words.

@@ -8,6 +8,7 @@
 //! the requests. A request that has begun when the stop is asked for is answered.
 
 use crate::message::{Request, Response};
+use m3_io::budget::Budget;
 use m3_io::net::{AcceptError, TcpListener, TcpStream};
 use m3_io::{Either, Gate, race, time, try_spawn};
 use m3_metric::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
@@ -15,6 +16,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 mod answer;
@@ -43,13 +45,13 @@ pub struct ServerLimits {
     pub body_timeout: Duration,
     /// How long a connection may idle between requests; over it: closed.
     pub idle_timeout: Duration,
-    /// How long a client may take to read an answer: this, and a second for every
-    /// `body_bytes_per_second` of it.
+    /// How long a client may take nothing of an answer that waits for it; the whole answer may take
+    /// `body_timeout`.
     pub write_timeout: Duration,
     /// How long requests in progress may take once the stop is asked for.
     pub drain_timeout: Duration,
     /// How long and how much is read from a client that still sends after it was refused, so that
-    /// it sees the answer.
+    /// it sees the answer: a body refused on its way is read to its end.
     pub linger_timeout: Duration,
     /// See `linger_timeout`, in bytes.
     pub linger_bytes: usize,
@@ -73,7 +75,7 @@ impl Default for ServerLimits {
             write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
             linger_timeout: Duration::from_secs(2),
-            linger_bytes: 4 << 20,
+            linger_bytes: BODY_BYTES_MAX,
             exhausted_pause: Duration::from_millis(100),
             spare_body_bytes: 32 << 20,
         }
@@ -87,6 +89,10 @@ pub trait Handler: 'static {
     fn handle(&self, request: &mut Request) -> impl Future<Output = Response>;
 }
 
+/// Connections of a core that are let in where the memory limit is reached; one more is answered
+/// 503.
+const CONNECTIONS_SURE: usize = 1000;
+
 /// What the connections of a server share.
 struct Shared<H> {
     handler: Rc<H>,
@@ -97,6 +103,8 @@ struct Shared<H> {
     /// Connections alive; closed when the stop is asked for.
     connections: Gate,
     bodies: Bodies,
+    /// What memory bodies may take while they arrive.
+    budget: Arc<Budget>,
 }
 
 /// Body buffers that wait for their next use.
@@ -125,8 +133,8 @@ impl Bodies {
     }
 }
 
-/// Serves `listener` on this core until `stop` closes, then lets requests in progress finish
-/// within the drain deadline and ends the other connections.
+/// Serves `listener` on this core within `budget` until `stop` closes, then lets requests in
+/// progress finish within the drain deadline and ends the other connections.
 ///
 /// # Errors
 /// The listener broke; connections that are open go on until `stop` closes.
@@ -135,6 +143,7 @@ pub async fn serve<H: Handler>(
     limits: ServerLimits,
     handler: Rc<H>,
     stats: Rc<ServerStats>,
+    budget: Arc<Budget>,
     stop: Gate,
 ) -> Result<(), AcceptError> {
     let shared = Rc::new(Shared {
@@ -144,6 +153,7 @@ pub async fn serve<H: Handler>(
         stop: stop.clone(),
         connections: Gate::new(),
         bodies: Bodies::default(),
+        budget,
     });
     let result = accept_until_stopped(&listener, &shared).await;
     // New connections meet a closed port rather than a queue that nobody serves.
@@ -191,7 +201,11 @@ async fn accept_until_stopped<H: Handler>(
 fn admit<H: Handler>(shared: &Rc<Shared<H>>, stream: TcpStream, peer: SocketAddr) {
     let Some(pass) = shared.connections.enter() else { return };
     let inside = shared.connections.inside();
-    let limit = shared.limits.connections;
+    let mut limit = shared.limits.connections;
+    if inside > CONNECTIONS_SURE && shared.budget.is_full() {
+        // A connection takes some memory before it is known what it asks for.
+        limit = limit.min(CONNECTIONS_SURE);
+    }
     // Refusals are connections too for a moment; beyond a tenth more, even they are too much.
     if inside > limit + limit / 10 + 16 {
         shared.stats.note_refused();

@@ -24,6 +24,11 @@ pub enum WireError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// More headers than a request may have.
+    TooManyHeaders {
+        /// Headers allowed.
+        limit: usize,
+    },
     /// The body is longer than it may be.
     BodyTooLong {
         /// Bytes allowed.
@@ -45,7 +50,7 @@ impl WireError {
     pub const fn status(&self) -> u16 {
         match self {
             Self::BadRequest(_) | Self::BadEscape(_) => 400,
-            Self::HeadTooLong { .. } => 431,
+            Self::HeadTooLong { .. } | Self::TooManyHeaders { .. } => 431,
             Self::BodyTooLong { .. } => 413,
             Self::UnknownMethod(_) | Self::UnknownCoding(_) => 501,
             Self::UnknownExpectation(_) => 417,
@@ -61,6 +66,9 @@ impl std::fmt::Display for WireError {
             Self::BadEscape(text) => write!(f, "invalid URL escape \"{text}\""),
             Self::HeadTooLong { limit } => {
                 write!(f, "request head too long: at most {limit} bytes of line and headers")
+            }
+            Self::TooManyHeaders { limit } => {
+                write!(f, "too many headers: at most {limit} are taken")
             }
             Self::BodyTooLong { limit } => {
                 write!(f, "request body too large: at most {limit} bytes")

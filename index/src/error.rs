@@ -32,6 +32,13 @@ pub enum IndexError {
         /// Bytes allowed for the compiled form.
         max: usize,
     },
+    /// The patterns of a selector would be too dear to compile, all together.
+    PatternsTooLarge {
+        /// What they cost ([`m3_metric::pattern::cost`]).
+        cost: u64,
+        /// What they may.
+        max: u64,
+    },
     /// More matchers than one selector may have.
     TooManyMatchers {
         /// How many there are.
@@ -65,6 +72,11 @@ impl fmt::Display for IndexError {
                      use smaller repetition counts or narrower classes"
                 )
             }
+            Self::PatternsTooLarge { cost, max } => write!(
+                f,
+                "the patterns of a selector are too large together: cost={cost}, max={max}; use \
+                 smaller repetition counts or narrower classes"
+            ),
             Self::TooManyMatchers { count, max } => {
                 write!(f, "too many label matchers in one selector: count={count}, max={max}")
             }

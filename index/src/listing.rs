@@ -23,6 +23,14 @@ impl Index {
         names
     }
 
+    /// How many values label `name` has, of all series that ever were.
+    #[must_use]
+    pub fn label_values_max(&self, name: &str) -> u64 {
+        let dictionary = &self.dictionary;
+        let Some(number) = dictionary.find_name(name.as_bytes()) else { return 0 };
+        dictionary.names[number as usize].order.borrow().pairs().len() as u64
+    }
+
     /// The values of label `name` that the series of `among` have, or all series without it;
     /// sorted.
     #[must_use]

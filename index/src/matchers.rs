@@ -9,6 +9,7 @@
 use crate::IndexError;
 use crate::dictionary::next_label;
 use crate::pattern::{PATTERN_BYTES_MAX, PATTERN_COMPILED_BYTES_MAX, Pattern, PatternError};
+use m3_metric::limits::PATTERNS_COST_MAX;
 use m3_metric::{MatchOp, Matcher};
 
 /// Matchers of one selector.
@@ -58,6 +59,10 @@ impl Matchers {
         if matchers.len() > MATCHERS_MAX {
             let count = matchers.len();
             return Err(IndexError::TooManyMatchers { count, max: MATCHERS_MAX });
+        }
+        let cost = m3_metric::pattern::cost_of_all(matchers);
+        if cost > PATTERNS_COST_MAX {
+            return Err(IndexError::PatternsTooLarge { cost, max: PATTERNS_COST_MAX });
         }
         let mut each: Vec<Compiled> = matchers.iter().map(compile).collect::<Result<_, _>>()?;
         each.sort_by(|a, b| a.name.cmp(&b.name));

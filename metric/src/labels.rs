@@ -51,11 +51,15 @@ pub enum LabelError {
         name_bytes: usize,
         /// Bytes of the value.
         value_bytes: usize,
+        /// Bytes allowed of the one that is too long.
+        max: usize,
     },
     /// More labels than a series may have.
     TooMany {
         /// How many were seen.
         count: usize,
+        /// How many may be.
+        max: usize,
     },
     /// The whole block is over the limit.
     BlockTooLong {
@@ -78,13 +82,13 @@ impl fmt::Display for LabelError {
             Self::Duplicate { name, labels } => {
                 write!(f, "tags duplicate: '{name}' appears more than once in '{labels}'")
             }
-            Self::LiteralTooLong { name_bytes, value_bytes } => write!(
+            Self::LiteralTooLong { name_bytes, value_bytes, max } => write!(
                 f,
                 "label literal is too long: nameLength={name_bytes}, valueLength={value_bytes}, \
-                 maxLength={LABEL_LITERAL_BYTES_MAX}"
+                 maxLength={max}"
             ),
-            Self::TooMany { count } => {
-                write!(f, "too many labels: count={count}, max={LABELS_PER_SERIES_MAX}")
+            Self::TooMany { count, max } => {
+                write!(f, "too many labels: count={count}, max={max}")
             }
             Self::BlockTooLong { bytes } => {
                 write!(f, "labels too long: bytes={bytes}, max={LABEL_BLOCK_BYTES_MAX}")
@@ -95,6 +99,51 @@ impl fmt::Display for LabelError {
 }
 
 impl std::error::Error for LabelError {}
+
+/// What a node takes of a new series, within what a [`Labels`] can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LabelLimits {
+    /// Labels of a series.
+    pub count: usize,
+    /// Bytes of a label's name.
+    pub name_bytes: usize,
+    /// Bytes of a label's value.
+    pub value_bytes: usize,
+}
+
+impl Default for LabelLimits {
+    fn default() -> Self {
+        let (name_bytes, value_bytes) = (LABEL_LITERAL_BYTES_MAX, LABEL_LITERAL_BYTES_MAX);
+        Self { count: LABELS_PER_SERIES_MAX, name_bytes, value_bytes }
+    }
+}
+
+impl LabelLimits {
+    /// Checks the canonical block of a series.
+    ///
+    /// # Errors
+    /// The first limit that it is over.
+    pub fn check(&self, canonical: &[u8]) -> Result<(), LabelError> {
+        // What every block keeps needs no look.
+        if *self == Self::default() {
+            return Ok(());
+        }
+        let mut count = 0;
+        for (name, value) in iter_canonical(canonical) {
+            count += 1;
+            let over_name = (name.len() > self.name_bytes).then_some(self.name_bytes);
+            let over_value = (value.len() > self.value_bytes).then_some(self.value_bytes);
+            if let Some(max) = over_name.or(over_value) {
+                let (name_bytes, value_bytes) = (name.len(), value.len());
+                return Err(LabelError::LiteralTooLong { name_bytes, value_bytes, max });
+            }
+        }
+        if count > self.count {
+            return Err(LabelError::TooMany { count, max: self.count });
+        }
+        Ok(())
+    }
+}
 
 /// A series' labels, canonical.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
@@ -124,7 +173,7 @@ impl Labels {
         let mut index = 0;
         while !rest.is_empty() {
             if index == LABELS_PER_SERIES_MAX {
-                return Err(LabelError::TooMany { count: index + 1 });
+                return Err(LabelError::TooMany { count: index + 1, max: LABELS_PER_SERIES_MAX });
             }
             let (name, value) = read_label(&mut rest)?;
             let name = std::str::from_utf8(name).map_err(|_| LabelError::NotUtf8)?;
@@ -307,7 +356,10 @@ impl LabelsBuilder {
             return Err(LabelError::None);
         }
         if self.pairs.len() > LABELS_PER_SERIES_MAX {
-            return Err(LabelError::TooMany { count: self.pairs.len() });
+            return Err(LabelError::TooMany {
+                count: self.pairs.len(),
+                max: LABELS_PER_SERIES_MAX,
+            });
         }
         self.pairs.sort_by(|a, b| a.0.cmp(&b.0));
         if let Some(two) = self.pairs.windows(2).find(|two| two[0].0 == two[1].0) {
@@ -337,6 +389,10 @@ impl LabelsBuilder {
 /// Whether `bytes` are a canonical block as they stand: one pass, no allocation.
 #[must_use]
 pub fn is_canonical(bytes: &[u8]) -> bool {
+    // Before they are walked: a block over the limit may be a body of label bytes.
+    if bytes.len() > LABEL_BLOCK_BYTES_MAX {
+        return false;
+    }
     let mut rest = bytes;
     let mut previous: &[u8] = &[];
     let mut count = 0;
@@ -356,7 +412,7 @@ pub fn is_canonical(bytes: &[u8]) -> bool {
         previous = name;
         count += 1;
     }
-    count > 0 && count <= LABELS_PER_SERIES_MAX && bytes.len() <= LABEL_BLOCK_BYTES_MAX
+    count > 0 && count <= LABELS_PER_SERIES_MAX
 }
 
 fn check_label(index: usize, name: &str, value: &str) -> Result<(), LabelError> {
@@ -371,6 +427,7 @@ fn check_label(index: usize, name: &str, value: &str) -> Result<(), LabelError> 
         return Err(LabelError::LiteralTooLong {
             name_bytes: name.len(),
             value_bytes: value.len(),
+            max: LABEL_LITERAL_BYTES_MAX,
         });
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! The nouns every crate shares: time, labels, matchers, samples, batches, limits.
 //!
-//! Suggested reading order: [`time`], [`labels`], [`sample`], [`batch`], [`matcher`], [`limits`].
+//! Suggested reading order: [`time`], [`labels`], [`sample`], [`batch`], [`matcher`], [`pattern`],
+//! [`limits`].
 //!
 //! Always holds: no I/O, no clock, no knowledge of any other crate of ours. A value of this crate
 //! can be sent to another core or written to disk as it is.
@@ -10,6 +11,7 @@ pub mod labels;
 pub mod limits;
 pub mod matcher;
 pub mod murmur3;
+pub mod pattern;
 pub mod sample;
 pub mod time;
 pub mod value;

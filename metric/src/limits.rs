@@ -11,6 +11,12 @@ pub const LABEL_BLOCK_BYTES_MAX: usize = 131_071;
 pub const BODY_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a request body after decompression, checked before memory is taken.
 pub const BODY_DECODED_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a form of parameters: eight of the longest queries.
+pub const FORM_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a body of an admin route: a placement of some ten thousand shards.
+pub const ADMIN_BODY_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a remote read request after decompression; it holds matchers.
+pub const READ_REQUEST_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a request head: line and headers.
 pub const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Steps of one series in a range query, Prometheus' own limit.
@@ -21,5 +27,10 @@ pub const QUERY_SAMPLES_MAX: u64 = 100_000_000;
 pub const QUERY_SERIES_MAX: u64 = 100_000;
 /// Nesting of a PromQL expression; deeper text is refused before it can exhaust the stack.
 pub const QUERY_DEPTH_MAX: usize = 256;
+/// Selectors of a query; each is a search and a fetch on every core.
+pub const QUERY_SELECTORS_MAX: usize = 1_000;
+/// What all patterns of a query may cost together ([`crate::pattern::cost`]): a quarter of a second
+/// of a core's time.
+pub const PATTERNS_COST_MAX: u64 = 250_000;
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 128 << 10;

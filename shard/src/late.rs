@@ -1,16 +1,24 @@
 //! Samples that did not come in order, until they are folded into their blocks.
 //!
-//! They wait in the order of arrival; a read sorts what it needs. Past [`FOLD_COUNT`] samples of
-//! one series they are folded: the blocks they lie in are decoded, merged and coded again. So a
-//! backfill costs a merge per `FOLD_COUNT` samples and never grows without bound.
+//! They wait in the order of arrival; a read sorts what it needs. When there are many of one series
+//! they are folded: the blocks they lie in are decoded, merged and coded again. Many is a part of
+//! what the series holds, so that a backfill of one series does not cost the square of its length,
+//! and between [`FOLD_COUNT`] and [`FOLD_COUNT_MAX`], so that what waits stays small.
+
+#[cfg(test)]
+mod tests;
 
 use crate::cells::Cells;
 use crate::codec::{self, BrokenStream};
 use crate::series::{Cold, Hot, Part};
 use hashbrown::HashMap;
 
-/// Late samples of one series that trigger a fold.
+/// Late samples of a short series that trigger a fold.
 pub const FOLD_COUNT: usize = 256;
+/// Late samples of any series that trigger a fold: a quarter of a MiB.
+pub const FOLD_COUNT_MAX: usize = 16 << 10;
+/// Bytes of closed streams for which one late sample may wait.
+const BYTES_PER_LATE: usize = 16;
 
 /// The late samples of one namespace on one core.
 #[derive(Default)]
@@ -19,11 +27,19 @@ pub struct Late {
 }
 
 impl Late {
-    /// Keeps a late sample; true when the series' late samples ought to be folded.
-    pub fn push(&mut self, series: u32, ts_ns: i64, bits: u64) -> bool {
+    /// Keeps a late sample; true when the series' late samples ought to be folded. `held` gives the
+    /// bytes of its closed streams.
+    pub fn push(
+        &mut self,
+        series: u32,
+        ts_ns: i64,
+        bits: u64,
+        held: impl FnOnce() -> usize,
+    ) -> bool {
         let samples = self.by_series.entry(series).or_default();
         samples.push((ts_ns, bits));
-        samples.len() >= FOLD_COUNT
+        samples.len().is_multiple_of(FOLD_COUNT)
+            && samples.len() >= (held() / BYTES_PER_LATE).min(FOLD_COUNT_MAX)
     }
 
     /// Whether a sample of this time waits.

@@ -14,6 +14,7 @@ use crate::owner::ShardMap;
 use crate::series::{Appended, NO_SUCCESSOR, Part};
 use crate::table::{FindStats, SeriesTable};
 use m3_index::{Index, Matchers, Postings};
+use m3_metric::labels::LabelLimits;
 use m3_metric::{
     CoreId, Labels, NamespaceId, Record, SeriesOrdinal, ShardId, Span, Timestamp, ValueKind, labels,
 };
@@ -143,6 +144,20 @@ pub struct WriteOutcome {
     pub misrouted: Vec<(u32, CoreId)>,
 }
 
+impl WriteOutcome {
+    /// Adds the outcome of the records from position `begin` on.
+    pub fn absorb(&mut self, part: Self, begin: usize) {
+        let begin = u32::try_from(begin).expect("records of a request are bounded");
+        self.accepted += part.accepted;
+        self.refused += part.refused;
+        self.last_refusal = part.last_refusal.or(self.last_refusal.take());
+        self.malformed.extend(part.malformed.iter().map(|at| begin + at));
+        self.last_malformed = part.last_malformed.or(self.last_malformed.take());
+        self.exhausted += part.exhausted;
+        self.misrouted.extend(part.misrouted.iter().map(|(at, core)| (begin + at, *core)));
+    }
+}
+
 /// What a namespace has counted since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WriteStats {
@@ -187,6 +202,7 @@ pub struct NamespaceStore {
     /// Whether a block was ever dropped: then a series may have none left.
     expired: bool,
     series_max: u32,
+    label_limits: LabelLimits,
     stats: WriteStats,
 }
 
@@ -210,6 +226,7 @@ impl NamespaceStore {
             active: BTreeMap::new(),
             expired: false,
             series_max: u32::MAX,
+            label_limits: LabelLimits::default(),
             stats: WriteStats::default(),
         }
     }
@@ -217,6 +234,11 @@ impl NamespaceStore {
     /// From here on takes no new series beyond `series_max`; those it has go on.
     pub const fn set_series_max(&mut self, series_max: u32) {
         self.series_max = series_max;
+    }
+
+    /// From here on takes no new series whose labels are over `limits`; those it has go on.
+    pub const fn set_label_limits(&mut self, limits: LabelLimits) {
+        self.label_limits = limits;
     }
 
     /// The namespace's number.
@@ -336,7 +358,8 @@ impl NamespaceStore {
     fn append_late(&mut self, series: u32, block: i32, ts_ns: i64, bits: u64) {
         self.stats.late += 1;
         self.set_active(block, series);
-        if self.late.push(series, ts_ns, bits) {
+        let held = || self.table.cold(series).closed_bytes();
+        if self.late.push(series, ts_ns, bits, held) {
             let options = self.options;
             let (hot, cold) = self.table.entry(series);
             let folded =
@@ -381,6 +404,7 @@ impl NamespaceStore {
     }
 
     fn insert(&mut self, canonical: &[u8]) -> Result<u32, Unowned> {
+        self.label_limits.check(canonical).map_err(|e| Unowned::Malformed(e.to_string()))?;
         let shard = self.shards.shard_of(canonical);
         let owner = self.shards.owner(shard);
         if owner != self.core {
@@ -465,6 +489,12 @@ impl NamespaceStore {
     #[must_use]
     pub fn label_values(&self, name: &str, among: &Postings) -> Vec<String> {
         self.index.label_values(name, self.unless_all(among))
+    }
+
+    /// How many values label `name` has at most.
+    #[must_use]
+    pub fn label_values_max(&self, name: &str) -> u64 {
+        self.index.label_values_max(name)
     }
 
     fn unless_all<'a>(&self, among: &'a Postings) -> Option<&'a Postings> {

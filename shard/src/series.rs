@@ -353,6 +353,12 @@ impl Cold {
         taken
     }
 
+    /// Bytes of the closed streams.
+    #[must_use]
+    pub fn closed_bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.bytes.len()).sum()
+    }
+
     /// Forgets the closed streams.
     pub fn clear_parts(&mut self) {
         self.parts = Vec::new();

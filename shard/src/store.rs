@@ -3,6 +3,7 @@
 use crate::codec::BrokenStream;
 use crate::namespace::{NamespaceOptions, NamespaceStore};
 use crate::owner::ShardMap;
+use m3_metric::labels::LabelLimits;
 use m3_metric::{CoreId, NamespaceId};
 use std::collections::BTreeMap;
 
@@ -11,20 +12,28 @@ pub struct CoreStore {
     core: CoreId,
     shards: ShardMap,
     series_max: u32,
+    label_limits: LabelLimits,
     namespaces: BTreeMap<NamespaceId, NamespaceStore>,
 }
 
 impl CoreStore {
     /// A core without namespaces.
     #[must_use]
-    pub const fn new(core: CoreId, shards: ShardMap) -> Self {
-        Self { core, shards, series_max: u32::MAX, namespaces: BTreeMap::new() }
+    pub fn new(core: CoreId, shards: ShardMap) -> Self {
+        let label_limits = LabelLimits::default();
+        Self { core, shards, series_max: u32::MAX, label_limits, namespaces: BTreeMap::new() }
     }
 
     /// From here on no namespace takes new series beyond `series_max` on this core.
     pub fn set_series_max(&mut self, series_max: u32) {
         self.series_max = series_max;
         self.namespaces.values_mut().for_each(|store| store.set_series_max(series_max));
+    }
+
+    /// From here on no namespace takes new series whose labels are over `limits`.
+    pub fn set_label_limits(&mut self, limits: LabelLimits) {
+        self.label_limits = limits;
+        self.namespaces.values_mut().for_each(|store| store.set_label_limits(limits));
     }
 
     /// Makes the namespaces exactly these: new ones are added, others changed, absent ones dropped
@@ -43,6 +52,7 @@ impl CoreStore {
                 None => {
                     let mut store = NamespaceStore::new(id, options, self.shards, self.core);
                     store.set_series_max(self.series_max);
+                    store.set_label_limits(self.label_limits);
                     self.namespaces.insert(id, store);
                 }
             }

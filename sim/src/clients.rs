@@ -277,9 +277,10 @@ async fn write(mut tool: Tool, writer: u32) {
 
 /// Sends again what got no answer, as Prometheus does: the node may have it already.
 async fn repeat(tool: &mut Tool, unanswered: &mut Vec<(Place, u64)>) {
-    let mut known = tool.known.borrow_mut();
-    unanswered.retain(|(place, bits)| known.ledger(Space::Raw).repeat(*place, *bits));
-    drop(known);
+    {
+        let mut known = tool.known.borrow_mut();
+        unanswered.retain(|(place, bits)| known.ledger(Space::Raw).repeat(*place, *bits));
+    }
     if send(tool, Space::Raw, unanswered).await {
         unanswered.clear();
     }

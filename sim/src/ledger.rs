@@ -66,8 +66,8 @@ impl Ledger {
         true
     }
 
-    /// Notes that `value`, of which nobody knows whether it is stored, is sent for `place` once more.
-    /// False, and nothing is noted, if another was sent since.
+    /// Notes that `value`, of which nobody knows whether it is stored, is sent for `place` once
+    /// more. False, and nothing is noted, if another was sent since.
     pub fn repeat(&mut self, place: Place, value: u64) -> bool {
         let Some(writes) = self.places.get_mut(&place) else { return false };
         let last = writes.attempts.last();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use m3_io::driver::DriverChoice;
 use m3_io::runtime::parse_cpu_list;
-use m3_metric::limits::BODY_DECODED_BYTES_MAX;
+use m3_metric::limits::{BODY_DECODED_BYTES_MAX, LABEL_LITERAL_BYTES_MAX, LABELS_PER_SERIES_MAX};
 
 use super::values::{Word, print_duration, print_size, read_address, read_duration, read_size};
 use super::{CommitAck, Config, ConfigError, LogFormat, LogLevel, Place};
@@ -273,6 +273,21 @@ pub static KNOBS: &[Knob] = &[
         Target::Number(|config| &mut config.series_per_namespace_max, 0, u64::MAX),
     ),
     key(
+        &["limits.labelsPerSeriesMax"],
+        "Labels of a new series; one with more is answered 400.",
+        Target::Count(|config| &mut config.labels.count, 1, LABELS_PER_SERIES_MAX),
+    ),
+    key(
+        &["limits.labelNameBytesMax"],
+        "Bytes of the name of a new series' label; a longer one is answered 400.",
+        Target::Size(|config| &mut config.labels.name_bytes, 1, LABEL_LITERAL_BYTES_MAX),
+    ),
+    key(
+        &["limits.labelValueBytesMax"],
+        "Bytes of the value of a new series' label; a longer one is answered 400.",
+        Target::Size(|config| &mut config.labels.value_bytes, 1, LABEL_LITERAL_BYTES_MAX),
+    ),
+    key(
         &["http.headBytesMax"],
         "Bytes of a request's line and headers; a larger one is answered 431.",
         Target::Size(|config| &mut config.http.head_bytes, 1 << 10, 1 << 20),
@@ -319,7 +334,7 @@ pub static KNOBS: &[Knob] = &[
     ),
     key(
         &["http.writeTimeout"],
-        "How long a client may take to read an answer, beside http.bodyBytesPerSecondMin.",
+        "How long a client may take nothing of an answer; it has http.bodyTimeout for all of it.",
         Target::Duration(|config| &mut config.http.write_timeout, MILLISECOND, DAY),
     ),
     key(

@@ -10,8 +10,19 @@ use m3_io::CoreId;
 /// The core that keeps the KV.
 const KEEPER: CoreId = CoreId(0);
 
+/// Bytes that a value of a JSON document may take while it is read: itself, in a list that doubles,
+/// and the lists before.
+const VALUE_BYTES: usize = 256;
+
+/// Memory that reading `document` may take.
+fn wanted_for(document: &[u8]) -> u64 {
+    let separators = document.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    (4 * document.len() + VALUE_BYTES * separators) as u64
+}
+
 impl Coordinator {
     pub(super) async fn admin(&self, call: AdminCall) -> Result<Reply, ApiError> {
+        let _promise = self.shared.memory.admit_document(wanted_for(&call.body))?;
         let request = request_of(call)?;
         let reply = self.ask(KEEPER, |back| Message::Admin(request, back)).await?;
         Ok(Reply::Admin {

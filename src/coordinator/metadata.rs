@@ -8,6 +8,8 @@ use m3_http::api::{
     SearchCall,
 };
 use m3_io::{oneshot, time};
+use m3_metric::limits::PATTERNS_COST_MAX;
+use m3_metric::pattern::cost_of_all;
 use m3_metric::{Labels, Matcher, Timestamp};
 use m3_query::promql;
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,6 +139,11 @@ impl Coordinator {
                 matchers.extend(tags.matchers.iter().cloned());
             }
         }
+        self.shared.memory.admit_query()?;
+        if cost_of_all(selectors.iter().flatten()) > PATTERNS_COST_MAX {
+            return Err(ApiError::bad_data("the patterns of all selectors are too large together"));
+        }
+        let deadline = Self::deadline(options);
         let namespace = self.namespace(options.storage.as_ref())?;
         let mut notes = Notes::default();
         let mut start_ms = start_ms;
@@ -150,19 +157,34 @@ impl Coordinator {
             let (reply, answer) = oneshot();
             let (selectors, want) = (selectors.clone(), want.clone());
             let namespace = namespace.id;
-            let job = MetadataJob { namespace, selectors, start_ms, end_ms, want, reply };
+            let job = MetadataJob { namespace, selectors, start_ms, end_ms, want, deadline, reply };
             self.port.send(core, Message::Metadata(job)).await.map_err(|_| stopping())?;
             replies.push(answer);
         }
         let mut answers = Vec::with_capacity(replies.len());
         for reply in replies {
-            answers.push(reply.await.map_err(|_| stopping())?.map_err(ApiError::bad_data)?);
+            let answer = reply.await.map_err(|_| stopping())?;
+            answers.push(answer.map_err(|error| self.refuse_fetch(&error))?);
         }
         let responses = answers.len() as u64;
         let fetched =
             FetchStats { namespaces: vec![namespace.name], responses, ..FetchStats::default() };
         notes.fetched = Some(fetched);
+        // Merged and sorted, then written as JSON.
+        notes.held = self.held(2 * answers.iter().map(bytes_of).sum::<u64>())?;
         Ok((answers, notes))
+    }
+}
+
+/// Bytes that an answer takes, about.
+fn bytes_of(answer: &MetadataAnswer) -> u64 {
+    let texts = |texts: &[String]| texts.iter().map(|text| text.len() as u64 + 32).sum::<u64>();
+    match answer {
+        MetadataAnswer::Names(names) => texts(names),
+        MetadataAnswer::Series(series) => {
+            series.iter().map(|labels| labels.as_bytes().len() as u64 + 64).sum()
+        }
+        MetadataAnswer::Tags(tags) => tags.iter().map(|(_, values)| 64 + texts(values)).sum(),
     }
 }
 

@@ -7,8 +7,9 @@ use super::{Coordinator, stopping, timed_out};
 use crate::catalog::Namespace;
 use crate::message::{FetchError, FragmentAnswer, FragmentJob, Message, ReadError, ReadJob};
 use m3_http::api::{
-    ApiError, FetchStats, MetricStats, Notes, QueryCall, QueryOptions, QueryRangeCall, ReadQuery,
-    ReadResult, RemoteReadCall, Reply, SERIES_LIMIT_APPLIED, Selection, WARNING_NOT_EXHAUSTIVE,
+    ApiError, FetchStats, Held, MetricStats, Notes, QueryCall, QueryOptions, QueryRangeCall,
+    ReadQuery, ReadResult, RemoteReadCall, Reply, SERIES_LIMIT_APPLIED, Selection,
+    WARNING_NOT_EXHAUSTIVE,
 };
 use m3_io::oneshot;
 use m3_io::time::{self, Monotonic};
@@ -127,8 +128,8 @@ impl Coordinator {
                 Step::Done(output) => break output.map_err(refuse)?,
             }
         };
-        self.shared.memory.admit_answer(ANSWER_SAMPLE_BYTES * samples(&output.value))?;
         let mut notes = running.notes;
+        notes.held = self.held(ANSWER_SAMPLE_BYTES * samples(&output.value))?;
         if is_annotated {
             notes.warnings.extend(output.warnings);
             notes.infos.extend(output.infos);
@@ -136,7 +137,12 @@ impl Coordinator {
         Ok(Reply::Value { value: output.value, notes })
     }
 
-    fn refuse_fetch(&self, error: &FetchError) -> ApiError {
+    /// Memory for an answer of about `bytes`.
+    pub(super) fn held(&self, bytes: u64) -> Result<Held, ApiError> {
+        self.shared.memory.admit_answer(bytes).map(|promise| Held(Some(promise)))
+    }
+
+    pub(super) fn refuse_fetch(&self, error: &FetchError) -> ApiError {
         match error {
             FetchError::Query(error) => refuse(error.clone()),
             FetchError::Matcher(text) => ApiError::bad_data(text.clone()),
@@ -292,8 +298,10 @@ impl Coordinator {
             is_cut |= result.series.len() as u64 >= limits.series;
             results.push(result);
         }
+        // Raw samples take about what they took here; the JSON form takes more.
+        let held = self.held(2 * stats.bytes)?;
         let limited = if is_cut { vec![SERIES_LIMIT_APPLIED.to_owned()] } else { Vec::new() };
-        let notes = Notes { fetched: Some(stats), limited, ..Notes::default() };
+        let notes = Notes { fetched: Some(stats), limited, held, ..Notes::default() };
         Ok(Reply::RemoteRead { results, notes })
     }
 

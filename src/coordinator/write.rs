@@ -36,7 +36,12 @@ impl Coordinator {
             answer = self.store(namespace, &mut call).await;
         }
         let mut outcome = std::mem::take(&mut call.outcome);
+        let no_memory = answer.no_memory;
         add(&mut outcome, answer);
+        if no_memory > 0 {
+            outcome.resource_exhausted += no_memory;
+            outcome.last_exhausted = Some(self.shared.memory.refuse_write().message);
+        }
         self.api.recycle(std::mem::take(&mut call.batch));
         self.stats.borrow_mut().write(&outcome, time::now().since(begun));
         Ok(Reply::Write(outcome))
@@ -44,7 +49,7 @@ impl Coordinator {
 
     async fn store(&self, namespace: NamespaceId, call: &mut WriteCall) -> WriteAnswer {
         if self.port.peers().len() == 1 {
-            return self.store_here(namespace, &call.batch.buffer, &call.batch.records, None).await;
+            return self.store_here(namespace, &call.batch.buffer, &call.batch.records).await;
         }
         self.store_spread(namespace, call).await
     }
@@ -54,13 +59,13 @@ impl Coordinator {
         namespace: NamespaceId,
         buffer: &[u8],
         records: &[Record],
-        positions: Option<&[u32]>,
     ) -> WriteAnswer {
         let mut answer = WriteAnswer::default();
-        match self.node.append(namespace, buffer, records, positions).await {
+        match self.node.append(namespace, buffer, records).await {
             Err(failed) => answer.failed = Some(failed.to_string()),
-            Ok(outcome) => {
+            Ok((outcome, no_memory)) => {
                 answer.take(outcome, records);
+                answer.no_memory = no_memory;
                 if let Err(failed) = self.node.log().acknowledged().await {
                     answer.failed = Some(failed.to_string());
                 }
@@ -120,7 +125,7 @@ impl Coordinator {
         }
         let mut elsewhere = Vec::new();
         if !here.is_empty() {
-            let answer = self.store_here(namespace, buffer, &here, None).await;
+            let answer = self.store_here(namespace, buffer, &here).await;
             merge(total, answer, &mut elsewhere);
         }
         for (_, reply) in replies {
@@ -142,6 +147,7 @@ fn merge(
     total.refused += part.refused;
     total.malformed += part.malformed;
     total.exhausted += part.exhausted;
+    total.no_memory += part.no_memory;
     total.last_refusal = part.last_refusal.or(total.last_refusal.take());
     total.last_malformed = part.last_malformed.or(total.last_malformed.take());
     total.failed = part.failed.or(total.failed.take());

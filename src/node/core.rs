@@ -10,6 +10,7 @@ use m3_cluster::Admin;
 use m3_http::api::{Api, ApiError, ApiSettings, Call, ErrorKind, Listener};
 use m3_http::message::{Request, Response};
 use m3_http::server::{self, Handler, ServerLimits, ServerStats};
+use m3_io::budget::Budget;
 use m3_io::mesh::Port;
 use m3_io::net::{Options, TcpListener};
 use m3_io::{CoreId, Either, Gate, ReplyTo, oneshot, race, spawn, time};
@@ -46,6 +47,7 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
     let api = Rc::new(Api::new(ApiSettings {
         query_timeout: plan.settings.query.timeout,
         body_decoded_bytes_max: plan.settings.body_decoded_bytes_max,
+        budget: Arc::clone(plan.shared.memory.budget()),
         labels_need_range: plan.settings.query.labels_need_range,
         series_need_range: plan.settings.query.series_need_range,
         version: env!("CARGO_PKG_VERSION"),
@@ -71,21 +73,35 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
         closed: RefCell::new(None),
     });
     let limits = ServerLimits { drain_timeout: DRAIN, ..plan.settings.server };
-    core.listen(plan.api_addr, limits, &api, Listener::Api)?;
+    let budget = plan.shared.memory.budget();
+    core.listen(plan.api_addr, limits, &api, Listener::Api, budget)?;
+    let shared = Arc::clone(&plan.shared);
+    spawn(async move { crate::memory::give_back(&shared.memory).await });
     if id == CoreId(0) {
-        core.listen(plan.metrics_addr, limits, &api, Listener::Metrics)?;
+        core.listen(plan.metrics_addr, limits, &api, Listener::Metrics, budget)?;
         core.clone().wait_for_stop();
-        let shared = Arc::clone(&plan.shared);
-        spawn(async move {
-            loop {
-                shared.memory.note(m3_io::process::resident_bytes());
-                time::sleep(crate::memory::WATCH_EVERY).await;
-            }
-        });
+        ignore_hangups();
         tracing::info!("serving");
     }
     core.serve().await;
     Ok(())
+}
+
+/// SIGHUP ends nothing: a terminal that closes or a tool that asks for a reload must not stop the
+/// node, whose configuration is read at the start only.
+fn ignore_hangups() {
+    let mut hangups = match m3_io::signal::Hangups::new() {
+        Ok(hangups) => hangups,
+        Err(error) => return tracing::error!(%error, "SIGHUP cannot be heard and ends the node"),
+    };
+    spawn(async move {
+        let mut is_told = false;
+        while hangups.next().await.is_ok() {
+            if !std::mem::replace(&mut is_told, true) {
+                tracing::info!("SIGHUP: the configuration is read at the start only");
+            }
+        }
+    });
 }
 
 /// What a core has once it has replayed.
@@ -144,6 +160,7 @@ async fn begin(
         .await
         .map_err(|e| format!("core {id} cannot read the commit log: {e}"))?;
     store.set_series_max(series_max);
+    store.set_label_limits(settings.labels);
     report(id, &replay, time::now().since(begun));
     match back {
         Some(reply_to) => {
@@ -235,6 +252,7 @@ impl Core {
         limits: ServerLimits,
         api: &Rc<Api>,
         listener: Listener,
+        budget: &Arc<Budget>,
     ) -> Result<(), String> {
         let options = Options { reuse_port: true, ..Options::default() };
         let socket = TcpListener::bind(addr, options).map_err(|e| e.to_string())?;
@@ -248,9 +266,9 @@ impl Core {
             coordinator: Rc::clone(&self.coordinator),
         });
         let pass = self.served.enter().ok_or("the core is closing")?;
-        let stop = self.stop.clone();
+        let (budget, stop) = (Arc::clone(budget), self.stop.clone());
         spawn(async move {
-            let served = server::serve(socket, limits, handler, stats, stop).await;
+            let served = server::serve(socket, limits, handler, stats, budget, stop).await;
             drop(pass);
             if let Err(error) = served {
                 panic!("the listener on {addr} broke: {error}");
@@ -319,7 +337,7 @@ impl Core {
             Message::Write(job) => spawn(async move { node.write(job).await }),
             Message::Fragment(job) => spawn(async move { node.fragment(job).await }),
             Message::Read(job) => spawn(async move { node.read(job).await }),
-            Message::Metadata(job) => node.metadata(job),
+            Message::Metadata(job) => spawn(async move { node.metadata(job).await }),
             Message::Catalog(catalog, back) => {
                 node.set_catalog(catalog);
                 back.send(());

@@ -191,6 +191,9 @@ fn memory(text: &mut Exposition<'_>, shared: &Shared) {
         ("{what=\"write\"}".to_owned(), writes as f64),
         ("{what=\"query\"}".to_owned(), queries as f64),
     ];
+    let refused_promises = shared.memory.budget().refused();
+    let help = "Bodies and answers refused because they are more than the memory limit leaves.";
+    text.counter("m3ring_memory_promises_refused_total", help, refused_promises);
     let help = "Requests refused because the memory limit was reached.";
     text.family("m3ring_memory_refused_total", help, "counter", refused);
 }

@@ -122,7 +122,8 @@ impl Node {
         dir: &Arc<TempDir>,
         args: &[&str],
     ) -> Result<Self, Refused> {
-        let line = [through, &[env!("CARGO_BIN_EXE_m3ring")]].concat();
+        let program = program();
+        let line = [through, &[program.as_str()]].concat();
         let mut child = Command::new(line[0])
             .args(&line[1..])
             .arg("--data-dir")
@@ -213,9 +214,33 @@ impl Node {
 
     /// The most memory that was resident so far, in MiB.
     pub fn peak_mib(&self) -> u64 {
+        self.status_mib("VmHWM:")
+    }
+
+    /// What is resident now, in MiB.
+    pub fn resident_mib(&self) -> u64 {
+        self.status_mib("VmRSS:")
+    }
+
+    /// The most from here on counts as [`Node::peak_mib`], where the kernel lets it be forgotten.
+    pub fn forget_peak(&self) {
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5");
+    }
+
+    fn status_mib(&self, key: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+    }
+
+    /// The CPU time that the process has used.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let (_, after_name) = stat.rsplit_once(')').unwrap();
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
+        // Fields 14 and 15 of proc(5), in hundredths of a second on every Linux.
+        Duration::from_millis((ticks(11) + ticks(12)) * 10)
     }
 
     /// The text of `/metrics`.
@@ -231,6 +256,11 @@ impl Drop for Node {
             eprintln!("--- what the node said ---\n{}", self.stderr());
         }
     }
+}
+
+/// The node's program: the one built with these tests, or another that `M3RING_BIN` names.
+pub fn program() -> String {
+    std::env::var("M3RING_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_m3ring").to_owned())
 }
 
 /// `args` with the cpus of this process in place of their ordinals after `--cores`.
@@ -427,7 +457,8 @@ impl Client {
     }
 }
 
-fn read_response(from: &mut BufReader<TcpStream>, is_head: bool) -> io::Result<Response> {
+/// Reads one answer; `is_head` says that it has no body whatever its headers say.
+pub fn read_response(from: &mut impl BufRead, is_head: bool) -> io::Result<Response> {
     let malformed = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text.to_owned());
     let first = read_line(from)?;
     let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
@@ -475,7 +506,7 @@ fn read_response(from: &mut BufReader<TcpStream>, is_head: bool) -> io::Result<R
     Ok(answer)
 }
 
-fn read_line(from: &mut BufReader<TcpStream>) -> io::Result<String> {
+fn read_line(from: &mut impl BufRead) -> io::Result<String> {
     let mut line = Vec::new();
     from.read_until(b'\n', &mut line)?;
     if line.pop() != Some(b'\n') {

@@ -3,7 +3,8 @@
 //! Every test starts its own node on free ports and an own directory, so all run at once. What
 //! steers them stands in the environment: `SEED` (random tests), `M3RING_CRASH_CYCLES` and
 //! `M3RING_POWER_CUTS` (how often a node is killed, or its disk), `M3RING_E2E_SECONDS` (how long
-//! a real Prometheus writes), `M3RING_REQUIRE_PEERS=1` (a missing program is a failure, not a
+//! a real Prometheus writes), `M3RING_HOSTILE_SCALE` (how large an attack is), `M3RING_BIN`
+//! (another build of the node), `M3RING_REQUIRE_PEERS=1` (a missing program is a failure, not a
 //! skip), `M3RING_KEEP=1` (data directories stay).
 #![allow(
     unreachable_pub,
@@ -18,6 +19,7 @@ mod answers;
 mod crash;
 mod door;
 mod harness;
+mod hostile;
 mod ledger;
 mod limits;
 mod powercut;

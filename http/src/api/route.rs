@@ -14,9 +14,13 @@ use crate::ingest::remote_write::{self, DecodeLimits, Decoder, Mode};
 use crate::ingest::{WriteOutcome, json_write, tag_map::TagMap};
 use crate::message::{Method, Request};
 use crate::reply::{Family, Shape};
-use m3_metric::limits::BODY_DECODED_BYTES_MAX;
-use m3_metric::{Timestamp, WriteBatch};
+use m3_io::budget::{Budget, Promise};
+use m3_metric::limits::{
+    ADMIN_BODY_BYTES_MAX, BODY_DECODED_BYTES_MAX, FORM_BYTES_MAX, READ_REQUEST_BYTES_MAX,
+};
+use m3_metric::{Record, Timestamp, WriteBatch};
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 mod calls;
@@ -29,6 +33,11 @@ use table::{Kind, Target};
 const SPARE_BATCHES: usize = 8;
 /// Bytes of a batch's buffer that are worth keeping; a larger one is freed after use.
 const SPARE_BATCH_BYTES: usize = 8 << 20;
+
+/// Bytes of the smallest series with a sample in a remote write.
+const SAMPLE_BYTES_MIN: usize = 16;
+/// Bytes of a remote write whose records are not counted: what a sender sends at once.
+const BATCH_BYTES_SURE: usize = 256 << 10;
 
 /// Which listener a request came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +55,8 @@ pub struct ApiSettings {
     pub query_timeout: Duration,
     /// Bytes of a body after decompression.
     pub body_decoded_bytes_max: usize,
+    /// What memory bodies may take while they are unpacked.
+    pub budget: Arc<Budget>,
     /// Whether `/labels` must name its range.
     pub labels_need_range: bool,
     /// Whether `/series` must name its range.
@@ -61,6 +72,7 @@ impl Default for ApiSettings {
         Self {
             query_timeout: Duration::from_secs(30),
             body_decoded_bytes_max: BODY_DECODED_BYTES_MAX,
+            budget: Budget::new(0),
             labels_need_range: false,
             series_need_range: false,
             version: env!("CARGO_PKG_VERSION"),
@@ -212,10 +224,10 @@ impl Api {
             }
             Kind::RemoteRead => {
                 // The body is protobuf whatever its content type says: curl says it is a form.
-                self.inflate(request)?;
+                let limit = READ_REQUEST_BYTES_MAX.min(self.settings.body_decoded_bytes_max);
+                self.inflate(request, limit)?;
                 let options = query_options(request, None, self.settings.query_timeout)?;
                 shape.follow(&options);
-                let limit = self.settings.body_decoded_bytes_max;
                 calls::remote_read(request, now, options, limit).map(Call::RemoteRead)
             }
             Kind::LogLevel => self.log_level(request).map(Call::LogLevel),
@@ -231,7 +243,7 @@ impl Api {
         request: &mut Request,
         pinned: Option<Engine>,
     ) -> Result<QueryOptions, ApiError> {
-        self.inflate(request)?;
+        self.inflate(request, FORM_BYTES_MAX)?;
         if request.method != Method::Get {
             request.merge_form().map_err(ApiError::bad_data)?;
         }
@@ -243,7 +255,7 @@ impl Api {
         if request.method == Method::Get {
             return Ok(None);
         }
-        self.inflate(request)?;
+        self.inflate(request, FORM_BYTES_MAX)?;
         request.merge_form().map_err(ApiError::bad_data)?;
         match request.query.filled("level") {
             Some(level) => Ok(Some(level.to_owned())),
@@ -251,8 +263,30 @@ impl Api {
         }
     }
 
-    fn inflate(&self, request: &mut Request) -> Result<(), ApiError> {
-        crate::server::gzip::inflate_request(request, self.settings.body_decoded_bytes_max)
+    /// Takes the gzip off a body; `limit` is what the route can mean, so that a bomb ends there.
+    fn inflate(&self, request: &mut Request, limit: usize) -> Result<(), ApiError> {
+        let limit = limit.min(self.settings.body_decoded_bytes_max);
+        crate::server::gzip::inflate_request(request, limit)
+    }
+
+    /// Memory for what a remote write of `declared` bytes is unpacked into beside what `batch` has:
+    /// the bytes, and records, which are larger than the smallest samples.
+    fn promise(&self, declared: usize, batch: &WriteBatch) -> Result<Promise, ApiError> {
+        let mut promise = self.settings.budget.nothing();
+        let bytes = declared.saturating_sub(batch.buffer.capacity());
+        let records = (declared / SAMPLE_BYTES_MIN).min(remote_write::SAMPLES_PER_REQUEST_MAX);
+        let records =
+            if declared < BATCH_BYTES_SURE { 0 } else { records * 2 * size_of::<Record>() };
+        let wanted = (bytes + records) as u64;
+        if wanted == 0 || promise.extend(wanted) {
+            return Ok(promise);
+        }
+        Err(self.no_memory(declared))
+    }
+
+    fn no_memory(&self, unpacked: usize) -> ApiError {
+        let what = format!("a body of {} KiB, unpacked, is refused for now", unpacked >> 10);
+        ApiError::no_memory(&what, &self.settings.budget)
     }
 
     fn remote_write(&self, request: &mut Request) -> Result<Call, ApiError> {
@@ -260,7 +294,16 @@ impl Api {
         let options = write_options(request)?;
         let map = TagMap::from_headers(&request.headers)?;
         let mode = if map.is_some() { Mode::Strict } else { Mode::Fast };
+        let limit = self.settings.body_decoded_bytes_max;
+        let declared = remote_write::declared_len(&request.body, limit)?;
         let mut batch = self.spare.borrow_mut().pop().unwrap_or_default();
+        let mut promise = match self.promise(declared, &batch) {
+            Ok(promise) => promise,
+            Err(error) => {
+                self.recycle(batch);
+                return Err(error);
+            }
+        };
         let mut decoder = self.decoder.borrow_mut();
         let decoded = decoder.decompress(&request.body, &mut batch).and_then(|body_len| {
             let found = decoder.split(body_len, &mut batch, mode)?;
@@ -279,14 +322,17 @@ impl Api {
             Mode::Strict => WriteSource::RemoteWriteStrict { body_len },
         };
         if let Some(map) = map {
-            map.apply(&mut batch, self.settings.body_decoded_bytes_max)?;
+            if !promise.extend(map.bytes_for(&batch).min(2 * limit as u64)) {
+                return Err(self.no_memory(declared));
+            }
+            map.apply(&mut batch, limit)?;
         }
         let outcome = found.outcome();
         Ok(Call::Write(Box::new(WriteCall { batch, source, outcome, options })))
     }
 
     fn json_write(&self, request: &mut Request) -> Result<Call, ApiError> {
-        self.inflate(request)?;
+        self.inflate(request, json_write::JSON_WRITE_BYTES_MAX)?;
         let options = write_options(request)?;
         let map = TagMap::from_headers(&request.headers)?;
         let mut batch = self.spare.borrow_mut().pop().unwrap_or_default();
@@ -309,7 +355,7 @@ impl Api {
         target: &Target<'_>,
         request: &mut Request,
     ) -> Result<Call, ApiError> {
-        self.inflate(request)?;
+        self.inflate(request, ADMIN_BODY_BYTES_MAX)?;
         let id = target.id.map(str::to_owned);
         let text =
             |name: &str, default: &str| request.headers.filled(name).unwrap_or(default).to_owned();

@@ -25,6 +25,7 @@
 use super::WriteOutcome;
 use crate::api::{ApiError, ErrorKind};
 use crate::message::Headers;
+use m3_metric::LabelError;
 use m3_metric::labels::read_label;
 use m3_metric::limits::BODY_DECODED_BYTES_MAX;
 use m3_metric::{Record, Timestamp, WriteBatch};
@@ -136,6 +137,11 @@ pub struct Found {
     pub exemplars: u64,
     /// Metadata entries, skipped.
     pub metadata: u64,
+    /// Samples of series whose labels are over [`m3_metric::limits::LABEL_BLOCK_BYTES_MAX`];
+    /// they are no records.
+    pub oversized: u64,
+    /// Bytes of the labels of the last of them.
+    pub oversized_bytes: usize,
 }
 
 impl Found {
@@ -143,8 +149,13 @@ impl Found {
     #[must_use]
     pub fn outcome(&self) -> WriteOutcome {
         let mut outcome = WriteOutcome::default();
+        if self.oversized > 0 {
+            outcome.bad_requests = self.oversized;
+            let error = LabelError::BlockTooLong { bytes: self.oversized_bytes };
+            outcome.last_bad = Some(error.to_string());
+        }
         if self.histograms > 0 {
-            outcome.bad_requests = self.histograms;
+            outcome.bad_requests += self.histograms;
             outcome.last_bad = Some(format!(
                 "native histograms are not supported yet: {} not stored; send classic histograms",
                 self.histograms

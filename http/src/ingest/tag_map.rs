@@ -68,6 +68,13 @@ impl TagMap {
         Ok((!pairs.is_empty()).then_some(Self(pairs)))
     }
 
+    /// Bytes that [`TagMap::apply`] adds to `batch` at most.
+    #[must_use]
+    pub fn bytes_for(&self, batch: &WriteBatch) -> u64 {
+        let own: usize = self.0.iter().map(|(name, value)| name.len() + value.len() + 12).sum();
+        batch.records.iter().map(|record| u64::from(record.labels_len) + own as u64).sum()
+    }
+
     /// Sets the labels on every record of `batch`. Records whose labels break the rules stay as
     /// they are: the owner refuses them.
     ///

@@ -61,6 +61,7 @@ fn queries_answer_as_prometheus_does() {
             metrics: vec![("k\u{fc}che".to_owned(), MetricStats::default())],
             ..FetchStats::default()
         }),
+        ..Notes::default()
     };
     let element = Element { labels: Labels::default(), time_ms: 1500, value: f64::INFINITY };
     let response = shape.render(Ok(Reply::Value { value: Value::Vector(vec![element]), notes }));

@@ -1,7 +1,9 @@
 //! Answers as bytes.
 
+use crate::api::{ApiError, NO_MEMORY_RETRY_S};
 use crate::message::{Method, Response};
 use crate::wire::WireError;
+use m3_io::budget::Budget;
 use std::io::Write;
 
 /// Bodies up to this size leave together with their head, in one write.
@@ -46,10 +48,20 @@ pub(super) fn refusal(status: u16, message: &str) -> Response {
     let kind = match status {
         503 => "unavailable",
         408 => "timeout",
+        429 => "too_many_requests",
         _ => "bad_data",
     };
     let body = crate::reply::error_body(Some(kind), message);
     Response::with_body(status, crate::reply::JSON, body)
+}
+
+/// The answer to a body of which the memory limit has no more than `arrived` bytes take room.
+pub(super) fn no_memory(arrived: usize, budget: &Budget) -> Response {
+    let what = format!("the body is refused for now after {} KiB of it", arrived >> 10);
+    let error = ApiError::no_memory(&what, budget);
+    let mut response = refusal(error.kind.status(), &error.message);
+    response.push_header("Retry-After", NO_MEMORY_RETRY_S.to_string());
+    response
 }
 
 /// The answer to a malformed request.

@@ -5,6 +5,7 @@ use crate::message::{Method, Request, Response};
 use crate::wire::WireError;
 use crate::wire::body::Chunked;
 use crate::wire::head::{self, Framing, Head, Scanner};
+use m3_io::budget::Promise;
 use m3_io::net::TcpStream;
 use m3_io::time::{self, Monotonic};
 use m3_io::{Either, race};
@@ -16,6 +17,10 @@ const READ_BYTES: usize = 8 << 10;
 /// The spare room that a read of a body gets at first; it doubles with what arrives, so that a
 /// declared length takes no memory before its bytes come.
 const BODY_READ_BYTES: usize = 64 << 10;
+
+/// Bytes of a body that are taken without a look at the memory limit: a query or an admin request,
+/// which may be what frees memory.
+const SMALL_BODY_BYTES: usize = 4 << 10;
 
 /// Bytes of the answer's buffer that a connection keeps between requests: an acknowledged write
 /// needs no more, and idle connections are many.
@@ -97,7 +102,7 @@ impl<H: Handler> Connection<'_, H> {
         let body = std::mem::take(&mut self.request.body);
         self.shared.bodies.give(body, self.shared.limits.spare_body_bytes);
         if head.accepts_gzip && answer::has_body(self.request.method, response.status) {
-            gzip::deflate_response(&mut response).await;
+            Box::pin(gzip::deflate_response(&mut response)).await;
         }
         let keep_alive = head.keep_alive && !self.shared.stop.is_closed();
         let (route, status, method) = (response.route, response.status, self.request.method);
@@ -117,7 +122,8 @@ impl<H: Handler> Connection<'_, H> {
             self.shared.connections.closed().await;
             time::sleep(drain).await;
         };
-        let handled = self.shared.handler.handle(&mut self.request);
+        // Boxed, so that a connection has room for it only while it is asked.
+        let handled = Box::pin(self.shared.handler.handle(&mut self.request));
         // The deadline is polled second: an answer that is ready wins.
         match race(handled, stopping).await {
             Either::Left(response) => Ok(response),
@@ -132,7 +138,6 @@ impl<H: Handler> Connection<'_, H> {
     async fn read_head(&mut self) -> Result<Head, End> {
         let limits = self.shared.limits;
         let mut scanner = Scanner::default();
-        self.compact();
         let mut deadline: Option<Monotonic> = None;
         loop {
             let waiting = &self.inbound[self.start..];
@@ -146,6 +151,9 @@ impl<H: Handler> Connection<'_, H> {
             if idle && self.shared.connections.is_closed() {
                 return Err(End::Silent);
             }
+            // Only before more is read: a request of many that came at once is not to move the
+            // others.
+            self.compact();
             let span = if idle {
                 limits.idle_timeout
             } else {
@@ -194,16 +202,20 @@ impl<H: Handler> Connection<'_, H> {
         let mut body = std::mem::take(&mut self.request.body);
         body.extend_from_slice(&self.inbound[self.start..self.start + here]);
         self.start += here;
+        let mut promise = self.shared.budget.nothing();
         while body.len() < len {
             let room = body.len().max(BODY_READ_BYTES).min(len - body.len());
-            body.reserve_exact(room);
+            self.grow(&mut body, room, &mut promise)?;
             let span = self.body_span(begun, body.len())?;
             let read = time::timeout(span, self.stream.read(body)).await;
             let Ok((result, back)) = read else { return Err(self.body_too_slow()) };
             body = back;
             match result {
                 Ok(0) | Err(_) => return Err(End::Silent),
-                Ok(read) => self.shared.stats.note_in(read),
+                Ok(read) => {
+                    promise.settle(read as u64);
+                    self.shared.stats.note_in(read);
+                }
             }
         }
         // A buffer from the pool may have had room for more than the body: what came beyond it
@@ -221,9 +233,19 @@ impl<H: Handler> Connection<'_, H> {
         let limit = self.shared.limits.body_bytes;
         let mut chunked = Chunked::default();
         let mut received = 0;
+        let mut promise = self.shared.budget.nothing();
         loop {
             let input = &self.inbound[self.start..];
-            let (taken, done) = chunked.feed(input, &mut self.request.body, limit)?;
+            let mut body = std::mem::take(&mut self.request.body);
+            if body.capacity() - body.len() < input.len() {
+                let most = limit.saturating_sub(body.len());
+                let room = body.len().min(most).max(input.len());
+                self.grow(&mut body, room, &mut promise)?;
+            }
+            let before = body.len();
+            let (taken, done) = chunked.feed(input, &mut body, limit)?;
+            promise.settle((body.len() - before) as u64);
+            self.request.body = body;
             self.start += taken;
             received += taken;
             if done {
@@ -233,6 +255,22 @@ impl<H: Handler> Connection<'_, H> {
             let span = self.body_span(begun, received)?;
             self.fill(span, false, || "the request's body arrived too slowly".to_owned()).await?;
         }
+    }
+
+    /// Makes room for `room` more bytes of a body. A buffer that is not small is promised first,
+    /// for a declared length or many clients at once must not take more than there is.
+    fn grow(&self, body: &mut Vec<u8>, room: usize, promise: &mut Promise) -> Result<(), End> {
+        if body.capacity() - body.len() >= room {
+            return Ok(());
+        }
+        // The old buffer lives until its bytes are in the new one.
+        let whole = body.len() + room;
+        if whole > SMALL_BODY_BYTES && !promise.extend(whole as u64) {
+            return Err(End::Refuse(answer::no_memory(body.len(), &self.shared.budget)));
+        }
+        body.reserve_exact(room);
+        promise.settle(body.len() as u64);
+        Ok(())
     }
 
     /// How long the next piece of a body may take: until the average falls below the least rate,
@@ -333,20 +371,29 @@ impl<H: Handler> Connection<'_, H> {
 
     async fn write(&self, bytes: Vec<u8>) -> Result<Vec<u8>, End> {
         let limits = &self.shared.limits;
-        let count = bytes.len();
-        let earned = Duration::from_secs(count as u64 / limits.body_bytes_per_second.max(1));
-        let span = limits.write_timeout + earned;
-        match time::timeout(span, self.stream.write_all(bytes)).await {
-            Ok((Ok(()), bytes)) => {
-                self.shared.stats.note_out(count);
-                Ok(bytes)
-            }
-            Ok((Err(_), _)) => Err(End::Silent),
-            Err(_) => {
-                self.shared.stats.note_timeout();
-                Err(End::Silent)
+        let begun = time::now();
+        let mut bytes = bytes;
+        let mut sent = 0;
+        while sent < bytes.len() {
+            // Room in the kernel's buffers is no reader: that megabytes went there at once earns no
+            // time.
+            let whole = limits.write_timeout.max(limits.body_timeout);
+            let span = begun.plus(whole).since(time::now()).min(limits.write_timeout);
+            match time::timeout(span, self.stream.write_from(bytes, sent)).await {
+                Ok((Err(e), back)) if e.kind() == std::io::ErrorKind::Interrupted => bytes = back,
+                Ok((Ok(0) | Err(_), _)) => return Err(End::Silent),
+                Ok((Ok(more), back)) => {
+                    bytes = back;
+                    sent += more;
+                    self.shared.stats.note_out(more);
+                }
+                Err(_) => {
+                    self.shared.stats.note_timeout();
+                    return Err(End::Silent);
+                }
             }
         }
+        Ok(bytes)
     }
 
     /// Reads on for a moment after a refusal: closing a socket with unread bytes would reset it and

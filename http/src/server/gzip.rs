@@ -15,11 +15,19 @@ const SLICE_BYTES: usize = 64 << 10;
 /// The smallest step in which an inflated body grows.
 const GROW_BYTES: usize = 64 << 10;
 
-/// Replaces a gzip-encoded body by its content.
+/// Replaces a gzip-encoded body by its content, which the route takes up to `limit` bytes of.
 ///
 /// # Errors
-/// 415 for another encoding, 413 if the content is over `limit` bytes, 400 if it is no gzip.
+/// 415 for another encoding, 413 if the body or its content is over `limit` bytes, 400 if it is no
+/// gzip.
 pub fn inflate_request(request: &mut Request, limit: usize) -> Result<(), ApiError> {
+    if request.body.len() > limit {
+        let len = request.body.len();
+        return Err(ApiError::new(
+            ErrorKind::TooLarge,
+            format!("request body too large: {len} bytes, at most {limit} on this route"),
+        ));
+    }
     let Some(encoding) = request.headers.filled("content-encoding") else { return Ok(()) };
     if request.body.is_empty() || encoding.eq_ignore_ascii_case("identity") {
         return Ok(());

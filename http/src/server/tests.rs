@@ -8,6 +8,7 @@
 
 use super::*;
 use crate::message::Method;
+use m3_io::budget::Budget;
 use m3_io::driver::Driver;
 use m3_io::net::Options;
 use std::io::{Read, Write};
@@ -15,7 +16,11 @@ use std::net::TcpStream as Client;
 use std::sync::mpsc;
 use std::time::Instant;
 
-/// Answers what it was asked; `/stop` closes the gate, `/slow` takes a while, `/big` is long.
+/// More than the kernel's buffers of a connection hold.
+const HUGE: usize = 64 << 20;
+
+/// Answers what it was asked; `/stop` closes the gate, `/slow` takes a while, `/big` and `/huge`
+/// are long.
 struct Echo {
     stop: Gate,
 }
@@ -26,6 +31,7 @@ impl Handler for Echo {
             "/stop" => self.stop.close(),
             "/slow" => time::sleep(Duration::from_millis(200)).await,
             "/stuck" => time::sleep(Duration::from_secs(60)).await,
+            "/huge" => return Response::with_body(200, crate::reply::TEXT, vec![b'x'; HUGE]),
             "/big" => {
                 let body = (0..200_000u32).flat_map(|n| format!("{n},").into_bytes()).collect();
                 return Response::with_body(200, crate::reply::JSON, body);
@@ -65,6 +71,15 @@ fn short() -> ServerLimits {
 
 /// Runs `client` against a server and gives the server's counters after its stop.
 fn with_server(limits: ServerLimits, client: impl FnOnce(SocketAddr)) -> StatsSnapshot {
+    with_server_within(0, limits, client)
+}
+
+/// The same with a memory limit.
+fn with_server_within(
+    memory_limit: u64,
+    limits: ServerLimits,
+    client: impl FnOnce(SocketAddr),
+) -> StatsSnapshot {
     let (tell, told) = mpsc::channel();
     let server = std::thread::spawn(move || {
         m3_io::runtime::run_here(driver(), async move {
@@ -74,7 +89,9 @@ fn with_server(limits: ServerLimits, client: impl FnOnce(SocketAddr)) -> StatsSn
             let stop = Gate::new();
             let handler = Rc::new(Echo { stop: stop.clone() });
             let stats = Rc::new(ServerStats::default());
-            serve(listener, limits, handler, Rc::clone(&stats), stop).await.unwrap();
+            serve(listener, limits, handler, Rc::clone(&stats), Budget::new(memory_limit), stop)
+                .await
+                .unwrap();
             stats.snapshot()
         })
         .unwrap()
@@ -406,4 +423,37 @@ fn gzip_bombs_stop_at_the_limit() {
     assert_eq!(gzip::inflate(&bomb[..bomb.len() - 9], 10 << 20).unwrap_err().kind.status(), 400);
     assert_eq!(gzip::inflate(b"not gzip", 100).unwrap_err().kind.status(), 400);
     assert_eq!(gzip::inflate(b"", 100).unwrap_err().kind.status(), 400);
+}
+
+/// Less than any process takes, so that the limit is reached: small bodies are taken all the same.
+#[test]
+fn at_the_memory_limit_a_large_body_is_refused_before_it_is_held() {
+    with_server_within(1 << 20, ServerLimits::default(), |addr| {
+        let post = |framing: &str| format!("POST /x HTTP/1.1\r\n{CLOSE}{framing}\r\n\r\n");
+        let small = exchange(addr, (post("Content-Length: 4") + "abcd").as_bytes());
+        assert_eq!(statuses(&small), [200], "{small}");
+        let body = "x".repeat(1 << 20);
+        let chunked = format!("{}100000\r\n{body}\r\n", post("Transfer-Encoding: chunked"));
+        for request in [post("Content-Length: 1048576") + &body, chunked] {
+            let answer = exchange(addr, request.as_bytes());
+            assert_eq!(statuses(&answer), [429], "{answer}");
+            assert!(answer.contains("Retry-After: 5\r\n"), "{answer}");
+            assert!(answer.contains("memory limit reached"), "{answer}");
+        }
+    });
+}
+
+/// The kernel's buffers take a part of a large answer at once, which is no sign of a reader.
+#[test]
+fn a_client_that_reads_nothing_is_given_up() {
+    let limits = ServerLimits { write_timeout: Duration::from_millis(300), ..short() };
+    let stats = with_server(limits, |addr| {
+        let mut client = connect(addr);
+        client.write_all(format!("GET /huge HTTP/1.1\r\n{CLOSE}\r\n").as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_secs(1));
+        let mut answer = Vec::new();
+        let read = client.read_to_end(&mut answer);
+        assert!(read.is_err() || answer.len() < HUGE, "{} bytes came", answer.len());
+    });
+    assert_eq!(stats.timeouts, 1);
 }

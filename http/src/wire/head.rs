@@ -95,7 +95,7 @@ pub fn parse(bytes: &[u8], body_max: usize, request: &mut Request) -> Result<Hea
     match parsed.parse(&bytes[blank..]) {
         Ok(httparse::Status::Complete(len)) if blank + len == bytes.len() => {}
         Ok(_) => return Err(WireError::BadRequest("the head ends early")),
-        Err(error) => return Err(translate(error, bytes.len())),
+        Err(error) => return Err(translate(error)),
     }
     let is_1_1 = parsed.version == Some(1);
     let method = parsed.method.unwrap_or_default();
@@ -112,10 +112,10 @@ pub fn parse(bytes: &[u8], body_max: usize, request: &mut Request) -> Result<Hea
     meaning.conclude(bytes.len(), is_1_1, body_max)
 }
 
-fn translate(error: httparse::Error, len: usize) -> WireError {
+fn translate(error: httparse::Error) -> WireError {
     match error {
         httparse::Error::Version => WireError::Version,
-        httparse::Error::TooManyHeaders => WireError::HeadTooLong { limit: len.min(HEADERS_MAX) },
+        httparse::Error::TooManyHeaders => WireError::TooManyHeaders { limit: HEADERS_MAX },
         httparse::Error::HeaderName => WireError::BadRequest("a header's name is malformed"),
         httparse::Error::HeaderValue => WireError::BadRequest("a header's value is malformed"),
         httparse::Error::NewLine => WireError::BadRequest("a line is malformed"),

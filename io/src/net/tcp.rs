@@ -282,7 +282,17 @@ impl TcpStream {
         (Ok(()), buf)
     }
 
-    /// Writes once what `buf` has from `begin` on.
+    /// Writes once what `buf` has from `begin` on, as much as the socket takes. For who wants to
+    /// see a long write get on.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub async fn write_from(&self, buf: Vec<u8>, begin: usize) -> (io::Result<usize>, Vec<u8>) {
+        let written = self.write_part(buf, begin).await;
+        task::spend().await;
+        written
+    }
+
     async fn write_part(&self, buf: Vec<u8>, begin: usize) -> (io::Result<usize>, Vec<u8>) {
         let in_flight = self.begin();
         #[cfg(feature = "sim")]

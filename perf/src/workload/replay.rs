@@ -1,9 +1,9 @@
 //! Requests from a capture of real exporters: real names, real values, real jitter.
 //!
-//! A capture has one JSON array a line, `[job, scrape time in unix ms, text exposition]`, and may be
-//! packed with zstd (the program `zstd` unpacks it). Each job's scrapes are those of one target;
-//! `--targets N` makes N of it, which differ in their label `instance` and in their moment within the
-//! scrape interval. Times are shifted so that the last round is at the end of the run's time. A
+//! A capture has one JSON array a line, `[job, scrape time in unix ms, text exposition]`, and may
+//! be packed with zstd (the program `zstd` unpacks it). Each job's scrapes are those of one target;
+//! `--targets N` makes N of it, which differ in their label `instance` and in their moment within
+//! the scrape interval. Times are shifted so that the last round is at the end of the run's time. A
 //! target belongs to one lane, since a capture's series come and go and runs of them would shift.
 
 use super::encode::{fields, finish, push};

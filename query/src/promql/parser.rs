@@ -24,7 +24,7 @@ use super::pattern;
 use super::quote::{quote, unquote};
 use super::token::{Keyword, Kind, Token};
 use super::{BinaryOp, Expr, ExprKind, Matcher, ParseError, Pos};
-use m3_metric::limits::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX};
+use m3_metric::limits::{PATTERNS_COST_MAX, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_SELECTORS_MAX};
 
 /// Reads a query and checks it: argument counts, types, matchers.
 ///
@@ -136,6 +136,10 @@ struct Parser<'a> {
     depth: usize,
     /// The height of the tree that the last call gave.
     height: usize,
+    /// How many selectors there were so far.
+    selectors: usize,
+    /// What the patterns so far cost.
+    patterns: u64,
     /// Where the selectors stand that match series without any label.
     match_all: Vec<u32>,
 }
@@ -149,6 +153,8 @@ impl<'a> Parser<'a> {
             end: 0,
             depth: 0,
             height: 0,
+            selectors: 0,
+            patterns: 0,
             match_all: Vec::new(),
         }
     }
@@ -228,6 +234,27 @@ impl<'a> Parser<'a> {
         let message =
             format!("the query is nested too deeply: the limit is {QUERY_DEPTH_MAX} levels");
         said(Pos { start: self.end, end: self.end }, message)
+    }
+
+    /// Counts a selector.
+    fn count_selector(&mut self) -> Outcome<()> {
+        self.selectors += 1;
+        if self.selectors <= QUERY_SELECTORS_MAX {
+            return Ok(());
+        }
+        let message =
+            format!("the query has too many selectors: the limit is {QUERY_SELECTORS_MAX}");
+        said(Pos { start: self.end, end: self.end }, message)
+    }
+
+    /// Notes a pattern, before it is compiled.
+    fn weigh_pattern(&mut self, pattern: &str) -> Outcome<()> {
+        self.patterns = self.patterns.saturating_add(m3_metric::pattern::cost(pattern));
+        if self.patterns <= PATTERNS_COST_MAX {
+            return Ok(());
+        }
+        let message = "error parsing regexp: the patterns of the query are too large together";
+        said(Pos { start: self.end, end: self.end }, message.to_owned())
     }
 
     fn whole_expr(&mut self) -> Outcome<Expr> {
@@ -365,7 +392,10 @@ impl<'a> Parser<'a> {
     fn literal(&mut self, token: Token) -> Outcome<Expr> {
         self.take()?;
         let kind = if token.kind == Kind::String {
-            ExprKind::String(self.unquote(token))
+            // Functions take patterns as strings.
+            let string = self.unquote(token);
+            self.weigh_pattern(&string)?;
+            ExprKind::String(string)
         } else {
             ExprKind::Number(self.number(token)?)
         };

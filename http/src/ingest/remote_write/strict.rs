@@ -3,6 +3,7 @@
 use super::{Found, IngestError, Mode, is_label_fields, record, split_tail};
 use crate::proto::{Field, Reader, Value};
 use m3_metric::Record;
+use m3_metric::limits::LABEL_BLOCK_BYTES_MAX;
 
 /// A body on its way into records.
 pub(super) struct Walk<'a> {
@@ -46,6 +47,8 @@ impl Walk<'_> {
     fn series(&mut self, start: usize, frame: &[u8], mode: Mode) -> Result<(), IngestError> {
         if mode == Mode::Fast
             && let Some((labels, ms, value_bits)) = split_tail(frame)
+            // Longer than labels can be: many samples, or an attack that nobody is to hash.
+            && labels <= LABEL_BLOCK_BYTES_MAX
         {
             return self.push(record(start, labels, ms, value_bits)?);
         }
@@ -68,6 +71,11 @@ impl Walk<'_> {
             match (field.number, field.value) {
                 (2, Value::Bytes(sample)) => {
                     let (ms, value_bits) = self.sample(sample)?;
+                    if labels > LABEL_BLOCK_BYTES_MAX {
+                        self.found.oversized += 1;
+                        self.found.oversized_bytes = labels;
+                        continue;
+                    }
                     self.push(record(offset, labels, ms, value_bits)?)?;
                 }
                 (3, Value::Bytes(_)) => self.found.exemplars += 1,
@@ -106,7 +114,7 @@ impl Walk<'_> {
             Some(gathered) if !together => &self.gathered[gathered..],
             _ => &self.body[offset..offset + labels],
         };
-        if is_label_fields(span) {
+        if labels > LABEL_BLOCK_BYTES_MAX || is_label_fields(span) {
             Ok((offset, labels))
         } else {
             Err(self.malformed("a label is no label message"))

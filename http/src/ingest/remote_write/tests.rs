@@ -99,7 +99,7 @@ fn odd_shapes_mean_the_same() {
     let mut message = request(&[frame]);
     put_bytes(&mut message, 3, b"\x12\x02up");
     let (batch, found) = both(&message);
-    assert_eq!(found, Found { samples: 3, exemplars: 1, metadata: 1, histograms: 0 });
+    assert_eq!(found, Found { samples: 3, exemplars: 1, metadata: 1, ..Found::default() });
     let times: Vec<_> = batch.records.iter().map(|r| r.timestamp.to_ms()).collect();
     assert_eq!(times, [1, -5, TS]);
     // An empty sample is zero at the epoch; a series without labels is the owner's to refuse.

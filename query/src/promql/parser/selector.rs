@@ -15,6 +15,7 @@ impl Parser<'_> {
             .iter()
             .map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, name))
             .collect();
+        self.count_selector()?;
         let mut selects = name.is_some();
         let start = match name {
             Some(token) => token.start,
@@ -24,8 +25,8 @@ impl Parser<'_> {
         if open.kind == Kind::LeftBrace {
             self.take()?;
             while !self.take_if(Kind::RightBrace)? {
-                let (matcher, is_name) = self.matcher()?;
-                selects |= pattern::matches_empty(&matcher) == Ok(false);
+                let (matcher, is_name, takes_empty) = self.matcher()?;
+                selects |= !takes_empty;
                 if is_name && metric_name.is_none() {
                     metric_name = Some(matcher.value.clone());
                 }
@@ -44,8 +45,9 @@ impl Parser<'_> {
         Ok(VectorSelector { pos, matchers, metric_name, offset: None, at: None })
     }
 
-    /// One matcher, and whether it is a quoted metric name alone.
-    fn matcher(&mut self) -> Outcome<(Matcher, bool)> {
+    /// One matcher, whether it is a quoted metric name alone, and whether it matches series without
+    /// the label.
+    fn matcher(&mut self) -> Outcome<(Matcher, bool, bool)> {
         let label = self.peek()?;
         let name = match label.kind {
             Kind::Identifier => {
@@ -65,7 +67,8 @@ impl Parser<'_> {
             Kind::EqualRegex => MatchOp::Regex,
             Kind::NotEqualRegex => MatchOp::NotRegex,
             _ if label.kind == Kind::String => {
-                return Ok((Matcher::new(MatchOp::Equal, METRIC_NAME, name), true));
+                let takes_empty = name.is_empty();
+                return Ok((Matcher::new(MatchOp::Equal, METRIC_NAME, name), true, takes_empty));
             }
             _ => return self.within(unexpected(token), PLACE, "label matching operator"),
         };
@@ -73,10 +76,12 @@ impl Parser<'_> {
         let value = self.expect(Kind::String);
         let value = self.within(value, PLACE, "string")?;
         let matcher = Matcher::new(op, name, self.unquote(value));
-        if let Err(message) = pattern::matches_empty(&matcher) {
-            let pos = Pos { start: label.start, end: pos_of(value).end };
-            return said(pos, message);
+        if matches!(op, MatchOp::Regex | MatchOp::NotRegex) {
+            self.weigh_pattern(&matcher.value)?;
         }
-        Ok((matcher, false))
+        match pattern::matches_empty(&matcher) {
+            Ok(takes_empty) => Ok((matcher, false, takes_empty)),
+            Err(message) => said(Pos { start: label.start, end: pos_of(value).end }, message),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! However a text nests, the answer is a tree or a message, never an exhausted stack.
 
 use super::super::parse;
-use m3_metric::limits::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX};
+use m3_metric::limits::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_SELECTORS_MAX};
 
 /// Bytes of stack that must do. Threads of ours have 2 MiB or more; without optimisation a level of
 /// nesting takes some 5 KiB.
@@ -79,4 +79,36 @@ fn wide_texts_are_read() {
     assert!(parse(&format!("a{{{}}}", labels.join(","))).is_ok());
     let args = ", \"x\"".repeat(5000);
     assert!(parse(&format!("label_join(a, \"b\"{args})")).is_ok());
+}
+
+#[test]
+fn patterns_are_weighed_all_together_before_they_are_compiled() {
+    let one = r#"n!~"\\pL{100}x""#;
+    assert!(parse(&format!("a{{{one}}}")).is_ok());
+    let many = [one; 200].join(",");
+    let label_replace = r#"label_replace(a, "b", "$1", "c", "(\\pL{100}){3}")"#;
+    let spread = [r#"a{n=~"\\pL{100}"}"#; 3].join("+");
+    let classes = format!("a{{n=~\"{}\"}}", "\\\\pL".repeat(10_000));
+    for text in [format!("a{{{many}}}"), label_replace.to_owned(), spread, classes] {
+        let error = parse(&text).expect_err("it is too large").to_string();
+        assert!(error.contains("too large together"), "{error}");
+    }
+}
+
+#[test]
+fn many_selectors_are_refused() {
+    let balanced = |count: usize| {
+        let mut parts: Vec<_> = (0..count).map(|n| format!("a{n}")).collect();
+        while parts.len() > 1 {
+            parts = parts.chunks(2).map(|two| format!("({})", two.join("+"))).collect();
+        }
+        parts.remove(0)
+    };
+    assert!(parse(&balanced(QUERY_SELECTORS_MAX)).is_ok());
+    let error = parse(&balanced(QUERY_SELECTORS_MAX + 1)).expect_err("too many").to_string();
+    assert!(error.contains("too many selectors: the limit is 1000"), "{error}");
+    // Most of the work for a pattern is the same for the smallest.
+    let matchers: Vec<_> = (0..5000).map(|n| format!("l{n}=~\"x.*\"")).collect();
+    let error = parse(&format!("a{{{}}}", matchers.join(","))).expect_err("too dear").to_string();
+    assert!(error.contains("too large together"), "{error}");
 }

@@ -84,15 +84,16 @@ fn expired_logs_become_new_segments_and_nothing_old_comes_back() {
         let old = segments(dir.path()).len();
         assert!(old > 4);
         drop(node);
-        let prepared = listing(dir.path()).free;
 
         // Two days later nothing of it is kept; nor is anything written in that run.
         let later = Plan { now_ns: NOW + 3 * 86_400 * 1_000_000_000, ..plan.clone() };
         let node = Cores::start(dir.path(), &later).await;
         assert_eq!((node.read(NAMESPACE), node.damage()), (Held::new(), Vec::new()));
         node.stop().await;
-        let found = listing(dir.path());
-        assert_eq!((found.segments.len(), found.free), (0, old + prepared));
+        let Listing { segments: kept, free: given_up, .. } = listing(dir.path());
+        // Each core may have been about to prepare one more.
+        let about = old..=old + usize::from(plan.cores);
+        assert!(kept.is_empty() && about.contains(&given_up), "{given_up} of {old}");
 
         // A run after it must not take an epoch that the frames in the free files carry: then its
         // torn tail would go on into them.
@@ -101,7 +102,7 @@ fn expired_logs_become_new_segments_and_nothing_old_comes_back() {
         let fresh: Vec<Written> = samples(&names, 2 * 86_400_000, 1);
         node.write(&fresh).await;
         let found = listing(dir.path());
-        assert!(found.free < old, "files are used again");
+        assert!(found.free < given_up, "files are used again");
         drop(node);
         for path in segments(dir.path()) {
             let bytes = std::fs::read(&path).unwrap();

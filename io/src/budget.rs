@@ -1,0 +1,152 @@
+//! The memory that this process may take: what is resident, and what is promised and not yet there.
+//!
+//! What counts is resident bytes, whoever took them. The kernel is asked again when the last
+//! reading is older than [`FRESH_FOR`], by whichever core wants to know: a core that is busy delays
+//! nobody. Who is about to take much at once has it promised first ([`Budget::promise`]) and gives
+//! the promise back as the memory becomes resident, so that many who begin at the same moment do
+//! not all rely on the same room.
+
+#[cfg(test)]
+mod tests;
+
+use crate::process::resident_bytes;
+use crate::time::{self, Monotonic};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How long a reading is relied on. A reading costs some ten microseconds.
+pub const FRESH_FOR: Duration = Duration::from_millis(5);
+
+/// What may be taken, shared by all cores.
+#[derive(Debug)]
+pub struct Budget {
+    limit: u64,
+    begun: Monotonic,
+    resident: AtomicU64,
+    promised: AtomicU64,
+    refused: AtomicU64,
+    /// Microseconds since `begun` of the last reading.
+    read_at: AtomicU64,
+    read: fn() -> u64,
+}
+
+impl Budget {
+    /// A budget of `limit` bytes; 0 is no limit.
+    #[must_use]
+    pub fn new(limit: u64) -> Arc<Self> {
+        Self::reading(limit, resident_bytes)
+    }
+
+    fn reading(limit: u64, read: fn() -> u64) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            begun: time::now(),
+            resident: AtomicU64::new(if limit > 0 { read() } else { 0 }),
+            promised: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            read_at: AtomicU64::new(0),
+            read,
+        })
+    }
+
+    /// The limit in bytes; 0 is none.
+    #[must_use]
+    pub const fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// What is resident, by a fresh reading, and what is promised.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.renew();
+        let promised = self.promised.load(Ordering::Relaxed);
+        self.resident.load(Ordering::Relaxed).saturating_add(promised)
+    }
+
+    /// Whether the limit is reached.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        !self.has_room(1)
+    }
+
+    /// Whether `bytes` more would stay within the limit.
+    #[must_use]
+    pub fn has_room(&self, bytes: u64) -> bool {
+        self.limit == 0 || self.used().saturating_add(bytes) <= self.limit
+    }
+
+    /// Promises `bytes`, if they are within the limit.
+    #[must_use]
+    pub fn promise(self: &Arc<Self>, bytes: u64) -> Option<Promise> {
+        let mut promise = self.nothing();
+        promise.extend(bytes).then_some(promise)
+    }
+
+    /// A promise of nothing yet, to be extended; also where the limit is reached.
+    pub fn nothing(self: &Arc<Self>) -> Promise {
+        Promise { budget: Arc::clone(self), bytes: 0 }
+    }
+
+    /// How often a promise was refused since the start.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn renew(&self) {
+        if self.limit == 0 {
+            return;
+        }
+        let now = u64::try_from(time::now().since(self.begun).as_micros()).unwrap_or(u64::MAX);
+        let last = self.read_at.load(Ordering::Relaxed);
+        let is_fresh = now < last.saturating_add(FRESH_FOR.as_micros() as u64);
+        // One core reads, the others go by the last reading meanwhile.
+        if is_fresh
+            || self
+                .read_at
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_err()
+        {
+            return;
+        }
+        self.resident.store((self.read)(), Ordering::Relaxed);
+    }
+}
+
+/// Memory that somebody may take; given back when dropped.
+#[must_use = "a promise that is dropped at once promises nothing"]
+#[derive(Debug)]
+pub struct Promise {
+    budget: Arc<Budget>,
+    bytes: u64,
+}
+
+impl Promise {
+    /// Promises `more` bytes, if they are within the limit; says whether they are.
+    #[must_use]
+    pub fn extend(&mut self, more: u64) -> bool {
+        // First counted, then looked at: of two at the same moment at least one sees the other.
+        self.budget.promised.fetch_add(more, Ordering::Relaxed);
+        if self.budget.has_room(0) {
+            self.bytes += more;
+            return true;
+        }
+        self.budget.promised.fetch_sub(more, Ordering::Relaxed);
+        self.budget.refused.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    /// `bytes` of it are resident now, or not wanted any more.
+    pub fn settle(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.promised.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.settle(u64::MAX);
+    }
+}
