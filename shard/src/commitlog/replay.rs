@@ -383,8 +383,9 @@ impl LogReader<'_> {
         let file = File::open_write(segment::path(&self.options.dir, id)).await?;
         let LastFrame(begin, bytes) = last;
         file.write_all_at(bytes, begin).await.0?;
+        // Before the seal: a log that shows one is not looked at again.
+        file.sync_data().await?;
         if self.damaged {
-            file.sync_data().await?;
             return file.close().await;
         }
         file.truncate(offset).await?;
