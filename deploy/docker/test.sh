@@ -55,13 +55,17 @@ docker build -q -t "$image" "$work/context" >/dev/null
 size=$(docker image inspect --format '{{.Size}}' "$image")
 ok "image $image, $((size / 1048576)) MiB"
 
+# A daemon can give no more than it has.
+hard=$(ulimit -Hn)
+nofile=$([ "$hard" = unlimited ] || [ "$hard" -gt 65536 ] && echo 65536 || echo "$hard")
+
 # start NAME DOCKER-OPTIONS...: a container with all that is hardened, published on free ports.
 start() {
   local name=$1
   shift
   names+=("$name")
   docker run -d --name "$name" --read-only --cap-drop ALL --security-opt no-new-privileges \
-    --ulimit nofile=65536 -p 127.0.0.1::7201 -p 127.0.0.1::7203 "$@" "$image" >/dev/null
+    --ulimit nofile="$nofile" -p 127.0.0.1::7201 -p 127.0.0.1::7203 "$@" "$image" >/dev/null
   api=$(docker port "$name" 7201/tcp | head -1)
   metrics=$(docker port "$name" 7203/tcp | head -1)
   for _ in $(seq 100); do
