@@ -87,7 +87,7 @@ fn store(run: Runner, decoder: &mut Decoder) {
         let mut store = NamespaceStore::new(NamespaceId(0), options, shards, CoreId(0));
         let mut payload = Payload::default();
         for batch in &requests {
-            store.write(&batch.buffer, &batch.records, None, now_ns, &mut payload);
+            store.write(&batch.buffer, &batch.records, now_ns, &mut payload);
         }
         bytes = payload.take(std::mem::take(&mut bytes));
         store.series_count()
@@ -100,7 +100,7 @@ fn store(run: Runner, decoder: &mut Decoder) {
         let timestamp = Timestamp(now_ns + round * 15_000_000_000);
         records.iter_mut().for_each(|record| record.timestamp = timestamp);
         round += 1;
-        warm.write(&requests[0].buffer, &records, None, now_ns, &mut payload);
+        warm.write(&requests[0].buffer, &records, now_ns, &mut payload);
         spare = payload.take(std::mem::take(&mut spare));
         spare.len()
     });

@@ -68,7 +68,7 @@ fn read(run: Runner) {
             record.timestamp = Timestamp(NOW_NS + round as i64 * STEP_NS);
             record.value_bits = value(index, round).to_bits();
         }
-        store.write(&buffer, &records, None, NOW_NS, &mut payload);
+        store.write(&buffer, &records, NOW_NS, &mut payload);
         payload.take(Vec::new());
     }
     assert_eq!(store.series_count(), series as u32, "every series is there once");

@@ -139,7 +139,7 @@ impl DbNode {
             return Err(LogFailed("the namespace was deleted meanwhile".to_owned()));
         };
         let mut payload = self.log.pending();
-        Ok(store.write(buffer, records, None, time::wall_ns(), &mut payload))
+        Ok(store.write(buffer, records, time::wall_ns(), &mut payload))
     }
 
     /// Does a [`WriteJob`] of another core.

@@ -111,7 +111,7 @@ fn empty() -> NamespaceStore {
 }
 
 fn write(store: &mut NamespaceStore, batch: &WriteBatch) -> m3_shard::WriteOutcome {
-    store.write(&batch.buffer, &batch.records, None, NOW, &mut Payload::default())
+    store.write(&batch.buffer, &batch.records, NOW, &mut Payload::default())
 }
 
 fn held(store: &NamespaceStore) -> Held {

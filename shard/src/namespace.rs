@@ -275,30 +275,28 @@ impl NamespaceStore {
     }
 
     /// Stores the samples `records` of a request, whose label bytes lie in `buffer`, and appends
-    /// them to `payload`. Only the records at `positions` are meant, if given.
+    /// them to `payload`.
     pub fn write(
         &mut self,
         buffer: &[u8],
         records: &[Record],
-        positions: Option<&[u32]>,
         now_ns: i64,
         payload: &mut Payload,
     ) -> WriteOutcome {
         let mut outcome = WriteOutcome::default();
         let mut previous = NO_SUCCESSOR;
-        let mut take = |this: &mut Self, position: u32| {
-            let record = &records[position as usize];
+        for (position, record) in (0u32..).zip(records) {
             let bytes = m3_metric::batch::labels_in(buffer, record);
             // Before its series is looked for: a series that never had a sample must not exist.
-            if let Err(refusal) = this.options.check(now_ns, record.timestamp) {
+            if let Err(refusal) = self.options.check(now_ns, record.timestamp) {
                 refuse(&refusal, bytes, position, &mut outcome);
-                return;
+                continue;
             }
-            match this.series_of(previous, bytes) {
+            match self.series_of(previous, bytes) {
                 Ok(series) => {
                     previous = series;
                     outcome.accepted += 1;
-                    this.write_sample(series, record, payload);
+                    self.write_sample(series, record, payload);
                 }
                 Err(Unowned::Elsewhere(core)) => outcome.misrouted.push((position, core)),
                 Err(Unowned::Full) => outcome.exhausted += 1,
@@ -307,10 +305,6 @@ impl NamespaceStore {
                     outcome.last_malformed = Some(why);
                 }
             }
-        };
-        match positions {
-            Some(positions) => positions.iter().for_each(|p| take(self, *p)),
-            None => (0..records.len() as u32).for_each(|p| take(self, p)),
         }
         payload.end_section(self.id);
         self.stats.accepted += outcome.accepted;

@@ -38,7 +38,7 @@ fn request(samples: &[(&str, i64, f64)]) -> Request {
 
 fn write(store: &mut NamespaceStore, samples: &[(&str, i64, f64)]) -> WriteOutcome {
     let request = request(samples);
-    store.write(&request.buffer, &request.records, None, NOW, &mut Payload::default())
+    store.write(&request.buffer, &request.records, NOW, &mut Payload::default())
 }
 
 fn read(store: &NamespaceStore, name: &str) -> Vec<(i64, u64)> {
@@ -191,8 +191,7 @@ fn bad_labels_are_named_and_the_rest_is_stored() {
     let mut store = store(ONE);
     let mut request = request(&[("a", NOW, 1.0), ("b", NOW, 1.0)]);
     request.buffer[0] ^= 0xff;
-    let outcome =
-        store.write(&request.buffer, &request.records, None, NOW, &mut Payload::default());
+    let outcome = store.write(&request.buffer, &request.records, NOW, &mut Payload::default());
     assert_eq!((outcome.accepted, outcome.malformed), (1, vec![0]));
     assert_eq!(outcome.last_malformed.unwrap(), "malformed labels: expected a label field");
 }
