@@ -92,6 +92,30 @@ fn two_thousand_series_on_one_core_and_on_two() {
 }
 
 #[test]
+fn requests_of_more_new_series_than_the_log_holds_back_are_answered() {
+    let node = Node::start(&["--cores", "0"]);
+    let ms = now_ms();
+    let filler = "x".repeat(800);
+    // Together and each by itself more than the log lets wait (8 MiB).
+    let bodies: Vec<_> = (0..3)
+        .map(|sender| {
+            let mut writer = WriteRequestWriter::default();
+            for number in 0..20_000 {
+                let id = format!("{filler}-{sender}-{number}");
+                writer.push(&[("__name__", "wide"), ("id", id.as_str())], &[(ms, 1.0)]);
+            }
+            writer.body()
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for body in &bodies {
+            scope.spawn(|| node.client().remote_write(body).expect(200));
+        }
+    });
+    assert_eq!(value(&mut node.client(), "count(wide)", ms).unwrap(), "60000");
+}
+
+#[test]
 fn any_order_any_repeats_the_last_write_wins() {
     let node = Node::start(&["--cores", "0"]);
     let mut rng = Rng::new("any_order_any_repeats_the_last_write_wins");

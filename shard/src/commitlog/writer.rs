@@ -193,7 +193,8 @@ impl CommitLog {
         }
     }
 
-    /// Waits while too much is pending.
+    /// Waits while too much is pending, and has it written: those who filled it may be waiting here
+    /// themselves, and nobody for an answer yet.
     ///
     /// # Errors
     /// When the log has failed or is closing.
@@ -207,12 +208,17 @@ impl CommitLog {
                 if state.closing {
                     return Err(LogFailed("the node is stopping".to_owned()));
                 }
-                if state.pending.len() < self.0.options.pending_bytes_max {
+                if !self.is_full(&state) {
                     return Ok(());
                 }
             }
+            self.0.work.notify_waiters();
             self.0.done.notified().await;
         }
+    }
+
+    fn is_full(&self, state: &State) -> bool {
+        state.pending.len() >= self.0.options.pending_bytes_max
     }
 
     /// Waits until everything appended before this call is acknowledged.
@@ -352,7 +358,8 @@ impl Writer {
             let work = self.log.0.work.notified();
             {
                 let state = self.log.0.state.borrow();
-                if state.pending.is_empty() || state.waiting >= self.expected || state.closing {
+                let is_whole = state.waiting >= self.expected || self.log.is_full(&state);
+                if state.pending.is_empty() || is_whole || state.closing {
                     return;
                 }
             }

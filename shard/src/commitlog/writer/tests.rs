@@ -104,6 +104,24 @@ fn who_finds_too_much_pending_waits() {
 }
 
 #[test]
+fn who_waits_for_room_gets_it_though_nobody_waits_for_an_answer_yet() {
+    on_each(|| async {
+        let dir = TempDir::new();
+        let plan = Plan { pending_bytes_max: 200, ..Plan::default() };
+        let mut node = Cores::start(dir.path(), &plan).await;
+        let log = node.cores[0].log.clone();
+        // A large request is appended piece by piece, and waits for its answer after the last only.
+        for piece in 0..20 {
+            let room = time::timeout(Duration::from_secs(20), log.room()).await;
+            room.expect("somebody writes what is pending").unwrap();
+            node.append(NAMESPACE, &samples(&["a", "b", "c", "d", "e"], piece * 1000, 5));
+        }
+        log.acknowledged().await.unwrap();
+        assert!(log.stats().frames >= 10, "{:?}", log.stats());
+    });
+}
+
+#[test]
 fn a_log_that_cannot_go_on_tells_every_waiter_and_nobody_after() {
     on_each(|| async {
         let dir = TempDir::new();
