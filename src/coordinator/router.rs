@@ -3,8 +3,8 @@
 //! As in the owner's table, series are followed: every entry remembers its successor, and the next
 //! record's glance (its length and two words of it) is compared with the successor's. A glance can
 //! lie; the owner verifies the bytes, and what is not its own comes back with the true owner, which
-//! is then noted, and for some requests more words are looked at, so that the chain is mended. Only
-//! a miss hashes the whole bytes, only an unknown hash parses.
+//! is then noted, and the request's chain is mended by all of its bytes. Otherwise only a miss
+//! hashes the bytes, only an unknown hash parses.
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
@@ -12,31 +12,32 @@ use m3_metric::batch::labels_in;
 use m3_metric::{CoreId, Labels, Record};
 use m3_shard::ShardMap;
 use std::hash::BuildHasher;
-use std::ops::RangeInclusive;
 
-/// Entries after which the router forgets everything and learns anew: 24 bytes each and as much
-/// again for the table.
+/// Entries after which the router forgets everything and learns anew: 28 bytes each and some
+/// more for the table.
 const ENTRIES_MAX: usize = 4 << 20;
 const NONE: u32 = u32::MAX;
-/// Requests that are looked at closely after a record has come back.
-const CAREFUL_REQUESTS: u32 = 64;
 
+/// What a followed record needs, and no more: a core runs through all of them every scrape.
 struct Entry {
     glance: u32,
-    look: u32,
-    hash: u64,
     next: u32,
     owner: u16,
+}
+
+/// What only a miss needs.
+struct Identity {
+    hash: u64,
+    look: u32,
 }
 
 /// The owners that one core has learnt.
 pub(super) struct Router {
     shards: ShardMap,
     entries: Vec<Entry>,
+    identities: Vec<Identity>,
     by_hash: HashTable<u32>,
     seed: RandomState,
-    /// Requests from now on that are looked at closely.
-    careful: u32,
 }
 
 impl Router {
@@ -46,9 +47,9 @@ impl Router {
         Self {
             shards,
             entries: Vec::new(),
+            identities: Vec::new(),
             by_hash: HashTable::new(),
             seed: RandomState::default(),
-            careful: 0,
         }
     }
 
@@ -60,29 +61,37 @@ impl Router {
         let mut previous = NONE;
         for record in records {
             let bytes = labels_in(buffer, record);
-            previous = self.follow(previous, bytes);
+            previous = self.follow(previous, bytes, false);
             parts[usize::from(self.entries[previous as usize].owner)].push(*record);
         }
-        self.careful = self.careful.saturating_sub(1);
         parts
     }
 
-    /// Notes the true owners of records that were sent to the wrong core.
-    pub(super) fn correct(&mut self, buffer: &[u8], owners: &[(Record, CoreId)]) {
-        self.careful = CAREFUL_REQUESTS;
+    /// Notes the true owners of records that were sent to the wrong core, and mends the chain of
+    /// the request they are of.
+    pub(super) fn correct(
+        &mut self,
+        buffer: &[u8],
+        owners: &[(Record, CoreId)],
+        request: &[Record],
+    ) {
         for (record, owner) in owners {
             let bytes = labels_in(buffer, record);
             let hash = self.seed.hash_one(bytes);
             let at = self.entry(hash, bytes);
             self.entries[at as usize].owner = owner.0;
         }
+        let mut previous = NONE;
+        for record in request {
+            previous = self.follow(previous, labels_in(buffer, record), true);
+        }
     }
 
-    fn follow(&mut self, previous: u32, bytes: &[u8]) -> u32 {
+    fn follow(&mut self, previous: u32, bytes: &[u8], carefully: bool) -> u32 {
         if let Some(entry) = self.entries.get(previous as usize)
             && let Some(guess) = self.entries.get(entry.next as usize)
             && guess.glance == glance(bytes)
-            && (self.careful == 0 || guess.look == look(bytes))
+            && (!carefully || self.identities[entry.next as usize].look == look(bytes))
         {
             return entry.next;
         }
@@ -95,20 +104,21 @@ impl Router {
     }
 
     fn entry(&mut self, hash: u64, bytes: &[u8]) -> u32 {
-        let known = self.by_hash.find(hash, |at| self.entries[*at as usize].hash == hash);
+        let known = self.by_hash.find(hash, |at| self.identities[*at as usize].hash == hash);
         if let Some(at) = known {
             return *at;
         }
         if self.entries.len() >= ENTRIES_MAX {
             self.entries.clear();
+            self.identities.clear();
             self.by_hash.clear();
         }
         let at = u32::try_from(self.entries.len()).expect("entries are bounded");
         let owner = self.owner(bytes);
-        let (glance, look) = (glance(bytes), look(bytes));
-        self.entries.push(Entry { glance, look, hash, next: NONE, owner });
-        let entries = &self.entries;
-        self.by_hash.insert_unique(hash, at, |at| entries[*at as usize].hash);
+        self.entries.push(Entry { glance: glance(bytes), next: NONE, owner });
+        self.identities.push(Identity { hash, look: look(bytes) });
+        let identities = &self.identities;
+        self.by_hash.insert_unique(hash, at, |at| identities[*at as usize].hash);
         at
     }
 
@@ -121,34 +131,29 @@ impl Router {
     }
 }
 
-/// Two words within the bytes: each may be a line of memory that is in no cache.
+/// The length, the word at 24 bytes, where a metric's name is, and the last one. Splitting the body
+/// has just touched the lines of both; any other line is in no near cache by now.
 #[inline]
 fn glance(bytes: &[u8]) -> u32 {
-    sample(bytes, 1..=2, 3)
+    let name = bytes.get(24..32).unwrap_or_default();
+    let last = bytes.last_chunk::<8>().map_or(bytes, |last| last);
+    fold([name, last].into_iter(), bytes.len())
 }
 
-/// The first word, the last and seven between, where a glance has lied.
+/// All of the bytes, where a glance has lied.
 #[inline]
 fn look(bytes: &[u8]) -> u32 {
-    sample(bytes, 0..=8, 8)
+    fold(bytes.chunks(8), bytes.len())
 }
 
-/// The length and the words of eight bytes at `places` of `steps` even steps, mixed.
 #[inline]
-fn sample(bytes: &[u8], places: RangeInclusive<usize>, steps: usize) -> u32 {
+fn fold<'a>(words: impl Iterator<Item = &'a [u8]>, len: usize) -> u32 {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |mixed: u64, word: u64| (mixed ^ word).wrapping_mul(MIX).rotate_left(29);
-    let len = bytes.len() as u64;
-    let mixed = if bytes.len() < 8 {
-        bytes.iter().fold(len, |mixed, byte| mix(mixed, u64::from(*byte)))
-    } else {
-        let last = bytes.len() - 8;
-        places.fold(len, |mixed, place| {
-            let at = last * place / steps;
-            let word: [u8; 8] = bytes[at..at + 8].try_into().expect("eight bytes");
-            mix(mixed, u64::from_le_bytes(word))
-        })
-    };
+    let mixed = words.fold(len as u64, |mixed, word| {
+        let mut padded = [0; 8];
+        padded[..word.len()].copy_from_slice(word);
+        (mixed ^ u64::from_le_bytes(padded)).wrapping_mul(MIX).rotate_left(29)
+    });
     (mixed.wrapping_mul(MIX) >> 32) as u32
 }
 

@@ -83,7 +83,8 @@ impl Coordinator {
             if total.misrouted.is_empty() {
                 break;
             }
-            self.router.borrow_mut().correct(&buffer, &total.misrouted);
+            let records = &call.batch.records;
+            self.router.borrow_mut().correct(&buffer, &total.misrouted, records);
             parts = vec![Vec::new(); self.port.peers().len()];
             for (record, owner) in &total.misrouted {
                 parts[owner.0 as usize].push(*record);
