@@ -5,7 +5,8 @@ use m3_http::ingest::remote_write::{DecodeLimits, Decoder, Mode};
 use m3_http::proto::write::WriteRequestWriter;
 use m3_metric::batch::labels_in;
 use m3_metric::{CoreId, NamespaceId, ShardId, Span, Timestamp, ValueKind, WriteBatch};
-use m3_shard::commitlog::entry::{Entries, LogSample};
+use m3_shard::SeriesSample;
+use m3_shard::commitlog::entry::Entries;
 use m3_shard::commitlog::{Entry, Payload};
 use m3_shard::series::NO_SUCCESSOR;
 use m3_shard::table::SeriesTable;
@@ -107,7 +108,7 @@ fn store(run: Runner, decoder: &mut Decoder) {
     run.case("make the log's payload", BATCH, || {
         for (series, record) in (0..).zip(&records) {
             let (ts_ns, bits) = (record.timestamp.0, record.value_bits);
-            payload.sample(LogSample { series, ts_ns, bits });
+            payload.sample(SeriesSample { series, ts_ns, bits });
         }
         payload.end_section(NamespaceId(0));
         spare = payload.take(std::mem::take(&mut spare));

@@ -23,9 +23,10 @@ use m3_http::api::{
 use m3_io::mesh::Port;
 use m3_io::time::{self, Monotonic};
 use m3_io::{CoreId, Gone, ReplyTo, oneshot};
-use m3_metric::{Span, Timestamp};
+use m3_metric::{NamespaceId, Span, Timestamp};
 use router::Router;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -35,7 +36,8 @@ pub struct Coordinator {
     port: Rc<Port<Message>>,
     shared: Arc<Shared>,
     api: Rc<Api>,
-    router: RefCell<Router>,
+    /// By namespace; with several cores only.
+    routers: RefCell<BTreeMap<NamespaceId, Router>>,
     stats: RefCell<CallStats>,
     stopping: Cell<bool>,
 }
@@ -49,13 +51,12 @@ impl Coordinator {
         shared: Arc<Shared>,
         api: Rc<Api>,
     ) -> Self {
-        let router = RefCell::new(Router::new(shared.shards));
         Self {
             node,
             port,
             shared,
             api,
-            router,
+            routers: RefCell::default(),
             stats: RefCell::new(CallStats::default()),
             stopping: Cell::new(false),
         }

@@ -8,18 +8,19 @@
 use crate::catalog::Catalog;
 use crate::memory::Memory;
 use crate::message::{
-    FetchError, FragmentAnswer, FragmentJob, METRIC_NAMES_MAX, MetadataAnswer, MetadataJob,
+    FetchError, FragmentAnswer, FragmentJob, Learnt, METRIC_NAMES_MAX, MetadataAnswer, MetadataJob,
     MetadataWant, ReadError, ReadJob, WriteAnswer, WriteJob,
 };
 use crate::node::Shared;
+use crate::turn::{Turn, Turns};
 use m3_index::{Matchers, Postings};
 use m3_io::time::{self, Monotonic};
 use m3_metric::labels::{METRIC_NAME, iter_canonical};
 use m3_metric::value::Series;
 use m3_metric::{Labels, Matcher, NamespaceId, Record, Timestamp};
 use m3_query::fragment::{FragmentEval, Partial};
-use m3_shard::commitlog::{CommitLog, LogFailed};
-use m3_shard::{CoreStore, NamespaceStore, ReadBuffer, WriteOutcome};
+use m3_shard::commitlog::{CommitLog, LogFailed, Payload};
+use m3_shard::{CoreStore, NamespaceStore, ReadBuffer, SeriesSample, WriteOutcome};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,8 +28,6 @@ use std::time::Duration;
 
 /// Records that a write appends before others may have the core and the memory limit is looked at.
 const RECORDS_AT_ONCE: usize = 4096;
-/// How long a fetch works before others may have the core.
-const SLICE: Duration = Duration::from_millis(1);
 /// Series between two looks at the clock.
 const SERIES_PER_LOOK: usize = 16;
 /// Samples between two looks at the clock, where series are long.
@@ -38,12 +37,26 @@ const NAME_BYTES: u64 = 96;
 /// How often a core drops what is older than its retention.
 const TICK_EVERY: Duration = Duration::from_secs(10);
 
+/// Samples to be stored on their core.
+#[derive(Default)]
+pub struct Samples<'a> {
+    /// Of series that the sender calls by their ordinals.
+    pub known: &'a [SeriesSample],
+    /// The bytes the records point into.
+    pub buffer: &'a [u8],
+    /// Those whose series is to be found by its bytes.
+    pub records: &'a [Record],
+    /// How many full pieces of the core's label bytes the sender knows.
+    pub pieces_known: usize,
+}
+
 /// Storage of one core.
 pub struct DbNode {
     store: RefCell<CoreStore>,
     log: CommitLog,
     catalog: RefCell<Arc<Catalog>>,
     shared: Arc<Shared>,
+    turns: Turns,
     /// Bytes that retention has freed.
     pub expired_bytes: Cell<u64>,
 }
@@ -62,6 +75,7 @@ impl DbNode {
             log,
             catalog: RefCell::new(catalog),
             shared,
+            turns: Turns::default(),
             expired_bytes: Cell::new(0),
         }
     }
@@ -76,6 +90,12 @@ impl DbNode {
     #[must_use]
     pub const fn log(&self) -> &CommitLog {
         &self.log
+    }
+
+    /// The queries' turns on this core.
+    #[must_use]
+    pub const fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// What is stored, to be looked at.
@@ -101,61 +121,85 @@ impl DbNode {
         }
     }
 
-    /// Stores records, in memory and in the log's pending payload; durable once
-    /// [`CommitLog::acknowledged`] has returned. Gives what became of them and how many of the last
-    /// were not looked at, because the memory limit was reached.
-    ///
-    /// # Errors
-    /// When the log takes no more.
-    pub async fn append(
+    /// Stores samples and answers when the log has acknowledged them.
+    pub async fn store_samples(&self, namespace: NamespaceId, samples: Samples<'_>) -> WriteAnswer {
+        let Samples { known, buffer, records, pieces_known } = samples;
+        let mut answer = WriteAnswer::default();
+        let appended = async {
+            let (outcome, left) = self
+                .append(namespace, known, |store, piece, payload| {
+                    store.write_known(piece, time::wall_ns(), payload)
+                })
+                .await?;
+            answer.take(outcome, &[]);
+            answer.no_memory += left;
+            let (mut outcome, left) = self
+                .append(namespace, records, |store, piece, payload| {
+                    store.write(buffer, piece, time::wall_ns(), payload)
+                })
+                .await?;
+            answer.learnt = self.learnt(namespace, &mut outcome, pieces_known);
+            answer.take(outcome, records);
+            answer.no_memory += left;
+            self.log.acknowledged().await
+        };
+        if let Err(failed) = appended.await {
+            answer.failed = Some(failed.to_string());
+        }
+        answer
+    }
+
+    /// Appends in memory and to the log's pending payload, some thousand at a time. Gives what
+    /// became of them and how many of the last were not looked at, because the memory limit was
+    /// reached.
+    async fn append<T>(
         &self,
         namespace: NamespaceId,
-        buffer: &[u8],
-        records: &[Record],
+        all: &[T],
+        write: impl Fn(&mut NamespaceStore, &[T], &mut Payload) -> WriteOutcome,
     ) -> Result<(WriteOutcome, u64), LogFailed> {
         let mut whole = WriteOutcome::default();
         let mut done = 0;
-        loop {
-            let piece = &records[done..records.len().min(done + RECORDS_AT_ONCE)];
-            whole.absorb(self.append_piece(namespace, buffer, piece).await?, done);
-            done += piece.len();
-            let left = records.len() - done;
-            if left == 0 || self.shared.memory.is_full() {
-                return Ok((whole, left as u64));
+        while done < all.len() {
+            if done > 0 {
+                if self.shared.memory.is_full() {
+                    break;
+                }
+                m3_io::yield_now().await;
             }
-            m3_io::yield_now().await;
+            self.log.room().await?;
+            let piece = &all[done..all.len().min(done + RECORDS_AT_ONCE)];
+            let mut store = self.store.borrow_mut();
+            let Some(store) = store.namespace_mut(namespace) else {
+                return Err(LogFailed("the namespace was deleted meanwhile".to_owned()));
+            };
+            let outcome = write(store, piece, &mut self.log.pending());
+            whole.absorb(outcome, done);
+            done += piece.len();
         }
+        Ok((whole, (all.len() - done) as u64))
     }
 
-    async fn append_piece(
+    fn learnt(
         &self,
         namespace: NamespaceId,
-        buffer: &[u8],
-        records: &[Record],
-    ) -> Result<WriteOutcome, LogFailed> {
-        self.log.room().await?;
-        let mut store = self.store.borrow_mut();
-        let Some(store) = store.namespace_mut(namespace) else {
-            return Err(LogFailed("the namespace was deleted meanwhile".to_owned()));
+        outcome: &mut WriteOutcome,
+        pieces_known: usize,
+    ) -> Learnt {
+        let found = std::mem::take(&mut outcome.found);
+        let store = self.store.borrow();
+        let Some(store) = store.namespace(namespace).filter(|_| !found.is_empty()) else {
+            return Learnt::default();
         };
-        let mut payload = self.log.pending();
-        Ok(store.write(buffer, records, time::wall_ns(), &mut payload))
+        let pieces = store.full_pieces(pieces_known).to_vec();
+        Learnt { found, first_piece: pieces_known, pieces }
     }
 
     /// Does a [`WriteJob`] of another core.
     pub async fn write(&self, job: WriteJob) {
-        let WriteJob { namespace, buffer, records, reply } = job;
-        let mut answer = WriteAnswer::default();
-        match self.append(namespace, &buffer, &records).await {
-            Err(failed) => answer.failed = Some(failed.to_string()),
-            Ok((outcome, no_memory)) => {
-                answer.take(outcome, &records);
-                answer.no_memory = no_memory;
-                if let Err(failed) = self.log.acknowledged().await {
-                    answer.failed = Some(failed.to_string());
-                }
-            }
-        }
+        let WriteJob { namespace, buffer, records, known, pieces_known, reply } = job;
+        let samples = Samples { known: &known, buffer: &buffer, records: &records, pieces_known };
+        let answer = self.store_samples(namespace, samples).await;
         // The sender takes the buffer back once nobody else holds it.
         drop(buffer);
         reply.send(answer);
@@ -187,6 +231,7 @@ impl DbNode {
         } else {
             last
         };
+        let mut slice = self.slice(job.deadline).await;
         let postings = self.search(job.namespace, &fragment.matchers, from, to)?;
         answer.matched = postings.len();
         answer.docs = self.docs(job.namespace, answer.matched, from, to);
@@ -197,7 +242,6 @@ impl DbNode {
         let from = from.max(self.kept_from(job.namespace));
         let mut metrics = BTreeMap::new();
         let mut buffer = ReadBuffer::default();
-        let mut slice = Slice::new(&self.shared.memory, job.deadline);
         let most = usize::try_from(job.series_max).unwrap_or(usize::MAX);
         for series in postings.iter().take(most) {
             slice.pause(buffer.values.len()).await?;
@@ -218,6 +262,11 @@ impl DbNode {
         answer.metrics =
             metrics.into_iter().map(|(name, (with, without))| (name, with, without)).collect();
         Ok(evaluation.finish())
+    }
+
+    async fn slice(&self, deadline: Monotonic) -> Slice<'_> {
+        let turn = self.turns.begin().await;
+        Slice { memory: &self.shared.memory, deadline, turn, series: 0, samples: 0 }
     }
 
     fn search(
@@ -255,13 +304,16 @@ impl DbNode {
         let (from, to) = range_ns(job.start_ms, job.end_ms);
         let everything = [Vec::new()];
         let selectors = if job.selectors.is_empty() { &everything[..] } else { &job.selectors };
+        let mut slice = self.slice(job.deadline).await;
         let mut found = Postings::default();
         for matchers in selectors {
+            slice.pause(0).await?;
             found = found.or(&self.search(job.namespace, matchers, from, to)?);
         }
         if let MetadataWant::Series(most) = &job.want {
             let most = usize::try_from(*most).unwrap_or(usize::MAX);
-            return self.find_series(job, &found, most).await.map(MetadataAnswer::Series);
+            let series = self.find_series(job, &found, most, slice).await?;
+            return Ok(MetadataAnswer::Series(series));
         }
         let store = self.store.borrow();
         let store = store.namespace(job.namespace);
@@ -286,9 +338,9 @@ impl DbNode {
         job: &MetadataJob,
         found: &Postings,
         most: usize,
+        mut slice: Slice<'_>,
     ) -> Result<Vec<Labels>, FetchError> {
         let mut series = Vec::new();
-        let mut slice = Slice::new(&self.shared.memory, job.deadline);
         for ordinal in found.iter().take(most) {
             slice.pause(0).await?;
             let store = self.store.borrow();
@@ -335,6 +387,7 @@ impl DbNode {
 
     async fn read_series(&self, job: &ReadJob) -> Result<Vec<Series>, ReadError> {
         let (from, to) = range_ns(job.start_ms, job.end_ms);
+        let mut slice = self.slice(job.deadline).await;
         let postings =
             self.search(job.namespace, &job.matchers, from, to).map_err(ReadError::Fetch)?;
         if postings.len() >= job.series_max && !job.cut {
@@ -350,7 +403,6 @@ impl DbNode {
         let mut out = Vec::new();
         let mut samples = 0;
         let mut buffer = ReadBuffer::default();
-        let mut slice = Slice::new(&self.shared.memory, job.deadline);
         for series in postings.iter().take(most) {
             slice.pause(buffer.values.len()).await.map_err(ReadError::Fetch)?;
             let store = self.store.borrow();
@@ -379,16 +431,16 @@ impl DbNode {
 }
 
 impl WriteAnswer {
-    /// Takes what a store answered to a write of `records`.
+    /// Adds what a store answered to a write of `records`.
     pub fn take(&mut self, outcome: WriteOutcome, records: &[Record]) {
-        self.accepted = outcome.accepted;
-        self.refused = outcome.refused;
-        self.last_refusal = outcome.last_refusal;
-        self.malformed = outcome.malformed.len() as u64;
-        self.last_malformed = outcome.last_malformed;
-        self.exhausted = outcome.exhausted;
+        self.accepted += outcome.accepted;
+        self.refused += outcome.refused;
+        self.last_refusal = outcome.last_refusal.or(self.last_refusal.take());
+        self.malformed += outcome.malformed.len() as u64;
+        self.last_malformed = outcome.last_malformed.or(self.last_malformed.take());
+        self.exhausted += outcome.exhausted;
         let elsewhere = outcome.misrouted.into_iter();
-        self.misrouted = elsewhere.map(|(at, core)| (records[at as usize], core)).collect();
+        self.misrouted.extend(elsewhere.map(|(at, core)| (records[at as usize], core)));
     }
 }
 
@@ -421,16 +473,12 @@ fn count_metric(metrics: &mut BTreeMap<String, (u64, u64)>, labels: &[u8], has_s
 struct Slice<'a> {
     memory: &'a Memory,
     deadline: Monotonic,
-    begun: Monotonic,
+    turn: Turn,
     series: usize,
     samples: usize,
 }
 
-impl<'a> Slice<'a> {
-    fn new(memory: &'a Memory, deadline: Monotonic) -> Self {
-        Self { memory, deadline, begun: time::now(), series: 0, samples: 0 }
-    }
-
+impl Slice<'_> {
     /// Between two series; `samples` were read from the last.
     async fn pause(&mut self, samples: usize) -> Result<(), FetchError> {
         self.series += 1;
@@ -439,16 +487,14 @@ impl<'a> Slice<'a> {
             return Ok(());
         }
         (self.series, self.samples) = (0, 0);
-        let now = time::now();
-        if now > self.deadline {
+        if time::now() > self.deadline {
             return Err(FetchError::Timeout);
         }
-        if now.since(self.begun) >= SLICE {
+        if self.turn.is_over() {
             if self.memory.is_full() {
                 return Err(FetchError::Memory);
             }
-            m3_io::yield_now().await;
-            self.begun = time::now();
+            self.turn.next().await;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! Suggested reading order: [`node`] (start and stop), [`message`] (what cores ask each other),
 //! [`coordinator`] (a call becomes messages), [`dbnode`] (one core's storage), [`catalog`]
-//! (namespaces), [`memory`], [`telemetry`], [`log`],
+//! (namespaces), [`memory`], [`turn`], [`telemetry`], [`log`],
 //! [`limits`], [`banner`], [`health`].
 
 pub mod banner;
@@ -17,3 +17,4 @@ pub mod memory;
 pub mod message;
 pub mod node;
 pub mod telemetry;
+pub mod turn;

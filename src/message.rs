@@ -13,6 +13,8 @@ use m3_metric::value::Series;
 use m3_metric::{CoreId, Labels, Matcher, NamespaceId, Record};
 use m3_query::Fragment;
 use m3_query::Partial;
+use m3_shard::arena::FullPiece;
+use m3_shard::{Found, SeriesSample};
 use std::sync::Arc;
 
 /// What one core asks another.
@@ -45,10 +47,14 @@ const _: () = assert!(size_of::<Message>() <= 256, "a message is moved often: bo
 pub struct WriteJob {
     /// The namespace.
     pub namespace: NamespaceId,
-    /// The bytes the records point into.
+    /// The bytes the records point into; nothing where there are no records.
     pub buffer: Arc<Vec<u8>>,
     /// The records that belong to the receiving core, as far as the sender knows.
     pub records: Vec<Record>,
+    /// Samples of series whose ordinals the receiving core has told the sender.
+    pub known: Vec<SeriesSample>,
+    /// How many full pieces of the receiving core's label bytes the sender knows.
+    pub pieces_known: usize,
     /// The way back.
     pub reply: ReplyTo<WriteAnswer>,
 }
@@ -72,8 +78,22 @@ pub struct WriteAnswer {
     pub no_memory: u64,
     /// Records that belong elsewhere, with their owner.
     pub misrouted: Vec<(Record, CoreId)>,
+    /// What the sender may know from now on of the records' series.
+    pub learnt: Learnt,
     /// The whole job failed: the samples may or may not be stored.
     pub failed: Option<String>,
+}
+
+/// What an owner tells of its series, so that they can be called by their ordinals. Ordinals hold
+/// as long as the namespace's number, which is given once, and the process.
+#[derive(Debug, Default)]
+pub struct Learnt {
+    /// By the record's position in the job.
+    pub found: Vec<Found>,
+    /// The number of the first of the pieces.
+    pub first_piece: usize,
+    /// Full pieces of label bytes that the sender did not know.
+    pub pieces: Vec<FullPiece>,
 }
 
 /// A fragment to evaluate.

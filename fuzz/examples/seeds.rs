@@ -13,7 +13,8 @@ use m3_http::proto::write::WriteRequestWriter;
 use m3_http::proto::{put_bytes, put_fixed64, put_varint};
 use m3_metric::labels::write_label;
 use m3_metric::{Labels, NamespaceId, ValueKind};
-use m3_shard::commitlog::entry::{LogSample, Payload};
+use m3_shard::SeriesSample;
+use m3_shard::commitlog::entry::Payload;
 use m3_shard::commitlog::frame::{
     FRAME_ALIGN, FRAME_HEADER_BYTES, FrameKind, SegmentHeader, SegmentId, encode_header,
 };
@@ -175,7 +176,11 @@ fn payload(first: u32, times: &[i64]) -> Vec<u8> {
     }
     for (at, ms) in times.iter().enumerate() {
         let bits = [0, 1.0_f64.to_bits(), (-300.5_f64).to_bits(), f64::NAN.to_bits()][at % 4];
-        payload.sample(LogSample { series: first + (at as u32 & 1), ts_ns: ms * 1_000_000, bits });
+        payload.sample(SeriesSample {
+            series: first + (at as u32 & 1),
+            ts_ns: ms * 1_000_000,
+            bits,
+        });
     }
     payload.end_section(namespace);
     payload.take(Vec::new()).split_off(FRAME_HEADER_BYTES)

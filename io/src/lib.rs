@@ -38,7 +38,7 @@ mod uring;
 pub use error::{Gone, IoError, PathError, os_code};
 pub use local::{Gate, Notify, Pass, Permit, Semaphore};
 pub use oneshot::{Reply, ReplyTo, oneshot};
-pub use task::{Either, JoinHandle, race, spawn, spawn_join, try_spawn, yield_now};
+pub use task::{Either, JoinHandle, give_way, race, spawn, spawn_join, try_spawn, yield_now};
 
 /// One pinned thread with its ring, counted from 0. Not a cpu number and never a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

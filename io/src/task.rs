@@ -155,6 +155,26 @@ pub fn yield_now() -> impl Future<Output = ()> {
     })
 }
 
+/// A turn of the loop that took less had nothing to do.
+const IDLE_TURN: Duration = Duration::from_micros(30);
+
+/// Gives way to whoever has work, turn after turn with a look at the driver each, until a turn had
+/// nothing to do or others have had `most`. For work that others go before: what a request needs
+/// to get through is several turns, and one yield a slice would give it one.
+pub async fn give_way(most: Duration) {
+    let begun = time::now();
+    let mut turn = begun;
+    loop {
+        LAST_LOOK.set(Monotonic(0));
+        yield_now().await;
+        let now = time::now();
+        if now.since(turn) < IDLE_TURN || now.since(begun) >= most {
+            return;
+        }
+        turn = now;
+    }
+}
+
 /// Socket operations in a row, on this core, before one gives way.
 const SOCKET_BUDGET: u32 = 128;
 

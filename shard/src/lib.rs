@@ -22,7 +22,8 @@ pub mod store;
 pub mod table;
 
 pub use namespace::{
-    NamespaceOptions, NamespaceStore, ReadBuffer, Window, WriteOutcome, WriteStats,
+    Found, NamespaceOptions, NamespaceStore, ReadBuffer, Window, WriteOutcome, WriteStats,
 };
 pub use owner::ShardMap;
+pub use series::SeriesSample;
 pub use store::CoreStore;

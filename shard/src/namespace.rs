@@ -5,13 +5,14 @@
 //! series and to the log's payload. A read is by series: the index says which, then one series at
 //! a time is decoded.
 
+use crate::arena::{FullPiece, Place};
 use crate::cells::Cells;
 use crate::codec::BrokenStream;
 use crate::commitlog::Payload;
-use crate::commitlog::entry::{BadEntry, LogSample};
+use crate::commitlog::entry::BadEntry;
 use crate::late::{Late, merge};
 use crate::owner::ShardMap;
-use crate::series::{Appended, NO_SUCCESSOR, Part};
+use crate::series::{Appended, NO_SUCCESSOR, Part, SeriesSample};
 use crate::table::{FindStats, SeriesTable};
 use m3_index::{Index, Matchers, Postings};
 use m3_metric::labels::LabelLimits;
@@ -20,6 +21,10 @@ use m3_metric::{
 };
 use std::collections::BTreeMap;
 use std::fmt;
+
+mod outcome;
+
+pub use outcome::{Found, WriteOutcome};
 
 /// What a namespace asks of its storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,39 +127,6 @@ impl NamespaceOptions {
     #[allow(clippy::cast_possible_truncation, reason = "2^63 ns are 1.6e8 minutes")]
     pub const fn block_of(&self, ts_ns: i64) -> i32 {
         ts_ns.div_euclid(self.block.0) as i32
-    }
-}
-
-/// What became of a request's records.
-#[derive(Debug, Default)]
-pub struct WriteOutcome {
-    /// Samples stored (or stored already, bit for bit).
-    pub accepted: u64,
-    /// Samples refused because of their time.
-    pub refused: u64,
-    /// Why the last of them was.
-    pub last_refusal: Option<String>,
-    /// Records whose label bytes are no labels, by position, and why the last is not.
-    pub malformed: Vec<u32>,
-    /// Why the last malformed one is.
-    pub last_malformed: Option<String>,
-    /// Samples of new series that the limit of series has no room for.
-    pub exhausted: u64,
-    /// Records that belong to another core, by position, and to which.
-    pub misrouted: Vec<(u32, CoreId)>,
-}
-
-impl WriteOutcome {
-    /// Adds the outcome of the records from position `begin` on.
-    pub fn absorb(&mut self, part: Self, begin: usize) {
-        let begin = u32::try_from(begin).expect("records of a request are bounded");
-        self.accepted += part.accepted;
-        self.refused += part.refused;
-        self.last_refusal = part.last_refusal.or(self.last_refusal.take());
-        self.malformed.extend(part.malformed.iter().map(|at| begin + at));
-        self.last_malformed = part.last_malformed.or(self.last_malformed.take());
-        self.exhausted += part.exhausted;
-        self.misrouted.extend(part.misrouted.iter().map(|(at, core)| (begin + at, *core)));
     }
 }
 
@@ -296,7 +268,11 @@ impl NamespaceStore {
                 Ok(series) => {
                     previous = series;
                     outcome.accepted += 1;
-                    self.write_sample(series, record, payload);
+                    let (ts_ns, bits) = (record.timestamp.0, record.value_bits);
+                    self.write_sample(SeriesSample { series, ts_ns, bits }, payload);
+                    if let Some(place) = self.place_to_tell(series) {
+                        outcome.found.push(Found { position, series, place });
+                    }
                 }
                 Err(Unowned::Elsewhere(core)) => outcome.misrouted.push((position, core)),
                 Err(Unowned::Full) => outcome.exhausted += 1,
@@ -306,16 +282,57 @@ impl NamespaceStore {
                 }
             }
         }
-        payload.end_section(self.id);
-        self.stats.accepted += outcome.accepted;
-        self.stats.refused += outcome.refused;
+        self.end_write(&outcome, payload);
         outcome
     }
 
+    /// Stores samples of series that another core, or this one, knows by their ordinals, and
+    /// appends them to `payload`. Ordinals hold as long as the namespace does.
+    ///
+    /// # Panics
+    /// On an ordinal that this store never gave.
+    pub fn write_known(
+        &mut self,
+        samples: &[SeriesSample],
+        now_ns: i64,
+        payload: &mut Payload,
+    ) -> WriteOutcome {
+        let mut outcome = WriteOutcome::default();
+        for (position, sample) in (0u32..).zip(samples) {
+            if let Err(refusal) = self.options.check(now_ns, Timestamp(sample.ts_ns)) {
+                refuse(&refusal, self.table.labels(sample.series), position, &mut outcome);
+                continue;
+            }
+            outcome.accepted += 1;
+            self.write_sample(*sample, payload);
+        }
+        self.stats.found.followed += samples.len() as u64;
+        self.end_write(&outcome, payload);
+        outcome
+    }
+
+    fn end_write(&mut self, outcome: &WriteOutcome, payload: &mut Payload) {
+        payload.end_section(self.id);
+        self.stats.accepted += outcome.accepted;
+        self.stats.refused += outcome.refused;
+    }
+
+    /// Where the label bytes of `series` are, if other cores are to know it.
     #[inline]
-    fn write_sample(&mut self, series: u32, record: &Record, payload: &mut Payload) {
-        let ts_ns = record.timestamp.0;
-        if !self.append(series, ts_ns, record.value_bits) {
+    fn place_to_tell(&self, series: u32) -> Option<Place> {
+        if self.shards.core_count == 1 { None } else { self.table.full_place(series) }
+    }
+
+    /// The full pieces of label bytes from number `first` on.
+    #[must_use]
+    pub fn full_pieces(&self, first: usize) -> &[FullPiece] {
+        self.table.full_pieces(first)
+    }
+
+    #[inline]
+    fn write_sample(&mut self, sample: SeriesSample, payload: &mut Payload) {
+        let SeriesSample { series, ts_ns, bits } = sample;
+        if !self.append(series, ts_ns, bits) {
             return;
         }
         if !self.table.hot(series).is_logged() {
@@ -324,7 +341,7 @@ impl NamespaceStore {
             let (shard, kind) = (cold.shard.0, cold.kind);
             payload.series(self.id, series, shard, kind, self.table.labels(series));
         }
-        payload.sample(LogSample { series, ts_ns, bits: record.value_bits });
+        payload.sample(sample);
     }
 
     /// Puts a sample where it belongs; false if it is there already.

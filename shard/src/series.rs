@@ -15,6 +15,17 @@ use m3_metric::{ShardId, ValueKind};
 const STAGE_BYTES: usize = 20;
 const _: () = assert!(STAGE_BYTES >= TOKEN_BYTES_MAX);
 
+/// A sample of a series that is known by its ordinal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesSample {
+    /// The series' ordinal in its namespace on its core, which is its ordinal in this run's log.
+    pub series: u32,
+    /// Nanoseconds since the epoch.
+    pub ts_ns: i64,
+    /// The value.
+    pub bits: u64,
+}
+
 /// No series follows yet.
 pub const NO_SUCCESSOR: u32 = u32::MAX;
 

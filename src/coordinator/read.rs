@@ -118,16 +118,20 @@ impl Coordinator {
         let limits = self.limits(options);
         let mut running = Running { namespace, limits, deadline, notes };
         let partials = self.fetch(&plan, &mut running).await?;
+        let mut turn = self.node.turns().begin().await;
         let mut evaluation = Evaluation::new(plan, partials);
         let output = loop {
             match evaluation.step() {
                 Step::Yield => {
                     self.shared.memory.admit_query()?;
-                    m3_io::yield_now().await;
+                    if turn.is_over() {
+                        turn.next().await;
+                    }
                 }
                 Step::Done(output) => break output.map_err(refuse)?,
             }
         };
+        drop(turn);
         let mut notes = running.notes;
         notes.held = self.held(ANSWER_SAMPLE_BYTES * samples(&output.value))?;
         if is_annotated {

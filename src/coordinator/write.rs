@@ -1,10 +1,14 @@
 //! Writes: split a batch by owner, store, answer when every part is durable.
 //!
-//! With one core a batch goes straight into the store. With several, the router guesses each
-//! record's owner; the own part is stored directly, every other owner gets one message that shares
-//! the request's buffer. An owner that does not own a record says so, and the record is sent again.
+//! With one core a batch goes straight into the store. With several, the router knows or guesses
+//! each record's owner; the own part is stored directly, every other owner gets one message. What
+//! is known goes as ordinals, what is guessed shares the request's buffer. An owner that does not
+//! own a record says so, and the record is sent again. So where a request has several values for
+//! one series and time, any of them may be the last with several cores.
 
 use super::Coordinator;
+use super::router::{Part, Router};
+use crate::dbnode::Samples;
 use crate::message::{Message, WriteAnswer, WriteJob};
 use m3_http::api::{ApiError, Reply, WriteCall, WriteSource};
 use m3_http::ingest::WriteOutcome;
@@ -49,51 +53,42 @@ impl Coordinator {
 
     async fn store(&self, namespace: NamespaceId, call: &mut WriteCall) -> WriteAnswer {
         if self.port.peers().len() == 1 {
-            return self.store_here(namespace, &call.batch.buffer, &call.batch.records).await;
+            let batch = &call.batch;
+            let samples =
+                Samples { buffer: &batch.buffer, records: &batch.records, ..Samples::default() };
+            return self.node.store_samples(namespace, samples).await;
         }
         self.store_spread(namespace, call).await
     }
 
-    async fn store_here(
-        &self,
-        namespace: NamespaceId,
-        buffer: &[u8],
-        records: &[Record],
-    ) -> WriteAnswer {
-        let mut answer = WriteAnswer::default();
-        match self.node.append(namespace, buffer, records).await {
-            Err(failed) => answer.failed = Some(failed.to_string()),
-            Ok((outcome, no_memory)) => {
-                answer.take(outcome, records);
-                answer.no_memory = no_memory;
-                if let Err(failed) = self.node.log().acknowledged().await {
-                    answer.failed = Some(failed.to_string());
-                }
-            }
-        }
-        answer
-    }
-
     async fn store_spread(&self, namespace: NamespaceId, call: &mut WriteCall) -> WriteAnswer {
         let buffer = Arc::new(std::mem::take(&mut call.batch.buffer));
-        let mut parts = self.router.borrow_mut().split(&buffer, &call.batch.records);
+        let records = &call.batch.records;
         let mut total = WriteAnswer::default();
+        let mut parts = self.route(namespace, |router| router.split(&buffer, records));
         for _ in 0..PASSES_MAX {
             total.misrouted = self.store_parts(namespace, &buffer, parts, &mut total).await;
             if total.misrouted.is_empty() {
                 break;
             }
-            let records = &call.batch.records;
-            self.router.borrow_mut().correct(&buffer, &total.misrouted, records);
-            parts = vec![Vec::new(); self.port.peers().len()];
-            for (record, owner) in &total.misrouted {
-                parts[owner.0 as usize].push(*record);
-            }
+            let owners = &total.misrouted;
+            parts = self.route(namespace, |router| router.correct(&buffer, owners, records));
         }
         if let Ok(buffer) = Arc::try_unwrap(buffer) {
             call.batch.buffer = buffer;
         }
         total
+    }
+
+    /// Asks the router of a namespace.
+    fn route<T>(&self, namespace: NamespaceId, ask: impl FnOnce(&mut Router) -> T) -> T {
+        let mut routers = self.routers.borrow_mut();
+        if !routers.contains_key(&namespace) {
+            // What is deleted does not come back under its number.
+            let catalog = self.node.catalog();
+            routers.retain(|id, _| catalog.namespaces.iter().any(|n| n.id == *id));
+        }
+        ask(routers.entry(namespace).or_insert_with(|| Router::new(self.shared.shards)))
     }
 
     /// Sends each owner its part and adds up the answers; what was sent to the wrong owner comes
@@ -102,37 +97,58 @@ impl Coordinator {
         &self,
         namespace: NamespaceId,
         buffer: &Arc<Vec<u8>>,
-        parts: Vec<Vec<Record>>,
+        parts: Vec<Part>,
         total: &mut WriteAnswer,
     ) -> Vec<(Record, m3_metric::CoreId)> {
-        let own = self.port.core();
         let mut replies = Vec::new();
-        let mut here = Vec::new();
-        for (core, records) in self.port.peers().zip(parts) {
-            if records.is_empty() {
+        let mut here = Part::default();
+        for (core, mut part) in self.port.peers().zip(parts) {
+            if part.is_empty() {
                 continue;
             }
-            if core == own {
-                here = records;
+            if core == self.port.core() {
+                here = part;
                 continue;
             }
             let (reply, answer) = oneshot();
-            let count = records.len() as u64;
-            let job = WriteJob { namespace, buffer: Arc::clone(buffer), records, reply };
+            let job = WriteJob {
+                namespace,
+                // Only records point into it, and who holds it keeps it from being used again.
+                buffer: if part.records.is_empty() { Arc::default() } else { Arc::clone(buffer) },
+                records: part.records.clone(),
+                known: std::mem::take(&mut part.known),
+                pieces_known: part.pieces_known,
+                reply,
+            };
             match self.port.send(core, Message::Write(job)).await {
-                Ok(()) => replies.push((count, answer)),
+                Ok(()) => replies.push((core, part, answer)),
                 Err(_) => total.failed = Some("the node is stopping".to_owned()),
             }
         }
         let mut elsewhere = Vec::new();
-        if !here.is_empty() {
-            let answer = self.store_here(namespace, buffer, &here).await;
+        let mut take = |core: m3_io::CoreId, part: &Part, mut answer: WriteAnswer| {
+            let learnt = std::mem::take(&mut answer.learnt);
+            if !learnt.found.is_empty() {
+                let learn = |router: &mut Router| {
+                    router.learn(m3_metric::CoreId(core.0), buffer, part, learnt);
+                };
+                self.route(namespace, learn);
+            }
             merge(total, answer, &mut elsewhere);
+        };
+        if !here.is_empty() {
+            let Part { known, records, pieces_known, .. } = &here;
+            let samples = Samples { known, buffer, records, pieces_known: *pieces_known };
+            let answer = self.node.store_samples(namespace, samples).await;
+            take(self.port.core(), &here, answer);
         }
-        for (_, reply) in replies {
+        for (core, part, reply) in replies {
             match reply.await {
-                Ok(answer) => merge(total, answer, &mut elsewhere),
-                Err(_) => total.failed = Some("the node is stopping".to_owned()),
+                Ok(answer) => take(core, &part, answer),
+                Err(_) => {
+                    let failed = Some("the node is stopping".to_owned());
+                    take(core, &part, WriteAnswer { failed, ..WriteAnswer::default() });
+                }
             }
         }
         elsewhere

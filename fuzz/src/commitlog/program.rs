@@ -6,8 +6,9 @@
 use super::disk::{Held, NAMESPACES};
 use super::{Files, NOW, SHARDS};
 use m3_metric::{Labels, NamespaceId, ValueKind};
+use m3_shard::SeriesSample;
 use m3_shard::ShardMap;
-use m3_shard::commitlog::entry::{LogSample, Payload};
+use m3_shard::commitlog::entry::Payload;
 use m3_shard::commitlog::frame::{
     FRAME_ALIGN, FRAME_HEADER_BYTES, FrameKind, SegmentHeader, SegmentId, decode, encode_header,
 };
@@ -217,7 +218,7 @@ impl Writer {
         };
         let key = (self.namespace, all[series].clone());
         let ordinal = u32::try_from(series).expect("few series");
-        self.payload.sample(LogSample { series: ordinal, ts_ns: self.ms * 1_000_000, bits });
+        self.payload.sample(SeriesSample { series: ordinal, ts_ns: self.ms * 1_000_000, bits });
         let samples = self.log.written.entry(key.clone()).or_default();
         samples.entry(self.ms).or_default().insert(bits);
         self.log.samples.push((self.frames.len(), key, self.ms, bits));

@@ -4,6 +4,7 @@
 //! losing one frame must not change what another one means.
 
 use super::frame::FRAME_HEADER_BYTES;
+use crate::series::SeriesSample;
 use m3_metric::labels::{read_varint, write_varint};
 use m3_metric::{NamespaceId, ValueKind};
 
@@ -14,17 +15,6 @@ const NEXT_SERIES: u8 = 1 << 3;
 const SAME_TIME: u8 = 1 << 4;
 const TIME_IN_MS: u8 = 1 << 5;
 
-/// One sample as the log keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogSample {
-    /// The series' ordinal in this run's log.
-    pub series: u32,
-    /// Nanoseconds since the epoch.
-    pub ts_ns: i64,
-    /// The value.
-    pub bits: u64,
-}
-
 /// A payload being put together. Series go straight in, samples gather in a section of their own.
 ///
 /// The buffer begins with room for the frame's header, so that a frame is written from one piece.
@@ -33,7 +23,7 @@ pub struct Payload {
     bytes: Vec<u8>,
     section: Vec<u8>,
     section_count: u32,
-    last: Option<LogSample>,
+    last: Option<SeriesSample>,
 }
 
 impl Default for Payload {
@@ -76,8 +66,8 @@ impl Payload {
 
     /// Adds a sample to the open section.
     #[inline]
-    pub fn sample(&mut self, sample: LogSample) {
-        let last = self.last.unwrap_or(LogSample { series: u32::MAX, ts_ns: 0, bits: 0 });
+    pub fn sample(&mut self, sample: SeriesSample) {
+        let last = self.last.unwrap_or(SeriesSample { series: u32::MAX, ts_ns: 0, bits: 0 });
         self.last = Some(sample);
         self.section_count += 1;
         let at = self.section.len();
@@ -245,7 +235,7 @@ fn read_entry<'a>(rest: &mut &'a [u8]) -> Result<Entry<'a>, BadEntry> {
             let len = number(rest)? as usize;
             let (bytes, tail) = rest.split_at_checked(len).ok_or(BadEntry("samples past end"))?;
             *rest = tail;
-            let last = LogSample { series: u32::MAX, ts_ns: 0, bits: 0 };
+            let last = SeriesSample { series: u32::MAX, ts_ns: 0, bits: 0 };
             Ok(Entry::Samples { namespace, samples: Samples { bytes, count, last } })
         }
         _ => Err(BadEntry("unknown entry")),
@@ -257,7 +247,7 @@ fn read_entry<'a>(rest: &mut &'a [u8]) -> Result<Entry<'a>, BadEntry> {
 pub struct Samples<'a> {
     bytes: &'a [u8],
     count: u32,
-    last: LogSample,
+    last: SeriesSample,
 }
 
 impl Samples<'_> {
@@ -267,7 +257,7 @@ impl Samples<'_> {
         self.count
     }
 
-    fn read(&mut self) -> Result<LogSample, BadEntry> {
+    fn read(&mut self) -> Result<SeriesSample, BadEntry> {
         let control = byte(&mut self.bytes)?;
         let mut sample = self.last;
         if control & NEXT_SERIES != 0 {
@@ -314,7 +304,7 @@ impl Samples<'_> {
 }
 
 impl Iterator for Samples<'_> {
-    type Item = Result<LogSample, BadEntry>;
+    type Item = Result<SeriesSample, BadEntry>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.count == 0 {

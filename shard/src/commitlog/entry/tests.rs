@@ -37,15 +37,15 @@ fn samples_and_series_come_back() {
             } else {
                 series.wrapping_add(1)
             };
-            let sample = LogSample { series, ts_ns: *ts_ns, bits: value.to_bits() };
+            let sample = SeriesSample { series, ts_ns: *ts_ns, bits: value.to_bits() };
             payload.sample(sample);
-            payload.sample(LogSample { series: series ^ 1, ..sample });
+            payload.sample(SeriesSample { series: series ^ 1, ..sample });
             wanted.push(sample);
-            wanted.push(LogSample { series: series ^ 1, ..sample });
+            wanted.push(SeriesSample { series: series ^ 1, ..sample });
         }
     }
     payload.end_section(NamespaceId(3));
-    payload.sample(LogSample { series: 0, ts_ns: 9, bits: 9 });
+    payload.sample(SeriesSample { series: 0, ts_ns: 9, bits: 9 });
     payload.end_section(NamespaceId(4));
     let bytes = payload.take(Vec::new()).split_off(FRAME_HEADER_BYTES);
     let entries: Vec<_> = Entries(&bytes).map(Result::unwrap).collect();
@@ -62,7 +62,7 @@ fn samples_and_series_come_back() {
         panic!()
     };
     let last = samples.map(Result::unwrap).collect::<Vec<_>>();
-    assert_eq!(last, [LogSample { series: 0, ts_ns: 9, bits: 9 }]);
+    assert_eq!(last, [SeriesSample { series: 0, ts_ns: 9, bits: 9 }]);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn every_cut_and_flip_ends_in_an_error_or_other_samples_never_in_a_panic() {
     let mut payload = Payload::default();
     payload.series(NamespaceId(0), 0, 0, ValueKind::Float, &[0x0a; 40]);
     for i in 0..20 {
-        payload.sample(LogSample {
+        payload.sample(SeriesSample {
             series: i,
             ts_ns: 1_000_000 * i64::from(i),
             bits: (0.1 * f64::from(i)).to_bits(),

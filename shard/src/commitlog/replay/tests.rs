@@ -240,7 +240,7 @@ fn payloads_of_a_broken_writer_are_reported_and_never_panic() {
             for k in 0..20 {
                 let ts_ns = NOW - k * k * 1_000_000_000;
                 let bits = value_of(0, k);
-                good.sample(crate::commitlog::entry::LogSample { series: 0, ts_ns, bits });
+                good.sample(crate::series::SeriesSample { series: 0, ts_ns, bits });
             }
             good.end_section(NAMESPACE);
             let good = good.take(Vec::new()).split_off(frame::FRAME_HEADER_BYTES);
@@ -380,7 +380,7 @@ fn format_md_says_what_is_written() {
     payload.series(NamespaceId(0), 7, 21, ValueKind::Float, labels.as_bytes());
     let mut sample = |series, ms: i64, ns: i64, value: f64| {
         let ts_ns = ms * 1_000_000 + ns;
-        payload.sample(crate::commitlog::entry::LogSample { series, ts_ns, bits: value.to_bits() });
+        payload.sample(crate::series::SeriesSample { series, ts_ns, bits: value.to_bits() });
     };
     sample(7, 1_700_000_000_000, 0, 1.0);
     sample(8, 1_700_000_000_000, 0, 1.0);

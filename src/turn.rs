@@ -1,0 +1,57 @@
+//! Queries take turns on a core, one slice at a time, and ingest goes before them.
+//!
+//! However many queries there are, only one of them works between two looks at sockets and disks,
+//! for a millisecond; then everybody else goes on until nobody has work left. A core that ingest
+//! fills leaves them one part in five all the same: a dashboard becomes slow, not dead.
+
+use m3_io::time::{self, Monotonic};
+use m3_io::{Permit, Semaphore, give_way};
+use std::time::Duration;
+
+/// How long a query works before others may have the core.
+const SLICE: Duration = Duration::from_millis(1);
+/// How long others may have it, at most, before a query goes on.
+const OTHERS_MAX: Duration = SLICE.saturating_mul(4);
+
+/// The turns of one core. Cloning shares them.
+#[derive(Clone)]
+pub struct Turns(Semaphore);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Semaphore::new(1))
+    }
+}
+
+impl Turns {
+    /// Waits for a turn.
+    pub async fn begin(&self) -> Turn {
+        let permit = self.0.acquire(1).await;
+        give_way(OTHERS_MAX).await;
+        Turn { turns: self.clone(), permit: Some(permit), begun: time::now() }
+    }
+}
+
+/// A query's turn; it ends when this is dropped. Nothing else is waited for in it.
+pub struct Turn {
+    turns: Turns,
+    permit: Option<Permit>,
+    begun: Monotonic,
+}
+
+impl Turn {
+    /// Whether the others may have the core now.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        time::now().since(self.begun) >= SLICE
+    }
+
+    /// Ends this turn and waits for the next.
+    pub async fn next(&mut self) {
+        self.permit = None;
+        *self = self.turns.clone().begin().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;
