@@ -2,7 +2,7 @@
 //!
 //! A write is appended to memory and to the pending payload of the log, some thousand records
 //! without a pause, and answered when the log has acknowledged it. A fetch works on one series
-//! after the other and lets others have the core every millisecond; the store may change in
+//! after the other and lets others have the core again and again; the store may change in
 //! between, ordinals do not.
 
 use crate::catalog::Catalog;
@@ -29,9 +29,9 @@ use std::time::Duration;
 /// Records that a write appends before others may have the core and the memory limit is looked at.
 const RECORDS_AT_ONCE: usize = 4096;
 /// Series between two looks at the clock.
-const SERIES_PER_LOOK: usize = 16;
+const SERIES_PER_LOOK: usize = 4;
 /// Samples between two looks at the clock, where series are long.
-const SAMPLES_PER_LOOK: usize = 10_000;
+const SAMPLES_PER_LOOK: usize = 4_000;
 /// Bytes that a name or value takes on its way to the answer, beside its text.
 const NAME_BYTES: u64 = 96;
 /// How often a core drops what is older than its retention.
@@ -468,7 +468,7 @@ fn count_metric(metrics: &mut BTreeMap<String, (u64, u64)>, labels: &[u8], has_s
     if has_samples { counts.0 += 1 } else { counts.1 += 1 }
 }
 
-/// A fetch's share of the core: it gives way every millisecond and ends when its time is up or the
+/// A fetch's share of the core: it gives way after each slice and ends when its time is up or the
 /// node has no memory left.
 struct Slice<'a> {
     memory: &'a Memory,

@@ -1,15 +1,16 @@
 //! Queries take turns on a core, one slice at a time, and ingest goes before them.
 //!
-//! However many queries there are, only one of them works between two looks at sockets and disks,
-//! for a millisecond; then everybody else goes on until nobody has work left. A core that ingest
-//! fills leaves them one part in five all the same: a dashboard becomes slow, not dead.
+//! However many queries there are, only one of them works between two looks at sockets and disks;
+//! then everybody else goes on until nobody has work left. A core that ingest fills leaves them one
+//! part in five all the same: a dashboard becomes slow, not dead.
 
 use m3_io::time::{self, Monotonic};
 use m3_io::{Permit, Semaphore, give_way};
 use std::time::Duration;
 
-/// How long a query works before others may have the core.
-const SLICE: Duration = Duration::from_millis(1);
+/// How long a query works before others may have the core. A write waits for the core several times
+/// (its body, its frame, the sync, its answer), and each time for one slice.
+const SLICE: Duration = Duration::from_micros(200);
 /// How long others may have it, at most, before a query goes on.
 const OTHERS_MAX: Duration = SLICE.saturating_mul(4);
 

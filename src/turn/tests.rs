@@ -41,7 +41,7 @@ fn writes_get_several_turns_between_two_slices_of_many_queries() {
         let (writing, ended) = (Rc::clone(&seen), Rc::clone(&done));
         let write = spawn_join(async move {
             while ended.get() < 4 {
-                work(Duration::from_micros(200));
+                work(Duration::from_micros(100));
                 writing.borrow_mut().push('w');
                 yield_now().await;
             }
@@ -67,7 +67,7 @@ fn an_idle_core_makes_a_query_wait_for_nothing() {
         for _ in 0..100 {
             turn.next().await;
         }
-        // Each would take up to four milliseconds if it waited for others that are not there.
+        // Each would take all of OTHERS_MAX if it waited for others that are not there.
         assert!(time::now().since(begun) < OTHERS_MAX * 50);
     });
 }
