@@ -7,15 +7,12 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 # glibc can be linked statically where the target is named: build scripts then stay dynamic.
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends libcap2-bin >/dev/null
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
  && RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --target "$target" -p m3ring \
  && mkdir -p /image/m3db \
  && cp "target/$target/release/m3ring" /image/m3ring \
  && strip --strip-debug /image/m3ring \
- && cp deploy/docker/m3ring.yml /image/m3dbnode.yml \
- # A bind mount that the runtime makes is root's: the program may take over an empty one (io/src/privilege.rs).
- && setcap cap_chown=p /image/m3ring
+ && cp deploy/docker/m3ring.yml /image/m3dbnode.yml
 
 FROM scratch
 LABEL org.opencontainers.image.title="m3ring" \
@@ -24,6 +21,8 @@ LABEL org.opencontainers.image.title="m3ring" \
 COPY --from=build /image/m3ring /m3ring
 COPY --from=build /image/m3dbnode.yml /etc/m3dbnode/m3dbnode.yml
 COPY --from=build --chown=65532:65532 /image/m3db /var/lib/m3db
+# A bind mount that the runtime makes is root's: the program may take over an empty one (io/src/privilege.rs).
+RUN ["/m3ring", "grant"]
 # Nobody's number: the container needs no root, no capability and no writable root file system.
 USER 65532:65532
 # Data that is stored without a word about where still ends up in the volume.

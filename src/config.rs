@@ -47,6 +47,8 @@ pub enum Command {
     Check(Box<Config>),
     /// Ask the node whose API listens here whether it is well.
     Health(SocketAddr),
+    /// Give this program's file the one capability it can use.
+    Grant,
 }
 
 /// The configuration of a node.
@@ -222,6 +224,9 @@ impl Config {
         let flags = cli::parse(args)?;
         if let Some(text) = flags.text {
             return Ok(Command::Print(text));
+        }
+        if flags.is_grant {
+            return Ok(Command::Grant);
         }
         let mut config = Self::default();
         let mut merged = yaml::Tree::empty();

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Ok(Command::Print(text)) => return show(&text),
         Ok(Command::Health(listen)) => return health(listen),
         Ok(Command::Check(config)) => return check(&config),
+        Ok(Command::Grant) => return grant(),
         Err(error) => return fail(&error.to_string(), EXIT_USAGE),
     };
     log::start(&config);
@@ -80,6 +81,13 @@ fn health(listen: std::net::SocketAddr) -> ExitCode {
     match m3ring::health::ask(listen) {
         Ok(addr) => show(&format!("the node on {addr} is well\n")),
         Err(unwell) => fail(&unwell.to_string(), 1),
+    }
+}
+
+fn grant() -> ExitCode {
+    match m3_io::privilege::grant() {
+        Ok(()) => show("this program may take over an empty data directory\n"),
+        Err(error) => fail(&format!("the capability CAP_CHOWN cannot be given: {error}"), 1),
     }
 }
 

@@ -48,7 +48,6 @@ mkdir -p "$work/context/image/m3db"
 cp "$binary" "$work/context/image/m3ring"
 strip --strip-debug "$work/context/image/m3ring"
 cp "$here/m3ring.yml" "$work/context/image/m3dbnode.yml"
-setcap cap_chown=p "$work/context/image/m3ring"
 sed -n '/^FROM scratch/,$p' Dockerfile | sed 's/^COPY --from=build /COPY /; s/ \/image\// image\//' \
   >"$work/context/Dockerfile"
 docker build -q -t "$image" "$work/context" >/dev/null

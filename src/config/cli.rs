@@ -22,6 +22,8 @@ pub(super) struct Flags {
     pub(super) is_check: bool,
     /// A running node is to be asked how it is.
     pub(super) is_health: bool,
+    /// The program's file is to be given its capability.
+    pub(super) is_grant: bool,
     /// A text that is asked for and needs no configuration.
     pub(super) text: Option<String>,
 }
@@ -37,7 +39,7 @@ enum Flag {
 }
 
 /// What may stand first instead of a flag.
-const COMMANDS: [&str; 2] = ["config", "health"];
+const COMMANDS: [&str; 3] = ["config", "health", "grant"];
 
 /// Flags that are no knobs.
 const OTHER_FLAGS: [&str; 3] = ["check", "help", "version"];
@@ -50,6 +52,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = String>) -> Result<Flags, Con
         if std::mem::take(&mut is_first) && COMMANDS.contains(&arg.as_str()) {
             flags.is_dump = arg == "config";
             flags.is_health = arg == "health";
+            flags.is_grant = arg == "grant";
             continue;
         }
         let (name, inline) = match arg.split_once('=') {
@@ -117,7 +120,8 @@ fn help() -> String {
         "m3ring: Prometheus in, PromQL out, durable before it answers\n\n\
          usage: m3ring [-f FILE.yml]... [flags]     run the node\n       \
                 m3ring config [-f FILE.yml]... [flags]   print the configuration in force\n       \
-                m3ring health [-f FILE.yml]... [flags]   ask the node that runs with these; exit 0 if well\n\n\
+                m3ring health [-f FILE.yml]... [flags]   ask the node that runs with these; exit 0 if well\n       \
+                m3ring grant                             as root: let this file take over an empty data directory\n\n\
          Without anything, the node stores in ./m3ring_data and listens on 7201 and 7203.\n\
          Flags win over files, later files over earlier ones.\n\nflags:\n",
     );

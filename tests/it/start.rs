@@ -189,3 +189,42 @@ fn the_log_level_is_changed_while_the_node_runs() {
     assert_eq!(level(&mut client), "error");
     node.kill();
 }
+
+#[test]
+fn an_empty_directory_that_root_made_is_taken_over() {
+    let as_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
+    if !as_root || Command::new("setpriv").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: this wants root and setpriv");
+        return;
+    }
+    let dir = Arc::new(TempDir::new("taken"));
+    let program = dir.path().join("m3ring");
+    std::fs::copy(env!("CARGO_BIN_EXE_m3ring"), &program).unwrap();
+    let nobody = format!(
+        "shift; exec setpriv --reuid 65532 --regid 65532 --clear-groups {} \"$@\"",
+        program.display()
+    );
+    let through = ["sh", "-c", nobody.as_str(), "sh"];
+    let data = dir.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let refused = Node::try_start_through(&through, &dir, &["--cores", "0"]).err().unwrap();
+    assert!(refused.stderr.contains("give this user the right to write there"), "{refused:?}");
+
+    let granted = Command::new(&program).arg("grant").output().unwrap();
+    assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
+    let node = Node::try_start_through(&through, &dir, &["--cores", "0"]).unwrap();
+    node.client().get("/health").expect(200);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
+    let held =
+        status.lines().filter(|line| line.starts_with("CapPrm") || line.starts_with("CapEff"));
+    assert!(
+        held.clone().count() == 2 && held.clone().all(|line| line.ends_with("\t0000000000000000"))
+    );
+    drop(node);
+
+    // What is not empty may be somebody's: it stays his.
+    let other = Arc::new(TempDir::new("taken"));
+    std::fs::create_dir(other.path().join("data")).unwrap();
+    std::fs::write(other.path().join("data/theirs"), "").unwrap();
+    assert!(Node::try_start_through(&through, &other, &["--cores", "0"]).is_err());
+}
