@@ -121,8 +121,13 @@ impl DbNode {
         }
     }
 
-    /// Stores samples and answers when the log has acknowledged them.
-    pub async fn store_samples(&self, namespace: NamespaceId, samples: Samples<'_>) -> WriteAnswer {
+    /// Stores samples in memory and in the log's pending payload. What is accepted is durable once
+    /// [`Self::acknowledged`] has returned.
+    pub async fn append_samples(
+        &self,
+        namespace: NamespaceId,
+        samples: Samples<'_>,
+    ) -> WriteAnswer {
         let Samples { known, buffer, records, pieces_known } = samples;
         let mut answer = WriteAnswer::default();
         let appended = async {
@@ -141,12 +146,21 @@ impl DbNode {
             answer.learnt = self.learnt(namespace, &mut outcome, pieces_known);
             answer.take(outcome, records);
             answer.no_memory += left;
-            self.log.acknowledged().await
+            Ok::<_, LogFailed>(())
         };
         if let Err(failed) = appended.await {
             answer.failed = Some(failed.to_string());
         }
         answer
+    }
+
+    /// Waits until the log has acknowledged what was appended before; the answer says if it cannot.
+    pub async fn acknowledged(&self, answer: &mut WriteAnswer) {
+        if answer.failed.is_none()
+            && let Err(failed) = self.log.acknowledged().await
+        {
+            answer.failed = Some(failed.to_string());
+        }
     }
 
     /// Appends in memory and to the log's pending payload, some thousand at a time. Gives what
@@ -199,9 +213,10 @@ impl DbNode {
     pub async fn write(&self, job: WriteJob) {
         let WriteJob { namespace, buffer, records, known, pieces_known, reply } = job;
         let samples = Samples { known: &known, buffer: &buffer, records: &records, pieces_known };
-        let answer = self.store_samples(namespace, samples).await;
+        let mut answer = self.append_samples(namespace, samples).await;
         // The sender takes the buffer back once nobody else holds it.
         drop(buffer);
+        self.acknowledged(&mut answer).await;
         reply.send(answer);
     }
 

@@ -3,8 +3,9 @@
 //! A container runtime makes the directory of a bind mount as root, and the node in the container
 //! is nobody in particular. The image therefore gives the program's file the capability to change
 //! owners; the program does so itself ([`grant`]), because not every builder of images keeps what a
-//! copied file had, and an image of nothing but this file has no other tool. It is used once, for a directory with nothing in it, and given up before anything else
-//! happens; where a runtime withholds it (`--cap-drop`, `no-new-privileges`) nothing changes.
+//! copied file had, and an image of nothing but this file has no other tool. It is used once, for a
+//! directory with nothing in it, and given up before anything else happens; where a runtime
+//! withholds it (`--cap-drop`, `no-new-privileges`) nothing changes.
 
 use rustix::fs::{XattrFlags, setxattr};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};

@@ -46,9 +46,17 @@ impl Coordinator {
             outcome.resource_exhausted += no_memory;
             outcome.last_exhausted = Some(self.shared.memory.refuse_write().message);
         }
-        self.api.recycle(std::mem::take(&mut call.batch));
+        self.recycle(&mut call);
         self.stats.borrow_mut().write(&outcome, time::now().since(begun));
         Ok(Reply::Write(outcome))
+    }
+
+    /// Gives the batch's memory to the next request, if that was not done yet: as early as nobody
+    /// needs it, for then it is still in the caches.
+    fn recycle(&self, call: &mut WriteCall) {
+        if call.batch.buffer.capacity() > 0 {
+            self.api.recycle(std::mem::take(&mut call.batch));
+        }
     }
 
     async fn store(&self, namespace: NamespaceId, call: &mut WriteCall) -> WriteAnswer {
@@ -56,7 +64,12 @@ impl Coordinator {
             let batch = &call.batch;
             let samples =
                 Samples { buffer: &batch.buffer, records: &batch.records, ..Samples::default() };
-            return self.node.store_samples(namespace, samples).await;
+            let mut answer = self.node.append_samples(namespace, samples).await;
+            if answer.malformed == 0 {
+                self.recycle(call);
+            }
+            self.node.acknowledged(&mut answer).await;
+            return answer;
         }
         self.store_spread(namespace, call).await
     }
@@ -66,6 +79,12 @@ impl Coordinator {
         let records = &call.batch.records;
         let mut total = WriteAnswer::default();
         let mut parts = self.route(namespace, |router| router.split(&buffer, records));
+        if parts.iter().all(|part| part.records.is_empty()) {
+            call.batch.buffer = Arc::into_inner(buffer).expect("nobody else has it yet");
+            self.recycle(call);
+            self.store_parts(namespace, &Arc::default(), parts, &mut total).await;
+            return total;
+        }
         for _ in 0..PASSES_MAX {
             total.misrouted = self.store_parts(namespace, &buffer, parts, &mut total).await;
             if total.misrouted.is_empty() {
@@ -139,7 +158,8 @@ impl Coordinator {
         if !here.is_empty() {
             let Part { known, records, pieces_known, .. } = &here;
             let samples = Samples { known, buffer, records, pieces_known: *pieces_known };
-            let answer = self.node.store_samples(namespace, samples).await;
+            let mut answer = self.node.append_samples(namespace, samples).await;
+            self.node.acknowledged(&mut answer).await;
             take(self.port.core(), &here, answer);
         }
         for (core, part, reply) in replies {

@@ -13,7 +13,7 @@ use m3_http::server::{self, Handler, ServerLimits, ServerStats};
 use m3_io::budget::Budget;
 use m3_io::mesh::Port;
 use m3_io::net::{Options, TcpListener};
-use m3_io::{CoreId, Either, Gate, ReplyTo, oneshot, race, spawn, time};
+use m3_io::{CoreId, Either, Gate, ReplyTo, Semaphore, oneshot, race, spawn, time};
 use m3_metric::Timestamp;
 use m3_shard::CoreStore;
 use m3_shard::commitlog::replay::{self, ReplayOptions, ReplayStats};
@@ -264,6 +264,7 @@ impl Core {
             listener,
             api: Rc::clone(api),
             coordinator: Rc::clone(&self.coordinator),
+            unpacking: Semaphore::new(1),
         });
         let pass = self.served.enter().ok_or("the core is closing")?;
         let (budget, stop) = (Arc::clone(budget), self.stop.clone());
@@ -380,12 +381,27 @@ struct Door {
     listener: Listener,
     api: Rc<Api>,
     coordinator: Rc<Coordinator>,
+    /// One large body is unpacked at a time, with a look at the sockets before each: of hundreds
+    /// that are ready at once, whoever asks for little would otherwise wait for all.
+    unpacking: Semaphore,
 }
+
+/// Bytes of a body that is unpacked in its turn.
+const LARGE_BODY_BYTES: usize = 16 << 10;
 
 impl Handler for Door {
     async fn handle(&self, request: &mut Request) -> Response {
+        let turn = match request.body.len() {
+            0..LARGE_BODY_BYTES => None,
+            _ => {
+                let turn = self.unpacking.acquire(1).await;
+                m3_io::yield_now().await;
+                Some(turn)
+            }
+        };
         let now = Timestamp(time::wall_ns());
         let routed = self.api.route(self.listener, request, now);
+        drop(turn);
         let result = match routed.call {
             // A query that nobody waits for any more gives its core back. A write goes on.
             Ok(call @ (Call::Query(_) | Call::QueryRange(_) | Call::RemoteRead(_))) => {

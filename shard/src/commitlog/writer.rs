@@ -63,7 +63,8 @@ pub struct Options {
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// Pending bytes at which requests wait unless configured.
 pub const PENDING_BYTES_MAX: usize = 8 << 20;
-/// How long a frame waits for more requests at most.
+/// How long a frame waits at least for requests that are likely to come, and at most.
+const GATHER_MIN: Duration = Duration::from_millis(1);
 const GATHER_MAX: Duration = Duration::from_millis(2);
 /// Zeros are written ahead up to the next multiple of this.
 const WRITE_AHEAD_BYTES: u64 = 4 << 20;
@@ -351,7 +352,9 @@ impl Writer {
     /// Waits for the requests that are likely to come, so that they share a sync: after a sync its
     /// requests are answered all at once, and whoever sends again at once would otherwise miss the
     /// frame that the first of them begins. As many are expected as took part in the last sync or
-    /// stood waiting at its end, and no longer is waited than that sync took.
+    /// stood waiting at its end, and not much longer is waited than that sync took; but where a
+    /// write takes no time, as in a buffered log, a frame for each request would cost more than
+    /// waiting.
     async fn gather(&self) {
         let deadline = m3_io::time::now().plus(self.window);
         loop {
@@ -408,7 +411,7 @@ impl Writer {
             self.sync().await?;
         }
         let took = m3_io::time::now().since(begun);
-        self.window = took.min(GATHER_MAX);
+        self.window = took.clamp(GATHER_MIN, GATHER_MAX);
         let mut state = self.log.0.state.borrow_mut();
         self.expected += state.waiting;
         state.acked += 1;
