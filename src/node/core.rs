@@ -13,13 +13,13 @@ use m3_http::server::{self, Handler, ServerLimits, ServerStats};
 use m3_io::budget::Budget;
 use m3_io::mesh::Port;
 use m3_io::net::{Options, TcpListener};
-use m3_io::{CoreId, Either, Gate, ReplyTo, Semaphore, oneshot, race, spawn, time};
+use m3_io::{CoreId, Either, Gate, Permit, ReplyTo, Semaphore, oneshot, race, spawn, time};
 use m3_metric::Timestamp;
 use m3_shard::CoreStore;
 use m3_shard::commitlog::replay::{self, ReplayOptions, ReplayStats};
 use m3_shard::commitlog::segment::Listing;
 use m3_shard::commitlog::{self, CommitLog, writer};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -265,6 +265,7 @@ impl Core {
             api: Rc::clone(api),
             coordinator: Rc::clone(&self.coordinator),
             unpacking: Semaphore::new(1),
+            large: Cell::new(0),
         });
         let pass = self.served.enter().ok_or("the core is closing")?;
         let (budget, stop) = (Arc::clone(budget), self.stop.clone());
@@ -381,24 +382,51 @@ struct Door {
     listener: Listener,
     api: Rc<Api>,
     coordinator: Rc<Coordinator>,
-    /// One large body is unpacked at a time, with a look at the sockets before each: of hundreds
-    /// that are ready at once, whoever asks for little would otherwise wait for all.
+    /// Where many large bodies are here at once, one is unpacked at a time, with a look at the
+    /// sockets before each: whoever asks for little would otherwise wait for all of them.
     unpacking: Semaphore,
+    /// Requests with a large body that are not answered yet.
+    large: Cell<usize>,
 }
 
-/// Bytes of a body that is unpacked in its turn.
+/// Bytes of a large body.
 const LARGE_BODY_BYTES: usize = 16 << 10;
+/// How many of them are many.
+const LARGE_BODIES_MANY: usize = 8;
+
+impl Door {
+    /// Waits for the turn of a large body among many.
+    async fn turn(&self) -> Option<Permit> {
+        if self.large.get() < LARGE_BODIES_MANY {
+            return None;
+        }
+        let turn = self.unpacking.acquire(1).await;
+        m3_io::yield_now().await;
+        Some(turn)
+    }
+}
+
+/// One of the large requests of a door, until it is dropped.
+struct Large<'a>(&'a Cell<usize>);
+
+impl<'a> Large<'a> {
+    fn enter(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Large<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
 
 impl Handler for Door {
     async fn handle(&self, request: &mut Request) -> Response {
-        let turn = match request.body.len() {
-            0..LARGE_BODY_BYTES => None,
-            _ => {
-                let turn = self.unpacking.acquire(1).await;
-                m3_io::yield_now().await;
-                Some(turn)
-            }
-        };
+        let is_large = request.body.len() >= LARGE_BODY_BYTES;
+        let _large = is_large.then(|| Large::enter(&self.large));
+        let turn = if is_large { self.turn().await } else { None };
         let now = Timestamp(time::wall_ns());
         let routed = self.api.route(self.listener, request, now);
         drop(turn);

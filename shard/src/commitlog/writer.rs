@@ -64,7 +64,7 @@ pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// Pending bytes at which requests wait unless configured.
 pub const PENDING_BYTES_MAX: usize = 8 << 20;
 /// How long a frame waits at least for requests that are likely to come, and at most.
-const GATHER_MIN: Duration = Duration::from_millis(1);
+const GATHER_MIN: Duration = Duration::from_micros(250);
 const GATHER_MAX: Duration = Duration::from_millis(2);
 /// Zeros are written ahead up to the next multiple of this.
 const WRITE_AHEAD_BYTES: u64 = 4 << 20;
