@@ -8,6 +8,7 @@
 
 use super::Coordinator;
 use super::router::{Part, Router};
+use crate::catalog::Catalog;
 use crate::dbnode::Samples;
 use crate::message::{Message, WriteAnswer, WriteJob};
 use m3_http::api::{ApiError, Reply, WriteCall, WriteSource};
@@ -99,14 +100,16 @@ impl Coordinator {
         total
     }
 
+    /// Forgets the routes of namespaces that are no more, and with them their label bytes; what is
+    /// deleted does not come back under its number.
+    pub fn forget_deleted(&self, catalog: &Catalog) {
+        let is_there = |id: &NamespaceId| catalog.namespaces.iter().any(|n| n.id == *id);
+        self.routers.borrow_mut().retain(|id, _| is_there(id));
+    }
+
     /// Asks the router of a namespace.
     fn route<T>(&self, namespace: NamespaceId, ask: impl FnOnce(&mut Router) -> T) -> T {
         let mut routers = self.routers.borrow_mut();
-        if !routers.contains_key(&namespace) {
-            // What is deleted does not come back under its number.
-            let catalog = self.node.catalog();
-            routers.retain(|id, _| catalog.namespaces.iter().any(|n| n.id == *id));
-        }
         ask(routers.entry(namespace).or_insert_with(|| Router::new(self.shared.shards)))
     }
 

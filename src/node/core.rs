@@ -341,6 +341,7 @@ impl Core {
             Message::Read(job) => spawn(async move { node.read(job).await }),
             Message::Metadata(job) => spawn(async move { node.metadata(job).await }),
             Message::Catalog(catalog, back) => {
+                self.coordinator.forget_deleted(&catalog);
                 node.set_catalog(catalog);
                 back.send(());
             }

@@ -268,10 +268,14 @@ impl Cores {
         Ok(())
     }
 
-    /// Writes, durably.
+    /// Writes, durably. Nobody works on the directory afterwards: a test that drops these cores and
+    /// calls it a crash must not meet a file that they prepared meanwhile.
     pub(super) async fn write(&mut self, written: &[Written]) {
         self.append(NAMESPACE, written);
         self.acknowledged().await.unwrap();
+        while self.cores.iter().any(|core| core.log.is_next_begun()) {
+            m3_io::yield_now().await;
+        }
     }
 
     /// Closes the logs.

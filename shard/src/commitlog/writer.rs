@@ -174,6 +174,12 @@ impl CommitLog {
         state.closing || matches!(state.next, Next::Begun { hurry: true })
     }
 
+    /// Whether somebody is preparing the next segment's file.
+    #[cfg(test)]
+    pub(super) fn is_next_begun(&self) -> bool {
+        matches!(self.0.state.borrow().next, Next::Begun { .. })
+    }
+
     pub(super) fn set_next(&self, next: Next) {
         self.0.state.borrow_mut().next = next;
         self.0.prepared.notify_waiters();
