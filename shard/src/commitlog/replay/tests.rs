@@ -359,7 +359,9 @@ fn tear(path: &Path, rng: &mut Rng) {
         return;
     }
     let end = found.last().map_or(frame::SEGMENT_HEADER_BYTES, |(at, len, _)| at + len);
-    let payload: Vec<u8> = (0..rng.below(900)).map(|_| rng.next() as u8).collect();
+    // What is missing reads as zeros: the frame would be whole if it ended with one.
+    let mut payload: Vec<u8> = (0..=rng.below(900)).map(|_| rng.next() as u8).collect();
+    *payload.last_mut().expect("at least a byte") |= 1;
     let mut torn = frame::encode_header(id, 99, FrameKind::Data, &payload).to_vec();
     torn.extend(payload);
     torn.truncate(rng.below(torn.len() as u64) as usize);
