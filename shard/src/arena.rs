@@ -44,10 +44,12 @@ impl FullPieces {
         self.0.len()
     }
 
-    /// Takes the pieces from number `first` on; those that are known already are the same.
+    /// Takes the pieces from number `first` on; those that are known already are the same, and
+    /// pieces behind a gap are not taken.
     pub fn extend(&mut self, first: usize, pieces: Vec<FullPiece>) {
-        let known = self.count().saturating_sub(first);
-        self.0.extend(pieces.into_iter().skip(known));
+        if let Some(known) = self.count().checked_sub(first) {
+            self.0.extend(pieces.into_iter().skip(known));
+        }
     }
 
     /// The block of `len` bytes at `place`, if its piece is known.

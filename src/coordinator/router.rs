@@ -60,8 +60,6 @@ pub(super) struct Part {
     pub pieces_known: usize,
     /// The router's entry for each record.
     entries: Vec<u32>,
-    /// How often the router had forgotten everything before.
-    forgotten: u32,
 }
 
 impl Part {
@@ -80,7 +78,6 @@ pub(super) struct Router {
     seed: RandomState,
     /// The label bytes of each core.
     pieces: Vec<FullPieces>,
-    forgotten: u32,
 }
 
 impl Router {
@@ -94,16 +91,13 @@ impl Router {
             by_hash: HashTable::new(),
             seed: RandomState::default(),
             pieces: vec![FullPieces::default(); usize::from(shards.core_count)],
-            forgotten: 0,
         }
     }
 
     /// The records of each core, in their order.
     pub(super) fn split(&mut self, buffer: &[u8], records: &[Record]) -> Vec<Part> {
         let cores = usize::from(self.shards.core_count);
-        let share = records.len() / cores + records.len() / 8 + 1;
-        let part = || Part { known: Vec::with_capacity(share), ..Part::default() };
-        let mut parts: Vec<_> = (0..cores).map(|_| part()).collect();
+        let mut parts = self.parts(records.len() / cores + records.len() / 8 + 1);
         let mut previous = NONE;
         for record in records {
             previous = self.follow(previous, labels_in(buffer, record), false);
@@ -117,31 +111,32 @@ impl Router {
                 part.entries.push(previous);
             }
         }
-        self.stamp(parts)
-    }
-
-    fn stamp(&self, mut parts: Vec<Part>) -> Vec<Part> {
-        for (part, pieces) in parts.iter_mut().zip(&self.pieces) {
-            part.pieces_known = pieces.count();
-            part.forgotten = self.forgotten;
-        }
         parts
     }
 
-    /// Notes what `owner` has told of the records of its part.
+    /// An empty part for each core, with room for `known` samples.
+    fn parts(&self, known: usize) -> Vec<Part> {
+        let part = |pieces: &FullPieces| Part {
+            known: Vec::with_capacity(known),
+            pieces_known: pieces.count(),
+            ..Part::default()
+        };
+        self.pieces.iter().map(part).collect()
+    }
+
+    /// Notes what `owner` has told of the records of its part. Entries may have been forgotten since
+    /// it was asked; the record's bytes are compared anew, so that no entry becomes a wrong one.
     pub(super) fn learn(&mut self, owner: CoreId, buffer: &[u8], part: &Part, learnt: Learnt) {
         let pieces = &mut self.pieces[usize::from(owner.0)];
         pieces.extend(learnt.first_piece, learnt.pieces);
-        if part.forgotten != self.forgotten {
-            return;
-        }
         for found in &learnt.found {
             let at = found.position as usize;
-            let (record, entry) = (&part.records[at], part.entries[at] as usize);
+            let record = &part.records[at];
+            let Some(entry) = self.entries.get_mut(part.entries[at] as usize) else { continue };
             // Labels that a sender did not put in order are other bytes than the series'.
             if pieces.block(found.place, record.labels_len) == Some(labels_in(buffer, record)) {
-                self.entries[entry] = Entry {
-                    next: self.entries[entry].next,
+                *entry = Entry {
+                    next: entry.next,
                     labels_len: record.labels_len,
                     place_or_glance: found.place.0,
                     series: found.series,
@@ -159,7 +154,7 @@ impl Router {
         owners: &[(Record, CoreId)],
         request: &[Record],
     ) -> Vec<Part> {
-        let mut parts: Vec<_> = self.pieces.iter().map(|_| Part::default()).collect();
+        let mut parts = self.parts(0);
         for (record, owner) in owners {
             let at = self.entry(labels_in(buffer, record));
             let entry = &mut self.entries[at as usize];
@@ -174,7 +169,7 @@ impl Router {
         for record in request {
             previous = self.follow(previous, labels_in(buffer, record), true);
         }
-        self.stamp(parts)
+        parts
     }
 
     #[inline]
@@ -223,7 +218,6 @@ impl Router {
             self.entries.clear();
             self.identities.clear();
             self.by_hash.clear();
-            self.forgotten += 1;
         }
         let at = u32::try_from(self.entries.len()).expect("entries are bounded");
         self.entries.push(Entry {

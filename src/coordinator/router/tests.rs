@@ -186,6 +186,29 @@ fn what_owners_have_told_goes_by_ordinals() {
 }
 
 #[test]
+fn what_is_told_of_routes_that_were_forgotten_meanwhile_does_no_harm() {
+    let mut cores = Cores::new(2);
+    let (buffer, records) = batch(20_000, 'a');
+    cores.write(&buffer, &records);
+    let parts = cores.router.split(&buffer, &records);
+    let store = &mut cores.stores[0];
+    let outcome = store.write(&buffer, &parts[0].records, NOW_NS, &mut Payload::default());
+    assert!(outcome.found.len() > 1000);
+    let all = store.full_pieces(0).to_vec();
+    let told = |first: usize| Learnt {
+        found: outcome.found.clone(),
+        first_piece: first,
+        pieces: all[first..].to_vec(),
+    };
+    // As when the namespace is deleted between a message and its answer.
+    let mut fresh = Router::new(shards(2));
+    fresh.learn(CoreId(0), &buffer, &parts[0], told(3));
+    fresh.learn(CoreId(0), &buffer, &parts[0], told(0));
+    let known: usize = fresh.split(&buffer, &records).iter().map(|part| part.known.len()).sum();
+    assert_eq!(known, 0);
+}
+
+#[test]
 fn every_sample_lands_in_its_series_whatever_senders_change() {
     let seed = std::env::var("M3RING_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
     println!("M3RING_SEED={seed}");
