@@ -19,7 +19,7 @@ use m3_shard::CoreStore;
 use m3_shard::commitlog::replay::{self, ReplayOptions, ReplayStats};
 use m3_shard::commitlog::segment::Listing;
 use m3_shard::commitlog::{self, CommitLog, writer};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -265,7 +265,7 @@ impl Core {
             api: Rc::clone(api),
             coordinator: Rc::clone(&self.coordinator),
             unpacking: Semaphore::new(1),
-            large: Cell::new(0),
+            large: Gate::new(),
         });
         let pass = self.served.enter().ok_or("the core is closing")?;
         let (budget, stop) = (Arc::clone(budget), self.stop.clone());
@@ -387,7 +387,7 @@ struct Door {
     /// sockets before each: whoever asks for little would otherwise wait for all of them.
     unpacking: Semaphore,
     /// Requests with a large body that are not answered yet.
-    large: Cell<usize>,
+    large: Gate,
 }
 
 /// Bytes of a large body.
@@ -398,7 +398,7 @@ const LARGE_BODIES_MANY: usize = 8;
 impl Door {
     /// Waits for the turn of a large body among many.
     async fn turn(&self) -> Option<Permit> {
-        if self.large.get() < LARGE_BODIES_MANY {
+        if self.large.inside() < LARGE_BODIES_MANY {
             return None;
         }
         let turn = self.unpacking.acquire(1).await;
@@ -407,26 +407,10 @@ impl Door {
     }
 }
 
-/// One of the large requests of a door, until it is dropped.
-struct Large<'a>(&'a Cell<usize>);
-
-impl<'a> Large<'a> {
-    fn enter(count: &'a Cell<usize>) -> Self {
-        count.set(count.get() + 1);
-        Self(count)
-    }
-}
-
-impl Drop for Large<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
-
 impl Handler for Door {
     async fn handle(&self, request: &mut Request) -> Response {
         let is_large = request.body.len() >= LARGE_BODY_BYTES;
-        let _large = is_large.then(|| Large::enter(&self.large));
+        let _pass = is_large.then(|| self.large.enter());
         let turn = if is_large { self.turn().await } else { None };
         let now = Timestamp(time::wall_ns());
         let routed = self.api.route(self.listener, request, now);
