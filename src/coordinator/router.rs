@@ -124,8 +124,8 @@ impl Router {
         self.pieces.iter().map(part).collect()
     }
 
-    /// Notes what `owner` has told of the records of its part. Entries may have been forgotten since
-    /// it was asked; the record's bytes are compared anew, so that no entry becomes a wrong one.
+    /// Notes what `owner` has told of the records of its part. Entries may have been forgotten
+    /// since it was asked; bytes are compared anew, so that no entry becomes a wrong one.
     pub(super) fn learn(&mut self, owner: CoreId, buffer: &[u8], part: &Part, learnt: Learnt) {
         let pieces = &mut self.pieces[usize::from(owner.0)];
         pieces.extend(learnt.first_piece, learnt.pieces);
