@@ -8,9 +8,10 @@
 
 use m3_http::api::ApiError;
 use m3_io::budget::{Budget, Promise};
-use m3_io::time;
+use m3_io::time::{self, Monotonic};
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The limit where there are `available` bytes and nobody has named one: nine tenths, and less
@@ -26,32 +27,33 @@ const ROOM_MIN: u64 = 96 << 20;
 
 /// How often a core looks whether memory is scarce.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Looks between two attempts to give memory back, where the last has not helped.
-const LOOKS_BETWEEN: u32 = 20;
+/// The least time between two attempts of a core to give memory back.
+const COLLECT_EVERY: Duration = Duration::from_secs(2);
 /// Memory is scarce when less than this part of the limit is left.
 const SCARCE_PART: u64 = 8;
+/// Writes that met the limit are let in again when this part of it is free. A node at its limit
+/// that let in whatever fits would store some requests of many, for the little that comes free.
+const FREE_AGAIN_PART: u64 = 32;
 
 /// Gives this core's free memory back to the system while memory is scarce. The allocator keeps
-/// what a large query has freed, and gives it back as it is asked for more; a node that refuses
-/// everything at its limit asks for nothing, and would stay there.
+/// what a large query has freed, and gives it back as it is asked for more; a core that is asked
+/// for nothing would keep it.
 pub async fn give_back(memory: &Memory) {
-    let mut wait = 0;
     loop {
         time::sleep(LOOK_EVERY).await;
-        let limit = memory.limit();
-        wait = if memory.budget.has_room(limit / SCARCE_PART) {
-            0
-        } else if wait == 0 {
-            collect();
-            LOOKS_BETWEEN
-        } else {
-            wait - 1
-        };
+        if !memory.budget.has_room(memory.limit() / SCARCE_PART) {
+            memory.collect();
+        }
     }
 }
 
+thread_local! {
+    /// When this core last gave memory back.
+    static COLLECTED: Cell<Option<Monotonic>> = const { Cell::new(None) };
+}
+
 #[allow(unsafe_code, reason = "the allocator has no safe call for it")]
-fn collect() {
+fn give_back_all() {
     // SAFETY: it takes no pointer, may be called by any thread at any time, and frees only what is
     // not in use.
     unsafe { libmimalloc_sys::mi_collect(true) }
@@ -66,14 +68,20 @@ pub struct Memory {
     budget: Arc<Budget>,
     refused_writes: AtomicU64,
     refused_queries: AtomicU64,
+    /// Whether a write was refused and little came free since.
+    writes_wait: AtomicBool,
 }
 
 impl Memory {
     /// A budget of `limit` bytes; 0 is no limit.
     #[must_use]
     pub fn new(limit: u64) -> Self {
-        let (refused_writes, refused_queries) = Default::default();
-        Self { budget: Budget::new(limit), refused_writes, refused_queries }
+        Self::within(Budget::new(limit))
+    }
+
+    fn within(budget: Arc<Budget>) -> Self {
+        let (refused_writes, refused_queries, writes_wait) = Default::default();
+        Self { budget, refused_writes, refused_queries, writes_wait }
     }
 
     /// The budget, for those who take memory before a call is made.
@@ -88,10 +96,22 @@ impl Memory {
         self.budget.limit()
     }
 
-    /// Whether the limit is reached.
+    /// Whether the limit is reached, also when this core has given back what it keeps for later.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.budget.is_full()
+        self.budget.is_full() && (!self.collect() || self.budget.is_full())
+    }
+
+    /// Gives this core's free memory back, unless it did so a moment ago. Says whether it did.
+    fn collect(&self) -> bool {
+        let now = time::now();
+        if COLLECTED.get().is_some_and(|last| now.since(last) < COLLECT_EVERY) {
+            return false;
+        }
+        COLLECTED.set(Some(now));
+        give_back_all();
+        self.budget.read_again();
+        true
     }
 
     /// Writes and queries refused since the start.
@@ -101,18 +121,26 @@ impl Memory {
         (read(&self.refused_writes), read(&self.refused_queries))
     }
 
-    /// Lets a write in, unless the limit is reached.
+    /// Lets a write in, unless the limit is reached, or was and little came free since.
     ///
     /// # Errors
     /// 429 with Retry-After.
     pub fn admit_write(&self) -> Result<(), ApiError> {
-        if self.is_full() { Err(self.refuse_write()) } else { Ok(()) }
+        let waits = self.writes_wait.load(Ordering::Relaxed);
+        if self.is_full() || waits && !self.budget.has_room(self.limit() / FREE_AGAIN_PART) {
+            return Err(self.refuse_write());
+        }
+        if waits {
+            self.writes_wait.store(false, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Why a write that met the limit is not stored, or not all of it.
     #[must_use]
     pub fn refuse_write(&self) -> ApiError {
         self.refused_writes.fetch_add(1, Ordering::Relaxed);
+        self.writes_wait.store(true, Ordering::Relaxed);
         self.refusal("the write is refused for now")
     }
 
@@ -163,7 +191,26 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use super::share_of;
+    use super::{Memory, share_of};
+    use m3_io::budget::Budget;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[test]
+    fn a_write_that_met_the_limit_is_let_in_when_there_is_room_and_not_for_crumbs() {
+        static RESIDENT: AtomicU64 = AtomicU64::new(0);
+        let memory = Memory::within(Budget::reading(3200, || RESIDENT.load(Ordering::Relaxed)));
+        let writes_at = |resident| {
+            RESIDENT.store(resident, Ordering::Relaxed);
+            memory.budget.read_again();
+            memory.admit_write().is_ok()
+        };
+        assert!(writes_at(3199), "there was always room");
+        assert!(!writes_at(3200));
+        assert!(!writes_at(3190) && !writes_at(3101), "the limit was reached, little came free");
+        assert!(memory.admit_query().is_ok(), "a query gives back what it takes");
+        assert!(writes_at(3100) && writes_at(3199));
+        assert_eq!(memory.refused(), (3, 0));
+    }
 
     #[test]
     fn the_share_leaves_room() {

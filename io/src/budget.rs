@@ -38,7 +38,9 @@ impl Budget {
         Self::reading(limit, resident_bytes)
     }
 
-    fn reading(limit: u64, read: fn() -> u64) -> Arc<Self> {
+    /// A budget whose resident bytes `read` tells.
+    #[must_use]
+    pub fn reading(limit: u64, read: fn() -> u64) -> Arc<Self> {
         Arc::new(Self {
             limit,
             begun: time::now(),
@@ -110,7 +112,15 @@ impl Budget {
         {
             return;
         }
-        self.resident.store((self.read)(), Ordering::Relaxed);
+        self.read_again();
+    }
+
+    /// Reads what is resident though the last reading may be fresh: for who has just given memory
+    /// back.
+    pub fn read_again(&self) {
+        if self.limit > 0 {
+            self.resident.store((self.read)(), Ordering::Relaxed);
+        }
     }
 }
 
