@@ -8,7 +8,7 @@
 use crate::catalog::Catalog;
 use crate::memory::Memory;
 use crate::message::{
-    FetchError, FragmentAnswer, FragmentJob, Learnt, METRIC_NAMES_MAX, MetadataAnswer, MetadataJob,
+    FetchError, FragmentAnswer, FragmentJob, METRIC_NAMES_MAX, MetadataAnswer, MetadataJob,
     MetadataWant, ReadError, ReadJob, WriteAnswer, WriteJob,
 };
 use crate::node::Shared;
@@ -46,8 +46,6 @@ pub struct Samples<'a> {
     pub buffer: &'a [u8],
     /// Those whose series is to be found by its bytes.
     pub records: &'a [Record],
-    /// How many full pieces of the core's label bytes the sender knows.
-    pub pieces_known: usize,
 }
 
 /// Storage of one core.
@@ -128,7 +126,7 @@ impl DbNode {
         namespace: NamespaceId,
         samples: Samples<'_>,
     ) -> WriteAnswer {
-        let Samples { known, buffer, records, pieces_known } = samples;
+        let Samples { known, buffer, records } = samples;
         let mut answer = WriteAnswer::default();
         let appended = async {
             let (outcome, left) = self
@@ -136,15 +134,14 @@ impl DbNode {
                     store.write_known(piece, time::wall_ns(), payload)
                 })
                 .await?;
-            answer.take(outcome, &[]);
+            answer.take(outcome);
             answer.no_memory += left;
-            let (mut outcome, left) = self
+            let (outcome, left) = self
                 .append(namespace, records, |store, piece, payload| {
                     store.write(buffer, piece, time::wall_ns(), payload)
                 })
                 .await?;
-            answer.learnt = self.learnt(namespace, &mut outcome, pieces_known);
-            answer.take(outcome, records);
+            answer.take(outcome);
             answer.no_memory += left;
             Ok::<_, LogFailed>(())
         };
@@ -194,25 +191,10 @@ impl DbNode {
         Ok((whole, (all.len() - done) as u64))
     }
 
-    fn learnt(
-        &self,
-        namespace: NamespaceId,
-        outcome: &mut WriteOutcome,
-        pieces_known: usize,
-    ) -> Learnt {
-        let found = std::mem::take(&mut outcome.found);
-        let store = self.store.borrow();
-        let Some(store) = store.namespace(namespace).filter(|_| !found.is_empty()) else {
-            return Learnt::default();
-        };
-        let pieces = store.full_pieces(pieces_known).to_vec();
-        Learnt { found, first_piece: pieces_known, pieces }
-    }
-
     /// Does a [`WriteJob`] of another core.
     pub async fn write(&self, job: WriteJob) {
-        let WriteJob { namespace, buffer, records, known, pieces_known, reply } = job;
-        let samples = Samples { known: &known, buffer: &buffer, records: &records, pieces_known };
+        let WriteJob { namespace, buffer, records, known, reply } = job;
+        let samples = Samples { known: &known, buffer: &buffer, records: &records };
         let mut answer = self.append_samples(namespace, samples).await;
         // The sender takes the buffer back once nobody else holds it.
         drop(buffer);
@@ -446,16 +428,16 @@ impl DbNode {
 }
 
 impl WriteAnswer {
-    /// Adds what a store answered to a write of `records`.
-    pub fn take(&mut self, outcome: WriteOutcome, records: &[Record]) {
+    /// Adds what a store answered.
+    pub fn take(&mut self, outcome: WriteOutcome) {
         self.accepted += outcome.accepted;
         self.refused += outcome.refused;
         self.last_refusal = outcome.last_refusal.or(self.last_refusal.take());
         self.malformed += outcome.malformed.len() as u64;
         self.last_malformed = outcome.last_malformed.or(self.last_malformed.take());
         self.exhausted += outcome.exhausted;
-        let elsewhere = outcome.misrouted.into_iter();
-        self.misrouted.extend(elsewhere.map(|(at, core)| (records[at as usize], core)));
+        self.misrouted += outcome.misrouted.len() as u64;
+        self.found.extend(outcome.found);
     }
 }
 

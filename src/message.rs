@@ -10,10 +10,9 @@ use m3_cluster::admin::{AdminReply, AdminRequest};
 use m3_io::ReplyTo;
 use m3_io::time::Monotonic;
 use m3_metric::value::Series;
-use m3_metric::{CoreId, Labels, Matcher, NamespaceId, Record};
+use m3_metric::{Labels, Matcher, NamespaceId, Record};
 use m3_query::Fragment;
 use m3_query::Partial;
-use m3_shard::arena::FullPiece;
 use m3_shard::{Found, SeriesSample};
 use std::sync::Arc;
 
@@ -53,8 +52,6 @@ pub struct WriteJob {
     pub records: Vec<Record>,
     /// Samples of series whose ordinals the receiving core has told the sender.
     pub known: Vec<SeriesSample>,
-    /// How many full pieces of the receiving core's label bytes the sender knows.
-    pub pieces_known: usize,
     /// The way back.
     pub reply: ReplyTo<WriteAnswer>,
 }
@@ -76,24 +73,14 @@ pub struct WriteAnswer {
     pub exhausted: u64,
     /// Samples that were not looked at because the memory limit was reached before.
     pub no_memory: u64,
-    /// Records that belong elsewhere, with their owner.
-    pub misrouted: Vec<(Record, CoreId)>,
-    /// What the sender may know from now on of the records' series.
-    pub learnt: Learnt,
+    /// Records that belong to another core.
+    pub misrouted: u64,
+    /// The series of the records by their position in the job, which the sender may from now on
+    /// call by their ordinals. Ordinals hold as long as the namespace's number, which is given
+    /// once, and the process.
+    pub found: Vec<Found>,
     /// The whole job failed: the samples may or may not be stored.
     pub failed: Option<String>,
-}
-
-/// What an owner tells of its series, so that they can be called by their ordinals. Ordinals hold
-/// as long as the namespace's number, which is given once, and the process.
-#[derive(Debug, Default)]
-pub struct Learnt {
-    /// By the record's position in the job.
-    pub found: Vec<Found>,
-    /// The number of the first of the pieces.
-    pub first_piece: usize,
-    /// Full pieces of label bytes that the sender did not know.
-    pub pieces: Vec<FullPiece>,
 }
 
 /// A fragment to evaluate.

@@ -160,16 +160,20 @@ const IDLE_TURN: Duration = Duration::from_micros(30);
 
 /// Gives way to whoever has work, turn after turn with a look at the driver each, until a turn had
 /// nothing to do or others have had `most`. For work that others go before: what a request needs
-/// to get through is several turns, and one yield a slice would give it one.
-pub async fn give_way(most: Duration) {
+/// to get through is several turns, and one yield a slice would give it one. Says whether others
+/// had work all the time.
+pub async fn give_way(most: Duration) -> bool {
     let begun = time::now();
     let mut turn = begun;
     loop {
         LAST_LOOK.set(Monotonic(0));
         yield_now().await;
         let now = time::now();
-        if now.since(turn) < IDLE_TURN || now.since(begun) >= most {
-            return;
+        if now.since(begun) >= most {
+            return true;
+        }
+        if now.since(turn) < IDLE_TURN {
+            return false;
         }
         turn = now;
     }

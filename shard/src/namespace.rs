@@ -5,7 +5,6 @@
 //! series and to the log's payload. A read is by series: the index says which, then one series at
 //! a time is decoded.
 
-use crate::arena::{FullPiece, Place};
 use crate::cells::Cells;
 use crate::codec::BrokenStream;
 use crate::commitlog::Payload;
@@ -270,8 +269,8 @@ impl NamespaceStore {
                     outcome.accepted += 1;
                     let (ts_ns, bits) = (record.timestamp.0, record.value_bits);
                     self.write_sample(SeriesSample { series, ts_ns, bits }, payload);
-                    if let Some(place) = self.place_to_tell(series) {
-                        outcome.found.push(Found { position, series, place });
+                    if self.shards.core_count > 1 {
+                        outcome.found.push(Found { position, series });
                     }
                 }
                 Err(Unowned::Elsewhere(core)) => outcome.misrouted.push((position, core)),
@@ -315,18 +314,6 @@ impl NamespaceStore {
         payload.end_section(self.id);
         self.stats.accepted += outcome.accepted;
         self.stats.refused += outcome.refused;
-    }
-
-    /// Where the label bytes of `series` are, if other cores are to know it.
-    #[inline]
-    fn place_to_tell(&self, series: u32) -> Option<Place> {
-        if self.shards.core_count == 1 { None } else { self.table.full_place(series) }
-    }
-
-    /// The full pieces of label bytes from number `first` on.
-    #[must_use]
-    pub fn full_pieces(&self, first: usize) -> &[FullPiece] {
-        self.table.full_pieces(first)
     }
 
     #[inline]

@@ -8,7 +8,7 @@
 //! Always holds: a series is found by its canonical bytes and by nothing weaker. A hash only
 //! chooses what to compare with.
 
-use crate::arena::{FullPiece, LabelArena, Place};
+use crate::arena::{LabelArena, Place};
 use crate::series::{Cold, Hot, NO_SUCCESSOR};
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
@@ -53,20 +53,6 @@ impl SeriesTable {
     pub fn labels(&self, series: u32) -> &[u8] {
         let hot = self.hot(series);
         self.labels.block(Place(hot.label_place), hot.label_len)
-    }
-
-    /// Where the label bytes of `series` are, if their piece is full: other cores may know them.
-    #[inline]
-    #[must_use]
-    pub fn full_place(&self, series: u32) -> Option<Place> {
-        let place = Place(self.hot(series).label_place);
-        self.labels.is_full(place).then_some(place)
-    }
-
-    /// The full pieces of label bytes from number `first` on.
-    #[must_use]
-    pub fn full_pieces(&self, first: usize) -> &[FullPiece] {
-        self.labels.full_pieces(first)
     }
 
     /// The hot state of `series`.

@@ -1,63 +1,54 @@
-//! Which core owns a record, found by the core that decoded it.
+//! Which core owns a record, and its series' ordinal there, found by the core that decoded it.
 //!
-//! As in the owner's table, series are followed: every entry remembers its successor. Once the
-//! owner has told where a series' label bytes are and they never move again, the next record's
-//! bytes are compared with the successor's, and what goes to the owner is the series' ordinal and
-//! the sample: the owner compares nothing, and reads nothing of the request.
+//! As in the owner's table, series are followed: every entry remembers its successor. The next
+//! record is the successor's if its bytes have the successor's length and fingerprint. Once the
+//! owner has told the series' ordinal, what goes to it is the ordinal and the sample: the owner
+//! compares nothing, and reads nothing of the request. A miss looks the fingerprint up, an unknown
+//! one is parsed for the owner by the rule.
 //!
-//! Until then the owner is guessed: the next record's glance (its length and two words of it) is
-//! compared with the successor's. A glance can lie; the owner verifies the bytes, and what is not
-//! its own comes back with the true owner, which is then noted, and the request's chain is mended
-//! by all of its bytes. Otherwise only a miss hashes the bytes, only an unknown hash parses.
+//! The fingerprint stands for the bytes because those fit into no cache: comparing with where they
+//! are kept was what the second core cost most (ARCHITECTURE.md).
 //!
-//! Always holds: a record is called by an ordinal only after all of its bytes were compared.
+//! Always holds: an entry's ordinal was told by its owner for a record of exactly its bytes.
 
-use crate::message::Learnt;
-use foldhash::quality::RandomState;
+mod fingerprint;
+
+use fingerprint::{Fingerprint, Key};
 use hashbrown::HashTable;
 use m3_metric::batch::labels_in;
 use m3_metric::{CoreId, Labels, Record};
-use m3_shard::arena::{FullPieces, Place};
-use m3_shard::{SeriesSample, ShardMap};
-use std::hash::BuildHasher;
+use m3_shard::{Found, SeriesSample, ShardMap};
 
-/// Entries after which the router forgets everything and learns anew: 36 bytes each and some
+/// Entries after which the router forgets everything and learns anew: 32 bytes each and some
 /// more for the table.
 const ENTRIES_MAX: usize = 4 << 20;
 const NONE: u32 = u32::MAX;
 
-/// What a followed record needs, and no more: a core runs through all of them every scrape.
 struct Entry {
-    next: u32,
+    fingerprint: Fingerprint,
     labels_len: u32,
-    /// Of a known series, where its bytes are; else their glance.
-    place_or_glance: u32,
-    /// The ordinal of a known series.
+    next: u32,
+    /// The series' ordinal, once its owner has told.
     series: u32,
     owner: u16,
 }
 
-impl Entry {
-    const fn is_known(&self) -> bool {
-        self.series != NONE
-    }
-}
+const _: () = assert!(size_of::<Entry>() == 32, "a core runs through all of them every scrape");
 
-/// What only a miss needs.
-struct Identity {
-    hash: u64,
-    look: u32,
+impl Entry {
+    #[inline(always)]
+    fn is_of(&self, fingerprint: Fingerprint, len: usize) -> bool {
+        self.fingerprint == fingerprint && self.labels_len as usize == len
+    }
 }
 
 /// The records of one core.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    /// Samples of series that it is known to own.
+    /// Samples of series whose ordinals are known.
     pub known: Vec<SeriesSample>,
-    /// Records that it is guessed to own.
+    /// The other records.
     pub records: Vec<Record>,
-    /// How many full pieces of the core's label bytes are known.
-    pub pieces_known: usize,
     /// The router's entry for each record.
     entries: Vec<u32>,
 }
@@ -72,164 +63,100 @@ impl Part {
 /// The owners that one core has learnt, of one namespace's series.
 pub(super) struct Router {
     shards: ShardMap,
+    key: Key,
     entries: Vec<Entry>,
-    identities: Vec<Identity>,
     by_hash: HashTable<u32>,
-    seed: RandomState,
-    /// The label bytes of each core.
-    pieces: Vec<FullPieces>,
 }
 
 impl Router {
     /// A router that knows nothing.
     #[must_use]
     pub(super) fn new(shards: ShardMap) -> Self {
-        Self {
-            shards,
-            entries: Vec::new(),
-            identities: Vec::new(),
-            by_hash: HashTable::new(),
-            seed: RandomState::default(),
-            pieces: vec![FullPieces::default(); usize::from(shards.core_count)],
-        }
+        Self { shards, key: Key::random(), entries: Vec::new(), by_hash: HashTable::new() }
     }
 
     /// The records of each core, in their order.
     pub(super) fn split(&mut self, buffer: &[u8], records: &[Record]) -> Vec<Part> {
         let cores = usize::from(self.shards.core_count);
-        let mut parts = self.parts(records.len() / cores + records.len() / 8 + 1);
+        let room = records.len() / cores + records.len() / 8 + 1;
+        let part = || Part { known: Vec::with_capacity(room), ..Part::default() };
+        let mut parts: Vec<_> = std::iter::repeat_with(part).take(cores).collect();
         let mut previous = NONE;
         for record in records {
-            previous = self.follow(previous, labels_in(buffer, record), false);
-            let entry = &self.entries[previous as usize];
-            let part = &mut parts[usize::from(entry.owner)];
-            if entry.is_known() {
-                let (ts_ns, bits) = (record.timestamp.0, record.value_bits);
-                part.known.push(SeriesSample { series: entry.series, ts_ns, bits });
-            } else {
-                part.records.push(*record);
-                part.entries.push(previous);
+            let bytes = labels_in(buffer, record);
+            previous = self.follow(previous, bytes);
+            match self.entries.get(previous as usize) {
+                Some(Entry { series, owner, .. }) if *series != NONE => {
+                    let (ts_ns, bits) = (record.timestamp.0, record.value_bits);
+                    let sample = SeriesSample { series: *series, ts_ns, bits };
+                    parts[usize::from(*owner)].known.push(sample);
+                }
+                entry => {
+                    let owner = entry.map_or_else(|| self.owner(bytes), |entry| entry.owner);
+                    let part = &mut parts[usize::from(owner)];
+                    part.records.push(*record);
+                    part.entries.push(previous);
+                }
             }
         }
         parts
     }
 
-    /// An empty part for each core, with room for `known` samples.
-    fn parts(&self, known: usize) -> Vec<Part> {
-        let part = |pieces: &FullPieces| Part {
-            known: Vec::with_capacity(known),
-            pieces_known: pieces.count(),
-            ..Part::default()
-        };
-        self.pieces.iter().map(part).collect()
-    }
-
-    /// Notes what `owner` has told of the records of its part. Entries may have been forgotten
-    /// since it was asked; bytes are compared anew, so that no entry becomes a wrong one.
-    pub(super) fn learn(&mut self, owner: CoreId, buffer: &[u8], part: &Part, learnt: Learnt) {
-        let pieces = &mut self.pieces[usize::from(owner.0)];
-        pieces.extend(learnt.first_piece, learnt.pieces);
-        for found in &learnt.found {
-            let at = found.position as usize;
-            let record = &part.records[at];
-            let Some(entry) = self.entries.get_mut(part.entries[at] as usize) else { continue };
-            // Labels that a sender did not put in order are other bytes than the series'.
-            if pieces.block(found.place, record.labels_len) == Some(labels_in(buffer, record)) {
-                *entry = Entry {
-                    next: entry.next,
-                    labels_len: record.labels_len,
-                    place_or_glance: found.place.0,
-                    series: found.series,
-                    owner: owner.0,
-                };
+    /// Notes the ordinals that an owner has told of the records of its part. Entries may have been
+    /// forgotten since it was asked, and others be where they were: bytes are looked at anew.
+    pub(super) fn learn(&mut self, buffer: &[u8], part: &Part, found: &[Found]) {
+        for Found { position, series } in found {
+            let at = *position as usize;
+            let bytes = labels_in(buffer, &part.records[at]);
+            let fingerprint = self.key.fingerprint(bytes);
+            if let Some(entry) = self.entries.get_mut(part.entries[at] as usize)
+                && fingerprint.is_some_and(|print| entry.is_of(print, bytes.len()))
+            {
+                entry.series = *series;
             }
         }
     }
 
-    /// Notes the true owners of records that were sent to the wrong core, mends the chain of the
-    /// request they are of, and gives the parts to send next.
-    pub(super) fn correct(
-        &mut self,
-        buffer: &[u8],
-        owners: &[(Record, CoreId)],
-        request: &[Record],
-    ) -> Vec<Part> {
-        let mut parts = self.parts(0);
-        for (record, owner) in owners {
-            let at = self.entry(labels_in(buffer, record));
-            let entry = &mut self.entries[at as usize];
-            if !entry.is_known() {
-                entry.owner = owner.0;
-            }
-            let part = &mut parts[usize::from(owner.0)];
-            part.records.push(*record);
-            part.entries.push(at);
-        }
-        let mut previous = NONE;
-        for record in request {
-            previous = self.follow(previous, labels_in(buffer, record), true);
-        }
-        parts
-    }
-
-    #[inline]
-    fn follow(&mut self, previous: u32, bytes: &[u8], carefully: bool) -> u32 {
-        if let Some(entry) = self.entries.get(previous as usize)
-            && let Some(guess) = self.entries.get(entry.next as usize)
-            && self.is_of(guess, bytes)
-            && (!carefully
-                || guess.is_known()
-                || self.identities[entry.next as usize].look == look(bytes))
+    /// The entry of the record that came after the one of entry `previous`; none for bytes that
+    /// are too long for a fingerprint.
+    #[inline(always)]
+    fn follow(&mut self, previous: u32, bytes: &[u8]) -> u32 {
+        let Some(fingerprint) = self.key.fingerprint(bytes) else { return NONE };
+        let next = self.entries.get(previous as usize).map_or(NONE, |entry| entry.next);
+        if let Some(guess) = self.entries.get(next as usize)
+            && guess.is_of(fingerprint, bytes.len())
         {
-            return entry.next;
+            return next;
         }
-        let at = self.entry(bytes);
+        let at = self.entry(fingerprint, bytes);
         if let Some(entry) = self.entries.get_mut(previous as usize) {
             entry.next = at;
         }
         at
     }
 
-    /// Whether these are the bytes of `entry`: surely, if its series is known.
-    #[inline(always)]
-    fn is_of(&self, entry: &Entry, bytes: &[u8]) -> bool {
-        if entry.labels_len as usize != bytes.len() {
-            return false;
-        }
-        if !entry.is_known() {
-            return entry.place_or_glance == glance(bytes);
-        }
-        let pieces = &self.pieces[usize::from(entry.owner)];
-        pieces.block(Place(entry.place_or_glance), entry.labels_len) == Some(bytes)
-    }
-
     /// The entry of these bytes, a new one if they are unknown.
     #[cold]
-    fn entry(&mut self, bytes: &[u8]) -> u32 {
-        let hash = self.seed.hash_one(bytes);
-        let same = |at: &u32| {
-            let (entry, identity) = (&self.entries[*at as usize], &self.identities[*at as usize]);
-            identity.hash == hash && (!entry.is_known() || self.is_of(entry, bytes))
-        };
-        if let Some(at) = self.by_hash.find(hash, same) {
+    fn entry(&mut self, fingerprint: Fingerprint, bytes: &[u8]) -> u32 {
+        let same = |at: &u32| self.entries[*at as usize].is_of(fingerprint, bytes.len());
+        if let Some(at) = self.by_hash.find(fingerprint.hash(), same) {
             return *at;
         }
         if self.entries.len() >= ENTRIES_MAX {
             self.entries.clear();
-            self.identities.clear();
             self.by_hash.clear();
         }
         let at = u32::try_from(self.entries.len()).expect("entries are bounded");
         self.entries.push(Entry {
-            next: NONE,
+            fingerprint,
             labels_len: u32::try_from(bytes.len()).expect("a record's length is a u32"),
-            place_or_glance: glance(bytes),
+            next: NONE,
             series: NONE,
             owner: self.owner(bytes),
         });
-        self.identities.push(Identity { hash, look: look(bytes) });
-        let identities = &self.identities;
-        self.by_hash.insert_unique(hash, at, |at| identities[*at as usize].hash);
+        let entries = &self.entries;
+        let hash = |at: &u32| entries[*at as usize].fingerprint.hash();
+        self.by_hash.insert_unique(fingerprint.hash(), at, hash);
         at
     }
 
@@ -237,34 +164,9 @@ impl Router {
     fn owner(&self, bytes: &[u8]) -> u16 {
         match Labels::parse(bytes) {
             Ok(labels) => self.shards.owner(self.shards.shard_of(labels.as_bytes())).0,
-            Err(_) => 0,
+            Err(_) => CoreId(0).0,
         }
     }
-}
-
-/// The length, the word at 24 bytes, where a metric's name is, and the last one. Splitting the body
-/// has just touched the lines of both; any other line is in no near cache by now.
-#[inline]
-fn glance(bytes: &[u8]) -> u32 {
-    let name = bytes.get(24..32).unwrap_or_default();
-    let last = bytes.last_chunk::<8>().map_or(bytes, |last| last);
-    fold([name, last].into_iter(), bytes.len())
-}
-
-/// All of the bytes, where a glance has lied.
-fn look(bytes: &[u8]) -> u32 {
-    fold(bytes.chunks(8), bytes.len())
-}
-
-#[inline]
-fn fold<'a>(words: impl Iterator<Item = &'a [u8]>, len: usize) -> u32 {
-    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mixed = words.fold(len as u64, |mixed, word| {
-        let mut padded = [0; 8];
-        padded[..word.len()].copy_from_slice(word);
-        (mixed ^ u64::from_le_bytes(padded)).wrapping_mul(MIX).rotate_left(29)
-    });
-    (mixed.wrapping_mul(MIX) >> 32) as u32
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Writes: split a batch by owner, store, answer when every part is durable.
 //!
-//! With one core a batch goes straight into the store. With several, the router knows or guesses
-//! each record's owner; the own part is stored directly, every other owner gets one message. What
-//! is known goes as ordinals, what is guessed shares the request's buffer. An owner that does not
-//! own a record says so, and the record is sent again. So where a request has several values for
-//! one series and time, any of them may be the last with several cores.
+//! With one core a batch goes straight into the store. With several, the router knows each record's
+//! owner; the own part is stored directly, every other owner gets one message. What the owner has
+//! told goes as ordinals, the rest shares the request's buffer. So where a request has several
+//! values for one series and time, any of them may be the last with several cores.
 
 use super::Coordinator;
 use super::router::{Part, Router};
@@ -15,11 +14,8 @@ use m3_http::api::{ApiError, Reply, WriteCall, WriteSource};
 use m3_http::ingest::WriteOutcome;
 use m3_io::oneshot;
 use m3_io::time;
-use m3_metric::{NamespaceId, Record};
+use m3_metric::NamespaceId;
 use std::sync::Arc;
-
-/// How often a record may be passed on: once by the router's guess, once by its owner's word.
-const PASSES_MAX: usize = 3;
 
 impl Coordinator {
     pub(super) async fn write(&self, mut call: Box<WriteCall>) -> Result<Reply, ApiError> {
@@ -78,30 +74,21 @@ impl Coordinator {
     async fn store_spread(&self, namespace: NamespaceId, call: &mut WriteCall) -> WriteAnswer {
         let buffer = Arc::new(std::mem::take(&mut call.batch.buffer));
         let records = &call.batch.records;
-        let mut total = WriteAnswer::default();
-        let mut parts = self.route(namespace, |router| router.split(&buffer, records));
+        let parts = self.route(namespace, |router| router.split(&buffer, records));
         if parts.iter().all(|part| part.records.is_empty()) {
             call.batch.buffer = Arc::into_inner(buffer).expect("nobody else has it yet");
             self.recycle(call);
-            self.store_parts(namespace, &Arc::default(), parts, &mut total).await;
-            return total;
+            return self.store_parts(namespace, &Arc::default(), parts).await;
         }
-        for _ in 0..PASSES_MAX {
-            total.misrouted = self.store_parts(namespace, &buffer, parts, &mut total).await;
-            if total.misrouted.is_empty() {
-                break;
-            }
-            let owners = &total.misrouted;
-            parts = self.route(namespace, |router| router.correct(&buffer, owners, records));
-        }
+        let answer = self.store_parts(namespace, &buffer, parts).await;
         if let Ok(buffer) = Arc::try_unwrap(buffer) {
             call.batch.buffer = buffer;
         }
-        total
+        answer
     }
 
-    /// Forgets the routes of namespaces that are no more, and with them their label bytes; what is
-    /// deleted does not come back under its number.
+    /// Forgets the routes of namespaces that are no more; what is deleted does not come back under
+    /// its number.
     pub fn forget_deleted(&self, catalog: &Catalog) {
         let is_there = |id: &NamespaceId| catalog.namespaces.iter().any(|n| n.id == *id);
         self.routers.borrow_mut().retain(|id, _| is_there(id));
@@ -113,15 +100,14 @@ impl Coordinator {
         ask(routers.entry(namespace).or_insert_with(|| Router::new(self.shared.shards)))
     }
 
-    /// Sends each owner its part and adds up the answers; what was sent to the wrong owner comes
-    /// back.
+    /// Sends each owner its part and adds up the answers.
     async fn store_parts(
         &self,
         namespace: NamespaceId,
         buffer: &Arc<Vec<u8>>,
         parts: Vec<Part>,
-        total: &mut WriteAnswer,
-    ) -> Vec<(Record, m3_metric::CoreId)> {
+    ) -> WriteAnswer {
+        let mut total = WriteAnswer::default();
         let mut replies = Vec::new();
         let mut here = Part::default();
         for (core, mut part) in self.port.peers().zip(parts) {
@@ -139,59 +125,47 @@ impl Coordinator {
                 buffer: if part.records.is_empty() { Arc::default() } else { Arc::clone(buffer) },
                 records: part.records.clone(),
                 known: std::mem::take(&mut part.known),
-                pieces_known: part.pieces_known,
                 reply,
             };
             match self.port.send(core, Message::Write(job)).await {
-                Ok(()) => replies.push((core, part, answer)),
+                Ok(()) => replies.push((part, answer)),
                 Err(_) => total.failed = Some("the node is stopping".to_owned()),
             }
         }
-        let mut elsewhere = Vec::new();
-        let mut take = |core: m3_io::CoreId, part: &Part, mut answer: WriteAnswer| {
-            let learnt = std::mem::take(&mut answer.learnt);
-            if !learnt.found.is_empty() {
-                let learn = |router: &mut Router| {
-                    router.learn(m3_metric::CoreId(core.0), buffer, part, learnt);
-                };
-                self.route(namespace, learn);
+        let mut take = |part: &Part, answer: WriteAnswer| {
+            if !answer.found.is_empty() {
+                self.route(namespace, |router| router.learn(buffer, part, &answer.found));
             }
-            merge(total, answer, &mut elsewhere);
+            merge(&mut total, answer);
         };
         if !here.is_empty() {
-            let Part { known, records, pieces_known, .. } = &here;
-            let samples = Samples { known, buffer, records, pieces_known: *pieces_known };
+            let Part { known, records, .. } = &here;
+            let samples = Samples { known, buffer, records };
             let mut answer = self.node.append_samples(namespace, samples).await;
             self.node.acknowledged(&mut answer).await;
-            take(self.port.core(), &here, answer);
+            take(&here, answer);
         }
-        for (core, part, reply) in replies {
-            match reply.await {
-                Ok(answer) => take(core, &part, answer),
-                Err(_) => {
-                    let failed = Some("the node is stopping".to_owned());
-                    take(core, &part, WriteAnswer { failed, ..WriteAnswer::default() });
-                }
-            }
+        for (part, reply) in replies {
+            let failed = || Some("the node is stopping".to_owned());
+            let answer = reply
+                .await
+                .unwrap_or_else(|_| WriteAnswer { failed: failed(), ..WriteAnswer::default() });
+            take(&part, answer);
         }
-        elsewhere
+        total
     }
 }
 
-fn merge(
-    total: &mut WriteAnswer,
-    mut part: WriteAnswer,
-    elsewhere: &mut Vec<(Record, m3_metric::CoreId)>,
-) {
+fn merge(total: &mut WriteAnswer, part: WriteAnswer) {
     total.accepted += part.accepted;
     total.refused += part.refused;
     total.malformed += part.malformed;
     total.exhausted += part.exhausted;
     total.no_memory += part.no_memory;
+    total.misrouted += part.misrouted;
     total.last_refusal = part.last_refusal.or(total.last_refusal.take());
     total.last_malformed = part.last_malformed.or(total.last_malformed.take());
     total.failed = part.failed.or(total.failed.take());
-    elsewhere.append(&mut part.misrouted);
 }
 
 /// Adds what became of a batch to the outcome that the door began.
@@ -202,9 +176,8 @@ fn add(outcome: &mut WriteOutcome, answer: WriteAnswer) {
         outcome.last_retryable = Some(failed);
     } else {
         outcome.accepted += answer.accepted;
-        let lost = answer.misrouted.len() as u64;
-        if lost > 0 {
-            outcome.retryable += lost;
+        if answer.misrouted > 0 {
+            outcome.retryable += answer.misrouted;
             outcome.last_retryable = Some("no core owns the series".to_owned());
         }
     }

@@ -1,6 +1,5 @@
 //! What a write tells of its records.
 
-use crate::arena::Place;
 use m3_metric::CoreId;
 
 /// What became of a request's records.
@@ -31,8 +30,6 @@ pub struct Found {
     pub position: u32,
     /// The series' ordinal.
     pub series: u32,
-    /// Where its canonical label bytes are, in a full piece.
-    pub place: Place,
 }
 
 impl WriteOutcome {

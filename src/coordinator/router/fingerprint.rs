@@ -1,0 +1,124 @@
+//! Label bytes in 128 bits, for who must know whether bytes are a series' and not which they are.
+//!
+//! NH of UMAC (Black, Halevi, Krawczyk, Krovetz and Rogaway, 1999) over words of 64 bits: each pair
+//! of words is added to its pair of the key, the sums are multiplied, the products added. Of two
+//! different byte strings of one length, whichever they are, the fingerprints are equal for at most
+//! one key in 2^64. The key is drawn at the start and no fingerprint leaves the process, so nobody
+//! can look for such strings.
+
+use std::hash::{BuildHasher, RandomState};
+
+/// The most bytes that have a fingerprint; the key is as long as they and a chunk.
+pub(super) const BYTES_MAX: usize = KEY_CHUNKS * CHUNK - CHUNK;
+const CHUNK: usize = 32;
+const KEY_CHUNKS: usize = 128;
+
+/// What two byte strings of one length have in common only if they are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint([u64; 2]);
+
+impl Fingerprint {
+    /// A hash of the bytes.
+    pub(super) const fn hash(self) -> u64 {
+        // A sum of products: its upper half varies with all bits of the words.
+        self.0[1].wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.0[0]
+    }
+}
+
+/// What fingerprints are taken with; those of two keys have nothing in common.
+pub(super) struct Key(Box<[[u64; 4]; KEY_CHUNKS]>);
+
+impl Key {
+    /// A key nobody knows: what the standard library's keyed hash gives for the numbers from 0.
+    pub(super) fn random() -> Self {
+        let source = RandomState::new();
+        let word = |chunk: usize, at: usize| source.hash_one(chunk * 4 + at);
+        Self(Box::new(std::array::from_fn(|chunk| std::array::from_fn(|at| word(chunk, at)))))
+    }
+
+    /// The fingerprint of `bytes`, if they are no more than [`BYTES_MAX`].
+    #[inline(always)]
+    pub(super) fn fingerprint(&self, bytes: &[u8]) -> Option<Fingerprint> {
+        if bytes.len() > BYTES_MAX {
+            return None;
+        }
+        let (mut left, mut right) = (0, 0);
+        let mut add = |bytes: &[u8; CHUNK], key: &[u64; 4]| {
+            left = product(bytes, key, 0).wrapping_add(left);
+            right = product(bytes, key, 2).wrapping_add(right);
+        };
+        // What is left after whole chunks is taken with the bytes before it, by a key of its own.
+        let mut padded = [0; CHUNK];
+        let last = bytes.last_chunk().unwrap_or_else(|| {
+            padded[..bytes.len()].copy_from_slice(bytes);
+            &padded
+        });
+        add(last, &self.0[0]);
+        for (chunk, key) in bytes.as_chunks().0.iter().zip(&self.0[1..]) {
+            add(chunk, key);
+        }
+        let sum = left.wrapping_add(right);
+        Some(Fingerprint([low(sum), low(sum >> 64)]))
+    }
+}
+
+#[inline(always)]
+fn product(bytes: &[u8; CHUNK], key: &[u64; 4], at: usize) -> u128 {
+    let sum = |at: usize| {
+        let word = bytes[at * 8..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+        u128::from(word.wrapping_add(key[at]))
+    };
+    sum(at) * sum(at + 1)
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+const fn low(wide: u128) -> u64 {
+    wide as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_bit_counts_at_every_length() {
+        let key = Key::random();
+        for len in [0, 1, 8, 31, 32, 33, 63, 64, 65, 100, 402, BYTES_MAX] {
+            let mut bytes: Vec<u8> = (0..len).map(|at| (at * 37) as u8).collect();
+            let mut seen = HashSet::new();
+            let whole = key.fingerprint(&bytes).unwrap();
+            assert_eq!(key.fingerprint(&bytes.clone()), Some(whole));
+            seen.insert(whole.0);
+            for bit in 0..len * 8 {
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                assert!(
+                    seen.insert(key.fingerprint(&bytes).unwrap().0),
+                    "bit {bit} of {len} bytes"
+                );
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_trade_places_are_other_bytes() {
+        let key = Key::random();
+        let bytes: Vec<u8> = (0..100u8).collect();
+        let mut other = bytes.clone();
+        other[..32].copy_from_slice(&bytes[32..64]);
+        other[32..64].copy_from_slice(&bytes[..32]);
+        assert_ne!(key.fingerprint(&bytes), key.fingerprint(&other));
+        other.copy_from_slice(&bytes);
+        other[..8].copy_from_slice(&bytes[8..16]);
+        other[8..16].copy_from_slice(&bytes[..8]);
+        assert_ne!(key.fingerprint(&bytes), key.fingerprint(&other));
+    }
+
+    #[test]
+    fn keys_differ_and_long_bytes_have_none() {
+        let bytes = [7; 402];
+        assert_ne!(Key::random().fingerprint(&bytes), Key::random().fingerprint(&bytes));
+        assert_eq!(Key::random().fingerprint(&[0; BYTES_MAX + 1]), None);
+    }
+}
