@@ -4,7 +4,9 @@ use m3_benches::{Runner, labels, value};
 use m3_http::ingest::remote_write::{DecodeLimits, Decoder, Mode};
 use m3_http::proto::write::WriteRequestWriter;
 use m3_metric::batch::labels_in;
-use m3_metric::{CoreId, NamespaceId, ShardId, Span, Timestamp, ValueKind, WriteBatch};
+use m3_metric::{
+    CoreId, FingerprintKey, NamespaceId, ShardId, Span, Timestamp, ValueKind, WriteBatch,
+};
 use m3_shard::SeriesSample;
 use m3_shard::commitlog::entry::Entries;
 use m3_shard::commitlog::{Entry, Payload};
@@ -33,6 +35,11 @@ fn main() {
     let request = body(0, 0);
     let len = decoder.decompress(&request, &mut batch).expect("our own body");
     run.case("snappy", BATCH, || decoder.decompress(&request, &mut batch).is_ok());
+    let key = FingerprintKey::random();
+    let mut packed = WriteBatch::default();
+    run.case("snappy, split and fingerprints through a window", BATCH, || {
+        decoder.read_packed(&request, &key, &mut packed)
+    });
     for (name, mode) in [("split, fast", Mode::Fast), ("split, strict", Mode::Strict)] {
         run.case(name, BATCH, || {
             batch.records.clear();

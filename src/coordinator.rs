@@ -23,7 +23,7 @@ use m3_http::api::{
 use m3_io::mesh::Port;
 use m3_io::time::{self, Monotonic};
 use m3_io::{CoreId, Gone, ReplyTo, oneshot};
-use m3_metric::{NamespaceId, Span, Timestamp};
+use m3_metric::{FingerprintKey, NamespaceId, Span, Timestamp};
 use router::Router;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -38,6 +38,8 @@ pub struct Coordinator {
     api: Rc<Api>,
     /// By namespace; with several cores only.
     routers: RefCell<BTreeMap<NamespaceId, Router>>,
+    /// What the routers' fingerprints are taken with, and the door's.
+    fingerprints: Arc<FingerprintKey>,
     stats: RefCell<CallStats>,
     stopping: Cell<bool>,
 }
@@ -50,6 +52,7 @@ impl Coordinator {
         port: Rc<Port<Message>>,
         shared: Arc<Shared>,
         api: Rc<Api>,
+        fingerprints: Arc<FingerprintKey>,
     ) -> Self {
         Self {
             node,
@@ -57,6 +60,7 @@ impl Coordinator {
             shared,
             api,
             routers: RefCell::default(),
+            fingerprints,
             stats: RefCell::new(CallStats::default()),
             stopping: Cell::new(false),
         }

@@ -5,7 +5,7 @@
 use m3_http::ingest::remote_write::{
     DecodeLimits, Decoder, Found, IngestError, Mode, is_label_fields,
 };
-use m3_metric::{CoreId, NamespaceId, Record, Span, WriteBatch, labels};
+use m3_metric::{CoreId, FingerprintKey, NamespaceId, Record, Span, WriteBatch, labels};
 use m3_shard::commitlog::Payload;
 use m3_shard::{NamespaceOptions, NamespaceStore, ReadBuffer, ShardMap};
 use std::collections::BTreeMap;
@@ -33,8 +33,11 @@ pub fn run(data: &[u8]) {
 fn body(body: &[u8]) {
     let mut decoder = Decoder::new(LIMITS);
     let mut batch = WriteBatch::default();
+    let key = FingerprintKey::random();
+    let mut packed = WriteBatch::default();
+    let is_packed = decoder.read_packed(body, &key, &mut packed);
     let Ok(len) = decoder.decompress(body, &mut batch) else {
-        assert!(batch.buffer.capacity() <= LIMITS.decoded_bytes);
+        assert!(!is_packed && batch.buffer.capacity() <= LIMITS.decoded_bytes);
         return;
     };
     assert!(len <= LIMITS.decoded_bytes && batch.buffer.capacity() <= LIMITS.decoded_bytes);
@@ -45,8 +48,12 @@ fn body(body: &[u8]) {
         assert!(batch.records.iter().all(|record| is_label_fields(batch.labels_of(record))));
     }
     let Ok((fast, found)) = split(&mut decoder, &message, Mode::Fast) else {
+        assert!(!is_packed);
         return;
     };
+    if is_packed {
+        same(&packed, &fast, &key);
+    }
     check(&fast, found, &message);
     if fast.records.iter().all(|record| is_label_fields(fast.labels_of(record))) {
         let (strict, strict_found) = strict.as_ref().expect("all claims are true");
@@ -63,6 +70,18 @@ fn split(
     let mut batch = WriteBatch { buffer: message.to_vec(), ..WriteBatch::default() };
     let found = decoder.split(message.len(), &mut batch, mode)?;
     Ok((batch, found))
+}
+
+/// What was read without label bytes is what was read with them.
+fn same(packed: &WriteBatch, fast: &WriteBatch, key: &FingerprintKey) {
+    assert_eq!(packed.records.len(), fast.records.len());
+    assert_eq!(packed.fingerprints.len(), fast.records.len());
+    for ((a, print), b) in packed.records.iter().zip(&packed.fingerprints).zip(&fast.records) {
+        assert_eq!(key.fingerprint(fast.labels_of(b)), Some(*print));
+        assert_eq!((a.labels_len, a.timestamp, a.value_bits), {
+            (b.labels_len, b.timestamp, b.value_bits)
+        });
+    }
 }
 
 /// What holds for every batch.

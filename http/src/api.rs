@@ -95,8 +95,14 @@ pub struct WriteCall {
 }
 
 /// Where the samples of a [`WriteCall`] came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteSource {
+    /// A remote-write v1 body of which only times, values and the labels' fingerprints were read.
+    /// Who does not know all of them has it decoded ([`Api::decode`]).
+    RemoteWritePacked {
+        /// The body as it came, a snappy block.
+        body: Vec<u8>,
+    },
     /// A remote-write v1 body, split by the fast path.
     RemoteWriteFast {
         /// Bytes of the body at the front of the batch's buffer.

@@ -6,7 +6,7 @@
 //! *unchecked* until the owner either finds them equal to a known series' canonical bytes or
 //! parses them with [`crate::Labels::parse`].
 
-use crate::{Timestamp, ValueKind};
+use crate::{Fingerprint, Timestamp, ValueKind};
 
 /// One sample on its way in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +28,8 @@ pub struct WriteBatch {
     pub buffer: Vec<u8>,
     /// The samples, in the order of the request.
     pub records: Vec<Record>,
+    /// The fingerprints of the records' label bytes, where those are not in the buffer.
+    pub fingerprints: Vec<Fingerprint>,
     /// The kind of every value of the batch.
     pub kind: ValueKind,
 }
@@ -42,7 +44,13 @@ impl WriteBatch {
     /// Empties the batch and keeps its memory.
     pub fn clear(&mut self) {
         self.buffer.clear();
+        self.clear_records();
+    }
+
+    /// Forgets the records; the buffer keeps its bytes.
+    pub fn clear_records(&mut self) {
         self.records.clear();
+        self.fingerprints.clear();
     }
 }
 

@@ -1,12 +1,13 @@
 //! The nouns every crate shares: time, labels, matchers, samples, batches, limits.
 //!
-//! Suggested reading order: [`time`], [`labels`], [`sample`], [`batch`], [`matcher`], [`pattern`],
-//! [`limits`].
+//! Suggested reading order: [`time`], [`labels`], [`sample`], [`batch`], [`fingerprint`],
+//! [`matcher`], [`pattern`], [`limits`].
 //!
 //! Always holds: no I/O, no clock, no knowledge of any other crate of ours. A value of this crate
 //! can be sent to another core or written to disk as it is.
 
 pub mod batch;
+pub mod fingerprint;
 pub mod labels;
 pub mod limits;
 pub mod matcher;
@@ -17,6 +18,7 @@ pub mod time;
 pub mod value;
 
 pub use batch::{Record, WriteBatch};
+pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use labels::{LabelError, Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use sample::{STALE_NAN_BITS, ValueKind, is_stale};

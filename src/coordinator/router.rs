@@ -11,13 +11,11 @@
 //!
 //! Always holds: an entry's ordinal was told by its owner for a record of exactly its bytes.
 
-mod fingerprint;
-
-use fingerprint::{Fingerprint, Key};
 use hashbrown::HashTable;
 use m3_metric::batch::labels_in;
-use m3_metric::{CoreId, Labels, Record};
+use m3_metric::{CoreId, Fingerprint, FingerprintKey, Labels, Record, WriteBatch};
 use m3_shard::{Found, SeriesSample, ShardMap};
+use std::sync::Arc;
 
 /// Entries after which the router forgets everything and learns anew: 32 bytes each and some
 /// more for the table.
@@ -63,7 +61,7 @@ impl Part {
 /// The owners that one core has learnt, of one namespace's series.
 pub(super) struct Router {
     shards: ShardMap,
-    key: Key,
+    key: Arc<FingerprintKey>,
     entries: Vec<Entry>,
     by_hash: HashTable<u32>,
 }
@@ -71,25 +69,59 @@ pub(super) struct Router {
 impl Router {
     /// A router that knows nothing.
     #[must_use]
-    pub(super) fn new(shards: ShardMap) -> Self {
-        Self { shards, key: Key::random(), entries: Vec::new(), by_hash: HashTable::new() }
+    pub(super) fn new(shards: ShardMap, key: Arc<FingerprintKey>) -> Self {
+        Self { shards, key, entries: Vec::new(), by_hash: HashTable::new() }
+    }
+
+    /// Parts with nothing in them, with room for `count` records in all.
+    fn parts(&self, count: usize) -> Vec<Part> {
+        let cores = usize::from(self.shards.core_count);
+        let room = count / cores + count / 8 + 1;
+        let part = || Part { known: Vec::with_capacity(room), ..Part::default() };
+        std::iter::repeat_with(part).take(cores).collect()
+    }
+
+    /// The samples of each core, of a batch that has fingerprints and no label bytes; nothing if
+    /// any of the series is not known.
+    pub(super) fn split_known(&mut self, batch: &WriteBatch) -> Option<Vec<Part>> {
+        let mut parts = self.parts(batch.records.len());
+        let mut previous = NONE;
+        for (record, fingerprint) in batch.records.iter().zip(&batch.fingerprints) {
+            let len = record.labels_len as usize;
+            let next = self.entries.get(previous as usize).map_or(NONE, |entry| entry.next);
+            let is_next = |entry: &&Entry| entry.is_of(*fingerprint, len);
+            let entry = match self.entries.get(next as usize).filter(is_next) {
+                Some(entry) => {
+                    previous = next;
+                    entry
+                }
+                None => {
+                    let at = self.find(*fingerprint, len)?;
+                    if let Some(entry) = self.entries.get_mut(previous as usize) {
+                        entry.next = at;
+                    }
+                    previous = at;
+                    &self.entries[at as usize]
+                }
+            };
+            if entry.series == NONE {
+                return None;
+            }
+            parts[usize::from(entry.owner)].known.push(sample_of(entry.series, record));
+        }
+        Some(parts)
     }
 
     /// The records of each core, in their order.
     pub(super) fn split(&mut self, buffer: &[u8], records: &[Record]) -> Vec<Part> {
-        let cores = usize::from(self.shards.core_count);
-        let room = records.len() / cores + records.len() / 8 + 1;
-        let part = || Part { known: Vec::with_capacity(room), ..Part::default() };
-        let mut parts: Vec<_> = std::iter::repeat_with(part).take(cores).collect();
+        let mut parts = self.parts(records.len());
         let mut previous = NONE;
         for record in records {
             let bytes = labels_in(buffer, record);
             previous = self.follow(previous, bytes);
             match self.entries.get(previous as usize) {
                 Some(Entry { series, owner, .. }) if *series != NONE => {
-                    let (ts_ns, bits) = (record.timestamp.0, record.value_bits);
-                    let sample = SeriesSample { series: *series, ts_ns, bits };
-                    parts[usize::from(*owner)].known.push(sample);
+                    parts[usize::from(*owner)].known.push(sample_of(*series, record));
                 }
                 entry => {
                     let owner = entry.map_or_else(|| self.owner(bytes), |entry| entry.owner);
@@ -138,9 +170,8 @@ impl Router {
     /// The entry of these bytes, a new one if they are unknown.
     #[cold]
     fn entry(&mut self, fingerprint: Fingerprint, bytes: &[u8]) -> u32 {
-        let same = |at: &u32| self.entries[*at as usize].is_of(fingerprint, bytes.len());
-        if let Some(at) = self.by_hash.find(fingerprint.hash(), same) {
-            return *at;
+        if let Some(at) = self.find(fingerprint, bytes.len()) {
+            return at;
         }
         if self.entries.len() >= ENTRIES_MAX {
             self.entries.clear();
@@ -160,6 +191,11 @@ impl Router {
         at
     }
 
+    fn find(&self, fingerprint: Fingerprint, len: usize) -> Option<u32> {
+        let same = |at: &u32| self.entries[*at as usize].is_of(fingerprint, len);
+        self.by_hash.find(fingerprint.hash(), same).copied()
+    }
+
     /// The owner by the rule; bytes that are no labels go to core 0, which refuses them.
     fn owner(&self, bytes: &[u8]) -> u16 {
         match Labels::parse(bytes) {
@@ -167,6 +203,10 @@ impl Router {
             Err(_) => CoreId(0).0,
         }
     }
+}
+
+const fn sample_of(series: u32, record: &Record) -> SeriesSample {
+    SeriesSample { series, ts_ns: record.timestamp.0, bits: record.value_bits }
 }
 
 #[cfg(test)]

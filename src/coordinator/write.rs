@@ -2,7 +2,9 @@
 //!
 //! With one core a batch goes straight into the store. With several, the router knows each record's
 //! owner; the own part is stored directly, every other owner gets one message. What the owner has
-//! told goes as ordinals, the rest shares the request's buffer. So where a request has several
+//! told goes as ordinals, the rest shares the request's buffer. A body whose series all go as
+//! ordinals was never decompressed as a whole: the door reads fingerprints, and only a body with
+//! something new in it is decoded. So where a request has several
 //! values for one series and time, any of them may be the last with several cores.
 
 use super::Coordinator;
@@ -28,7 +30,13 @@ impl Coordinator {
                  is configured; leave the header out to store the samples as they are",
             ));
         }
-        let mut answer = self.store(namespace, &mut call).await;
+        let mut answer = match self.known_parts(namespace, &mut call) {
+            Some(parts) => self.store_parts(namespace, &Arc::default(), parts).await,
+            None => {
+                self.api.decode(&mut call)?;
+                self.store(namespace, &mut call).await
+            }
+        };
         if answer.malformed > 0 && matches!(call.source, WriteSource::RemoteWriteFast { .. }) {
             // The fast split takes a series' last bytes for its sample. Where the rest is not
             // labels the guess was wrong, and the body is parsed field by field. What was stored
@@ -54,6 +62,14 @@ impl Coordinator {
         if call.batch.buffer.capacity() > 0 {
             self.api.recycle(std::mem::take(&mut call.batch));
         }
+    }
+
+    /// The parts of a write of which only fingerprints were read, if all of them are known.
+    fn known_parts(&self, namespace: NamespaceId, call: &mut WriteCall) -> Option<Vec<Part>> {
+        let WriteSource::RemoteWritePacked { .. } = call.source else { return None };
+        let parts = self.route(namespace, |router| router.split_known(&call.batch))?;
+        self.api.recycle_known(std::mem::take(&mut call.batch));
+        Some(parts)
     }
 
     async fn store(&self, namespace: NamespaceId, call: &mut WriteCall) -> WriteAnswer {
@@ -97,7 +113,8 @@ impl Coordinator {
     /// Asks the router of a namespace.
     fn route<T>(&self, namespace: NamespaceId, ask: impl FnOnce(&mut Router) -> T) -> T {
         let mut routers = self.routers.borrow_mut();
-        ask(routers.entry(namespace).or_insert_with(|| Router::new(self.shared.shards)))
+        let new = || Router::new(self.shared.shards, Arc::clone(&self.fingerprints));
+        ask(routers.entry(namespace).or_insert_with(new))
     }
 
     /// Sends each owner its part and adds up the answers.

@@ -14,7 +14,7 @@ use m3_io::budget::Budget;
 use m3_io::mesh::Port;
 use m3_io::net::{Options, TcpListener};
 use m3_io::{CoreId, Either, Gate, Permit, ReplyTo, Semaphore, oneshot, race, spawn, time};
-use m3_metric::Timestamp;
+use m3_metric::{FingerprintKey, Timestamp};
 use m3_shard::CoreStore;
 use m3_shard::commitlog::replay::{self, ReplayOptions, ReplayStats};
 use m3_shard::commitlog::segment::Listing;
@@ -44,10 +44,13 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
         }
     };
     let Some(begun) = begun else { return Ok(()) };
+    let fingerprints = Arc::new(FingerprintKey::random());
+    let has_router = plan.shared.shards.core_count > 1;
     let api = Rc::new(Api::new(ApiSettings {
         query_timeout: plan.settings.query.timeout,
         body_decoded_bytes_max: plan.settings.body_decoded_bytes_max,
         budget: Arc::clone(plan.shared.memory.budget()),
+        fingerprints: has_router.then(|| Arc::clone(&fingerprints)),
         labels_need_range: plan.settings.query.labels_need_range,
         series_need_range: plan.settings.query.series_need_range,
         version: env!("CARGO_PKG_VERSION"),
@@ -59,6 +62,7 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
         Rc::clone(&port),
         Arc::clone(&plan.shared),
         Rc::clone(&api),
+        fingerprints,
     ));
     let core = Rc::new(Core {
         port,

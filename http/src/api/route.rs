@@ -10,7 +10,7 @@ use super::{
     AdminCall, AdminRoute, ApiError, Call, Engine, ErrorKind, QueryOptions, Reply, Service,
     WriteCall, WriteSource,
 };
-use crate::ingest::remote_write::{self, DecodeLimits, Decoder, Mode};
+use crate::ingest::remote_write::{self, DecodeLimits, Decoder, Found, Mode};
 use crate::ingest::{WriteOutcome, json_write, tag_map::TagMap};
 use crate::message::{Method, Request};
 use crate::reply::{Family, Shape};
@@ -18,8 +18,8 @@ use m3_io::budget::{Budget, Promise};
 use m3_metric::limits::{
     ADMIN_BODY_BYTES_MAX, BODY_DECODED_BYTES_MAX, FORM_BYTES_MAX, READ_REQUEST_BYTES_MAX,
 };
-use m3_metric::{Record, Timestamp, WriteBatch};
-use std::cell::RefCell;
+use m3_metric::{FingerprintKey, Record, Timestamp, WriteBatch};
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +57,8 @@ pub struct ApiSettings {
     pub body_decoded_bytes_max: usize,
     /// What memory bodies may take while they are unpacked.
     pub budget: Arc<Budget>,
+    /// For a node that knows series by their fingerprints: what those are taken with.
+    pub fingerprints: Option<Arc<FingerprintKey>>,
     /// Whether `/labels` must name its range.
     pub labels_need_range: bool,
     /// Whether `/series` must name its range.
@@ -73,6 +75,7 @@ impl Default for ApiSettings {
             query_timeout: Duration::from_secs(30),
             body_decoded_bytes_max: BODY_DECODED_BYTES_MAX,
             budget: Budget::new(0),
+            fingerprints: None,
             labels_need_range: false,
             series_need_range: false,
             version: env!("CARGO_PKG_VERSION"),
@@ -87,6 +90,38 @@ pub struct Api {
     settings: ApiSettings,
     decoder: RefCell<Decoder>,
     spare: RefCell<Vec<WriteBatch>>,
+    packed: Backoff,
+}
+
+/// Whether it is worth while to read bodies by fingerprints: not for a sender whose series are all
+/// new, for then everything is read twice.
+#[derive(Debug, Default)]
+struct Backoff {
+    /// Bodies that are decoded at once before the next attempt.
+    left: Cell<u32>,
+    /// How many there were the last time.
+    last: Cell<u32>,
+}
+
+/// Bodies between two attempts at most.
+const BACKOFF_MAX: u32 = 16;
+
+impl Backoff {
+    fn may_try(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left == 0
+    }
+
+    fn failed(&self) {
+        let next = (self.last.get() * 2).clamp(1, BACKOFF_MAX);
+        self.last.set(next);
+        self.left.set(next);
+    }
+
+    fn succeeded(&self) {
+        self.last.set(0);
+    }
 }
 
 /// A request that found its route.
@@ -106,7 +141,12 @@ impl Api {
             decoded_bytes: settings.body_decoded_bytes_max,
             ..DecodeLimits::default()
         };
-        Self { settings, decoder: RefCell::new(Decoder::new(limits)), spare: RefCell::default() }
+        Self {
+            settings,
+            decoder: RefCell::new(Decoder::new(limits)),
+            spare: RefCell::default(),
+            packed: Backoff::default(),
+        }
     }
 
     /// Finds the route of `request` and reads its parameters. Takes the body out of the request
@@ -147,9 +187,43 @@ impl Api {
         if spare.len() < SPARE_BATCHES && batch.buffer.capacity() <= SPARE_BATCH_BYTES {
             // The buffer keeps its bytes: the next body overwrites them, clearing would cost a
             // pass over memory when it grows again.
-            batch.records.clear();
+            batch.clear_records();
             spare.push(batch);
         }
+    }
+
+    /// Decodes a remote write of which only fingerprints were read, because not all are known.
+    ///
+    /// # Errors
+    /// The body is malformed, or there is no memory for it; none of it must be stored.
+    pub fn decode(&self, call: &mut WriteCall) -> Result<(), ApiError> {
+        let WriteSource::RemoteWritePacked { body } = &mut call.source else { return Ok(()) };
+        self.packed.failed();
+        let body = std::mem::take(body);
+        let declared = remote_write::declared_len(&body, self.settings.body_decoded_bytes_max)?;
+        let _promise = self.promise(declared, &call.batch)?;
+        let (body_len, found) = self.unpack(&body, &mut call.batch, Mode::Fast)?;
+        call.outcome = found.outcome();
+        call.source = WriteSource::RemoteWriteFast { body_len };
+        Ok(())
+    }
+
+    /// Notes that all series of a body were known by their fingerprints, and gives its batch back.
+    pub fn recycle_known(&self, batch: WriteBatch) {
+        self.packed.succeeded();
+        self.recycle(batch);
+    }
+
+    /// Decompresses a body and splits it; gives the length decompressed.
+    fn unpack(
+        &self,
+        body: &[u8],
+        batch: &mut WriteBatch,
+        mode: Mode,
+    ) -> Result<(usize, Found), ApiError> {
+        let mut decoder = self.decoder.borrow_mut();
+        let body_len = decoder.decompress(body, batch)?;
+        Ok((body_len, decoder.split(body_len, batch, mode)?))
     }
 
     /// Decodes a remote write again, strictly: for the owner that met a record of the fast path
@@ -304,17 +378,16 @@ impl Api {
                 return Err(error);
             }
         };
-        let mut decoder = self.decoder.borrow_mut();
-        let decoded = decoder.decompress(&request.body, &mut batch).and_then(|body_len| {
-            let found = decoder.split(body_len, &mut batch, mode)?;
-            Ok((body_len, found))
-        });
-        drop(decoder);
-        let (body_len, found) = match decoded {
+        if mode == Mode::Fast && self.read_packed(&request.body, &mut batch) {
+            let source = WriteSource::RemoteWritePacked { body: std::mem::take(&mut request.body) };
+            let outcome = WriteOutcome::default();
+            return Ok(Call::Write(Box::new(WriteCall { batch, source, outcome, options })));
+        }
+        let (body_len, found) = match self.unpack(&request.body, &mut batch, mode) {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.recycle(batch);
-                return Err(error.into());
+                return Err(error);
             }
         };
         let source = match mode {
@@ -329,6 +402,11 @@ impl Api {
         }
         let outcome = found.outcome();
         Ok(Call::Write(Box::new(WriteCall { batch, source, outcome, options })))
+    }
+
+    fn read_packed(&self, body: &[u8], batch: &mut WriteBatch) -> bool {
+        let Some(key) = &self.settings.fingerprints else { return false };
+        self.packed.may_try() && self.decoder.borrow_mut().read_packed(body, key, batch)
     }
 
     fn json_write(&self, request: &mut Request) -> Result<Call, ApiError> {

@@ -11,6 +11,9 @@
 //! sample and the claim is true; where it is not, the owner asks for [`Mode::Strict`], which walks
 //! every field of every message ([`crate::api::Api::decode_strictly`]).
 //!
+//! A node that knows series by fingerprints reads a body through a small window first
+//! (`remote_write/packed.rs`) and decompresses it only if something in it is new or unusual.
+//!
 //! Messages of another shape (several samples, other orders, histograms, exemplars, unknown
 //! fields) go the strict way at once, one by one. Labels that do not stand together are copied
 //! together at the end of the buffer.
@@ -28,8 +31,9 @@ use crate::message::Headers;
 use m3_metric::LabelError;
 use m3_metric::labels::read_label;
 use m3_metric::limits::BODY_DECODED_BYTES_MAX;
-use m3_metric::{Record, Timestamp, WriteBatch};
+use m3_metric::{FingerprintKey, Record, Timestamp, WriteBatch};
 
+mod packed;
 mod strict;
 
 /// Samples of one request; Prometheus sends 2,000. Bounds the records, which are larger than the
@@ -172,6 +176,7 @@ pub struct Decoder {
     snappy: snap::raw::Decoder,
     /// Label fields that did not stand together, until they go to the buffer's end.
     gathered: Vec<u8>,
+    packed: packed::PackedReader,
 }
 
 impl Decoder {
@@ -183,7 +188,29 @@ impl Decoder {
             limits: DecodeLimits { decoded_bytes, ..limits },
             snappy: snap::raw::Decoder::new(),
             gathered: Vec::new(),
+            packed: packed::PackedReader::default(),
         }
+    }
+
+    /// Reads the samples of `body` and the fingerprints of their series into the batch, which has
+    /// no label bytes then; false if the body must be decompressed to be understood. What it says
+    /// is what [`Mode::Fast`] says.
+    pub fn read_packed(
+        &mut self,
+        body: &[u8],
+        key: &FingerprintKey,
+        batch: &mut WriteBatch,
+    ) -> bool {
+        batch.clear_records();
+        let varint = body.iter().take(5).position(|byte| *byte < 0x80);
+        let declared = declared_len(body, self.limits.decoded_bytes);
+        let (Some(last), Ok(declared)) = (varint, declared) else { return false };
+        let (elements, most) = (&body[last + 1..], self.limits.samples);
+        let read = self.packed.read(elements, declared, most, key, batch);
+        if read.is_none() {
+            batch.clear_records();
+        }
+        read.is_some()
     }
 
     /// Decompresses `body` into the batch's buffer, whose old bytes may still be in it: they are
@@ -196,7 +223,7 @@ impl Decoder {
         body: &[u8],
         batch: &mut WriteBatch,
     ) -> Result<usize, IngestError> {
-        batch.records.clear();
+        batch.clear_records();
         let length = declared_len(body, self.limits.decoded_bytes)?;
         if batch.buffer.len() < length {
             batch.buffer.resize(length, 0);

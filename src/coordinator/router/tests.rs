@@ -13,6 +13,10 @@ fn shards(core_count: u16) -> ShardMap {
     ShardMap { num_shards: 64, core_count, hash_seed: 0 }
 }
 
+fn key() -> Arc<FingerprintKey> {
+    Arc::new(FingerprintKey::random())
+}
+
 fn push(buffer: &mut Vec<u8>, records: &mut Vec<Record>, labels: &[u8], ts_ns: i64, value: f64) {
     records.push(Record {
         labels_offset: buffer.len() as u32,
@@ -50,7 +54,7 @@ fn owners(parts: &[Part]) -> Vec<(u64, u16)> {
 fn parts_follow_the_rule_and_keep_their_order() {
     let (buffer, records) = batch(5000, 'a');
     let map = shards(4);
-    let mut router = Router::new(map);
+    let mut router = Router::new(map, key());
     for _ in 0..3 {
         let parts = router.split(&buffer, &records);
         for part in &parts {
@@ -69,6 +73,8 @@ fn parts_follow_the_rule_and_keep_their_order() {
 struct Cores {
     router: Router,
     stores: Vec<NamespaceStore>,
+    /// Requests of which every series was known.
+    whole: usize,
 }
 
 impl Cores {
@@ -80,13 +86,32 @@ impl Cores {
         };
         let store =
             |core| NamespaceStore::new(NamespaceId(0), options, shards(count), CoreId(core));
-        Self { router: Router::new(shards(count)), stores: (0..count).map(store).collect() }
+        Self {
+            router: Router::new(shards(count), key()),
+            stores: (0..count).map(store).collect(),
+            whole: 0,
+        }
     }
 
     /// Writes a request as the coordinator does; gives how many samples went by ordinals.
     fn write(&mut self, buffer: &[u8], records: &[Record]) -> usize {
         let mut known = 0;
-        for (store, part) in self.stores.iter_mut().zip(self.router.split(buffer, records)) {
+        let fingerprints =
+            records.iter().map(|r| self.router.key.fingerprint(labels_in(buffer, r)));
+        let packed = fingerprints.collect::<Option<_>>().map(|fingerprints| WriteBatch {
+            fingerprints,
+            records: records.to_vec(),
+            ..WriteBatch::default()
+        });
+        let parts = match packed.and_then(|batch| self.router.split_known(&batch)) {
+            Some(parts) => {
+                assert!(parts.iter().all(|part| part.records.is_empty()));
+                self.whole += 1;
+                parts
+            }
+            None => self.router.split(buffer, records),
+        };
+        for (store, part) in self.stores.iter_mut().zip(parts) {
             let mut payload = Payload::default();
             store.write_known(&part.known, NOW_NS, &mut payload);
             known += part.known.len();
@@ -124,13 +149,18 @@ fn what_owners_have_told_goes_by_ordinals() {
         // In another order they are looked up.
         let reversed: Vec<_> = records.iter().rev().copied().collect();
         assert_eq!(cores.write(&buffer, &reversed), 5000);
+        assert_eq!(cores.whole, 2);
+        // One that is new, and the request is taken apart.
+        let (buffer, records) = batch(5001, 'a');
+        assert_eq!(cores.write(&buffer, &records), 5000);
+        assert_eq!((cores.whole, cores.write(&buffer, &records), cores.whole), (2, 5001, 3));
     }
 }
 
 #[test]
 fn labels_in_any_order_are_one_series_and_long_ones_go_by_their_bytes() {
     let mut cores = Cores::new(2);
-    let long = "x".repeat(fingerprint::BYTES_MAX);
+    let long = "x".repeat(m3_metric::fingerprint::BYTES_MAX);
     let sorted = Labels::from_pairs([("a", "1"), ("b", "2")]).unwrap();
     let long = Labels::from_pairs([("a", long.as_str())]).unwrap();
     let half = sorted.as_bytes().len() / 2;
@@ -163,12 +193,12 @@ fn what_is_told_of_routes_that_were_forgotten_meanwhile_does_no_harm() {
         parts.iter().map(|part| part.known.len()).sum::<usize>()
     };
     // As when the namespace is deleted between a message and its answer.
-    let mut fresh = Router::new(shards(2));
+    let mut fresh = Router::new(shards(2), key());
     fresh.learn(&buffer, &parts[0], &outcome.found);
     assert_eq!(known(&mut fresh), 0);
     // The entries are there again, and others' by their numbers.
     let (others, other_records) = batch(1000, 'b');
-    let mut fresh = Router::new(shards(2));
+    let mut fresh = Router::new(shards(2), key());
     fresh.split(&others, &other_records);
     fresh.learn(&buffer, &parts[0], &outcome.found);
     assert_eq!(known(&mut fresh), 0);

@@ -195,6 +195,47 @@ fn a_batch_s_memory_is_used_again() {
 }
 
 #[test]
+fn a_body_is_read_packed_where_series_are_known_and_decoded_where_they_are_not() {
+    let mut writer = WriteRequestWriter::default();
+    writer.push(&[("__name__", "up")], &[(1_700_000_000_000, 1.0)]);
+    let fingerprints = Some(Arc::new(FingerprintKey::random()));
+    let api = Api::new(ApiSettings { fingerprints, ..ApiSettings::default() });
+    let write = || {
+        let mut request = Request { method: Method::Post, ..Request::default() };
+        request.path = "/api/v1/write".to_owned();
+        request.body = writer.body();
+        match api.route(Listener::Api, &mut request, NOW).call {
+            Ok(Call::Write(call)) => call,
+            other => panic!("{other:?}"),
+        }
+    };
+    let is_packed = |call: &WriteCall| matches!(call.source, WriteSource::RemoteWritePacked { .. });
+    for _ in 0..3 {
+        let call = write();
+        assert!(is_packed(&call));
+        assert_eq!((call.batch.records.len(), call.batch.fingerprints.len()), (1, 1));
+        assert!(call.batch.buffer.is_empty());
+        api.recycle_known(call.batch);
+    }
+    // A sender whose series are new each time is decoded at once, but for one attempt in 17.
+    let mut attempts = 0;
+    for _ in 0..170 {
+        let mut call = write();
+        attempts += usize::from(is_packed(&call));
+        api.decode(&mut call).unwrap();
+        let body_len = writer.message().len();
+        assert_eq!(call.source, WriteSource::RemoteWriteFast { body_len });
+        assert_eq!((call.batch.records.len(), call.batch.fingerprints.len()), (1, 0));
+        assert_eq!(
+            call.batch.labels_of(&call.batch.records[0]),
+            b"\x0a\x0e\x0a\x08__name__\x12\x02up"
+        );
+        api.recycle(call.batch);
+    }
+    assert!((10..=14).contains(&attempts), "{attempts}");
+}
+
+#[test]
 fn admin_routes() {
     let call = |method, target: &str| {
         let headers = [("Cluster-Environment-Name", "other"), ("Dry-Run", "true"), FORM];

@@ -29,7 +29,156 @@ fn both(message: &[u8]) -> (WriteBatch, Found) {
     let (strict, strict_found) = decode(message, Mode::Strict).unwrap();
     assert_eq!(meaning(&fast), meaning(&strict));
     assert_eq!(found, strict_found);
+    packed(&snap::raw::Encoder::new().compress_vec(message).unwrap());
     (fast, found)
+}
+
+/// Whether a body can be read packed; if so it says what the fast split says.
+fn packed(body: &[u8]) -> bool {
+    let key = FingerprintKey::random();
+    let mut decoder = Decoder::new(DecodeLimits::default());
+    let mut batch = WriteBatch { records: vec![RECORD], ..WriteBatch::default() };
+    if !decoder.read_packed(body, &key, &mut batch) {
+        assert!(batch.records.is_empty() && batch.fingerprints.is_empty());
+        return false;
+    }
+    let mut fast = WriteBatch::default();
+    let len = decoder.decompress(body, &mut fast).expect("what is read packed is sound");
+    let found = decoder.split(len, &mut fast, Mode::Fast).expect("what is read packed is sound");
+    assert_eq!(found, Found { samples: batch.records.len() as u64, ..Found::default() });
+    let of_fast = fast.records.iter().map(|r| (key.fingerprint(fast.labels_of(r)), r));
+    let of_packed = batch.fingerprints.iter().map(|print| Some(*print)).zip(&batch.records);
+    let meant = |(print, r): (_, &Record)| (print, r.labels_len, r.timestamp, r.value_bits);
+    assert!(of_packed.map(meant).eq(of_fast.map(meant)));
+    true
+}
+
+const RECORD: Record =
+    Record { labels_offset: 0, labels_len: 0, timestamp: Timestamp(0), value_bits: 0 };
+
+/// What senders send: `count` series with a sample, of a hundred to thousands of label bytes.
+fn usual(count: usize) -> Vec<u8> {
+    let mut writer = WriteRequestWriter::default();
+    for n in 0..count {
+        let (name, pod) = (format!("metric_{}", n / 7), format!("pod-{n:06x}"));
+        let path = "/x".repeat(n * 13 % if n % 50 == 0 { 1900 } else { 150 });
+        let value = if n % 3 == 0 { 0.0 } else { n as f64 * 1.7 };
+        let pairs = [("__name__", name.as_str()), ("path", &path), ("pod", &pod)];
+        writer.push(&pairs, &[(TS + n as i64 % 5, value)]);
+    }
+    writer.message().to_vec()
+}
+
+#[test]
+fn bodies_larger_than_the_window_are_read_packed() {
+    for count in [0, 1, 100, 2000, 5000] {
+        let message = usual(count);
+        assert!(packed(&snap::raw::Encoder::new().compress_vec(&message).unwrap()), "{count}");
+    }
+}
+
+#[test]
+fn what_is_not_the_usual_is_not_read_packed() {
+    let up = labels(&[("__name__", "up"), ("job", "a")]);
+    let frame = |parts: &[(u64, &[u8])]| {
+        let mut frame = up.clone();
+        parts.iter().for_each(|(number, bytes)| put_bytes(&mut frame, *number, bytes));
+        frame
+    };
+    let one = sample(TS, 1.5);
+    let usual = frame(&[(2, &one)]);
+    let is_packed =
+        |message: &[u8]| packed(&snap::raw::Encoder::new().compress_vec(message).unwrap());
+    assert!(is_packed(&request(&[usual.clone(), usual.clone()])));
+    for odd in [
+        frame(&[]),
+        frame(&[(2, &one), (3, b"")]),
+        frame(&[(4, b"")]),
+        frame(&[(2, &sample(-1, 1.0))]),
+        [labels(&[("a", &"x".repeat(5000))]), frame(&[(2, &one)])[up.len()..].to_vec()].concat(),
+        [labels(&[("a", &"x".repeat(70_000))]), frame(&[(2, &one)])[up.len()..].to_vec()].concat(),
+    ] {
+        assert!(!is_packed(&request(&[usual.clone(), odd, usual.clone()])));
+    }
+    let mut metadata = request(std::slice::from_ref(&usual));
+    put_bytes(&mut metadata, 3, b"");
+    assert!(!is_packed(&metadata));
+    assert!(!is_packed(&request(&[usual])[..20]), "cut");
+}
+
+#[test]
+fn every_kind_of_snappy_element_is_read_or_left_to_others() {
+    let message = usual(2);
+    let varint = |len: usize| {
+        let mut out = Vec::new();
+        m3_metric::labels::write_varint(&mut out, len as u64);
+        out
+    };
+    // A body that begins with the message's first bytes and goes on with `elements`.
+    let with = |len: usize, elements: &[&[u8]]| [&varint(len), &elements.concat()[..]].concat();
+    let literal = |bytes: &[u8]| match bytes.len() - 1 {
+        short @ ..60 => [&[(short as u8) << 2], bytes].concat(),
+        long => [&[61 << 2], &(long as u16).to_le_bytes()[..], bytes].concat(),
+    };
+    let all = literal(&message);
+    assert!(packed(&with(message.len(), &[&all])));
+    // The same message again, copied by pieces of 64 and what is left.
+    let far = (message.len() as u16).to_le_bytes();
+    let copy = |len: usize| [&[(len as u8 - 1) << 2 | 2], &far[..]].concat();
+    let mut copies = vec![copy(64); message.len() / 64];
+    copies.push(copy(message.len() % 64));
+    let copies = copies.concat();
+    assert!(packed(&with(message.len() * 2, &[&all, &copies])));
+    // A label value of one letter again and again is a copy of what is being written.
+    let mut writer = WriteRequestWriter::default();
+    for near in 1..20 {
+        let text: String = ('a'..='s').take(near).collect::<String>().repeat(40);
+        writer.push(&[("__name__", "up"), ("x", &text)], &[(TS, 1.0)]);
+    }
+    assert!(packed(&snap::raw::Encoder::new().compress_vec(writer.message()).unwrap()));
+    for (what, len, elements) in [
+        ("a copy before the beginning", message.len() + 4, vec![&all[..], &[0xe1, 0xff]]),
+        ("a copy from nowhere", message.len() + 4, vec![&all, &[0x01, 0]]),
+        ("a wide copy", message.len() * 2, vec![&all, &[0xff, 1, 0, 0, 0]]),
+        ("an element without its end", message.len() + 4, vec![&all, &[0x02, 1]]),
+        ("a literal without its end", message.len(), vec![&all[..all.len() - 1]]),
+        ("more than declared", message.len() - 1, vec![&all]),
+        ("less than declared", message.len() + 1, vec![&all]),
+        ("a literal of 4 GiB", message.len(), vec![&[63 << 2, 0xff, 0xff, 0xff, 0xff], &all]),
+        ("nothing", 5, vec![]),
+    ] {
+        assert!(!packed(&with(len, &elements)), "{what}");
+    }
+    assert!(!packed(&[]) && !packed(&[0xff; 9]));
+}
+
+#[test]
+fn damaged_bodies_are_read_packed_only_where_they_are_sound() {
+    let seed: u64 = std::env::var("M3RING_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(11);
+    println!("M3RING_SEED={seed}");
+    let mut state = seed;
+    let mut below = move |bound: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % bound
+    };
+    let bodies =
+        [3, 40, 1500].map(|count| snap::raw::Encoder::new().compress_vec(&usual(count)).unwrap());
+    let mut read = 0;
+    for round in 0..3000 {
+        let mut body = bodies[if round % 100 == 0 { 2 } else { round % 2 }].clone();
+        for _ in 0..=below(3) {
+            let at = below(body.len());
+            match below(3) {
+                0 => body[at] ^= 1 << below(8),
+                1 => body[at] = below(256) as u8,
+                _ => body.truncate(at.max(1)),
+            }
+        }
+        read += usize::from(packed(&body));
+    }
+    println!("{read} of 3000 were read");
+    assert!(read > 100 && read < 2900);
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Vec<u8> {

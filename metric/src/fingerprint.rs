@@ -6,31 +6,40 @@
 //! one key in 2^64. The key is drawn at the start and no fingerprint leaves the process, so nobody
 //! can look for such strings.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
 /// The most bytes that have a fingerprint; the key is as long as they and a chunk.
-pub(super) const BYTES_MAX: usize = KEY_CHUNKS * CHUNK - CHUNK;
+pub const BYTES_MAX: usize = KEY_CHUNKS * CHUNK - CHUNK;
 const CHUNK: usize = 32;
 const KEY_CHUNKS: usize = 128;
 
 /// What two byte strings of one length have in common only if they are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fingerprint([u64; 2]);
+pub struct Fingerprint([u64; 2]);
 
 impl Fingerprint {
     /// A hash of the bytes.
-    pub(super) const fn hash(self) -> u64 {
+    #[must_use]
+    pub const fn hash(self) -> u64 {
         // A sum of products: its upper half varies with all bits of the words.
         self.0[1].wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.0[0]
     }
 }
 
 /// What fingerprints are taken with; those of two keys have nothing in common.
-pub(super) struct Key(Box<[[u64; 4]; KEY_CHUNKS]>);
+pub struct FingerprintKey(Box<[[u64; 4]; KEY_CHUNKS]>);
 
-impl Key {
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FingerprintKey(secret)")
+    }
+}
+
+impl FingerprintKey {
     /// A key nobody knows: what the standard library's keyed hash gives for the numbers from 0.
-    pub(super) fn random() -> Self {
+    #[must_use]
+    pub fn random() -> Self {
         let source = RandomState::new();
         let word = |chunk: usize, at: usize| source.hash_one(chunk * 4 + at);
         Self(Box::new(std::array::from_fn(|chunk| std::array::from_fn(|at| word(chunk, at)))))
@@ -38,7 +47,8 @@ impl Key {
 
     /// The fingerprint of `bytes`, if they are no more than [`BYTES_MAX`].
     #[inline(always)]
-    pub(super) fn fingerprint(&self, bytes: &[u8]) -> Option<Fingerprint> {
+    #[must_use]
+    pub fn fingerprint(&self, bytes: &[u8]) -> Option<Fingerprint> {
         if bytes.len() > BYTES_MAX {
             return None;
         }
@@ -83,7 +93,7 @@ mod tests {
 
     #[test]
     fn every_bit_counts_at_every_length() {
-        let key = Key::random();
+        let key = FingerprintKey::random();
         for len in [0, 1, 8, 31, 32, 33, 63, 64, 65, 100, 402, BYTES_MAX] {
             let mut bytes: Vec<u8> = (0..len).map(|at| (at * 37) as u8).collect();
             let mut seen = HashSet::new();
@@ -103,7 +113,7 @@ mod tests {
 
     #[test]
     fn words_that_trade_places_are_other_bytes() {
-        let key = Key::random();
+        let key = FingerprintKey::random();
         let bytes: Vec<u8> = (0..100u8).collect();
         let mut other = bytes.clone();
         other[..32].copy_from_slice(&bytes[32..64]);
@@ -118,7 +128,10 @@ mod tests {
     #[test]
     fn keys_differ_and_long_bytes_have_none() {
         let bytes = [7; 402];
-        assert_ne!(Key::random().fingerprint(&bytes), Key::random().fingerprint(&bytes));
-        assert_eq!(Key::random().fingerprint(&[0; BYTES_MAX + 1]), None);
+        assert_ne!(
+            FingerprintKey::random().fingerprint(&bytes),
+            FingerprintKey::random().fingerprint(&bytes)
+        );
+        assert_eq!(FingerprintKey::random().fingerprint(&[0; BYTES_MAX + 1]), None);
     }
 }

@@ -1,0 +1,240 @@
+//! A body read through a small window: time, value and fingerprint of every sample, no label bytes.
+//!
+//! A decompressed request is larger than a near cache, and a node that knows all of its series
+//! needs none of it twice. So snappy's elements (`format_description.txt` of snappy) are
+//! decompressed into a window that stays in the cache; each series is read where it lies and
+//! overwritten later. Only what senders usually send is read this way: anything else, also whatever
+//! is corrupt, is left to [`super::Decoder::decompress`] and its errors.
+//!
+//! Always holds: what is read here is what [`super::Mode::Fast`] says of the same body.
+
+use super::{record, split_tail};
+use m3_metric::{FingerprintKey, Record, WriteBatch, fingerprint};
+
+/// What an element may reach back to, as encoders compress: they begin anew after as much.
+const HISTORY: usize = 64 << 10;
+/// Bytes of the window. It is read up to [`FILL`], so that an element of [`HISTORY`] bytes fits.
+const WINDOW: usize = 256 << 10;
+const FILL: usize = WINDOW - HISTORY - 1024;
+/// A series of more bytes is left to others.
+const SERIES_BYTES_MAX: usize = HISTORY - 16;
+/// Elements are copied in words of this many bytes. Those behind an element's end are overwritten
+/// by the next, or lie behind the last.
+const WORD: usize = 16;
+/// No copy is longer.
+const COPY_MAX: usize = 64;
+
+/// Reads bodies, one after the other, through the same window.
+#[derive(Debug, Default)]
+pub(super) struct PackedReader {
+    window: Vec<u8>,
+}
+
+impl PackedReader {
+    /// Reads the elements of a block of `declared` bytes into the batch's records and fingerprints,
+    /// `samples_max` at most; nothing if any of it is not the usual.
+    pub(super) fn read(
+        &mut self,
+        elements: &[u8],
+        declared: usize,
+        samples_max: usize,
+        key: &FingerprintKey,
+        batch: &mut WriteBatch,
+    ) -> Option<()> {
+        self.window.resize(WINDOW, 0);
+        let mut pass = Pass {
+            window: &mut self.window,
+            elements,
+            at: 0,
+            filled: 0,
+            read: 0,
+            key,
+            samples_max,
+        };
+        // Bytes before the window.
+        let mut before = 0;
+        loop {
+            pass.fill()?;
+            pass.series(batch)?;
+            if before + pass.filled > declared {
+                return None;
+            }
+            if pass.at == elements.len() {
+                let is_whole = pass.read == pass.filled && before + pass.filled == declared;
+                return is_whole.then_some(());
+            }
+            before += pass.slide();
+        }
+    }
+}
+
+struct Pass<'a> {
+    window: &'a mut [u8],
+    elements: &'a [u8],
+    /// Where the next element begins.
+    at: usize,
+    /// How far the window is filled.
+    filled: usize,
+    /// How far it is read.
+    read: usize,
+    key: &'a FingerprintKey,
+    samples_max: usize,
+}
+
+impl Pass<'_> {
+    /// Decompresses until the window is full or the elements end.
+    fn fill(&mut self) -> Option<()> {
+        let (mut at, mut filled) = (self.at, self.filled);
+        while filled < FILL
+            && let Some(&tag) = self.elements.get(at)
+        {
+            let (next, len) = if tag & 3 == 0 {
+                literal(self.elements, at, tag, self.window, filled)?
+            } else {
+                copy(self.elements, at, tag, self.window, filled)?
+            };
+            at = next;
+            filled += len;
+        }
+        (self.at, self.filled) = (at, filled);
+        Some(())
+    }
+
+    /// Reads the series that are whole.
+    fn series(&mut self, batch: &mut WriteBatch) -> Option<()> {
+        let window = &self.window[..self.filled];
+        while let Some((begin, len)) = header(&window[self.read..])? {
+            let begin = self.read + begin;
+            let Some(frame) = window.get(begin..begin + len) else { break };
+            let (labels, ms, value_bits) = split_tail(frame)?;
+            if batch.records.len() >= self.samples_max {
+                return None;
+            }
+            batch.records.push(record(0, labels, ms, value_bits).ok()?);
+            batch.fingerprints.push(self.key.fingerprint(&frame[..labels])?);
+            self.read = begin + len;
+        }
+        Some(())
+    }
+
+    /// Moves what is still needed to the window's front; says how far.
+    fn slide(&mut self) -> usize {
+        let keep = self.read.min(self.filled.saturating_sub(HISTORY));
+        self.window.copy_within(keep..self.filled, 0);
+        self.filled -= keep;
+        self.read -= keep;
+        keep
+    }
+}
+
+/// Where the series at the front of `bytes` begins behind its tag and length, and its length;
+/// nothing in it if there is too little to tell.
+#[inline(always)]
+fn header(bytes: &[u8]) -> Option<Option<(usize, usize)>> {
+    const TAG: u8 = 0x0a;
+    let Some((&tag, rest)) = bytes.split_first() else { return Some(None) };
+    if tag != TAG {
+        return None;
+    }
+    let mut len = 0;
+    for (place, &byte) in rest.iter().take(3).enumerate() {
+        len |= usize::from(byte & 0x7f) << (7 * place);
+        if byte < 0x80 {
+            return (len <= SERIES_BYTES_MAX).then_some(Some((place + 2, len)));
+        }
+    }
+    if rest.len() < 3 { Some(None) } else { None }
+}
+
+/// Writes the literal at `at`: where the next element begins, and the bytes written.
+#[inline(always)]
+fn literal(
+    elements: &[u8],
+    at: usize,
+    tag: u8,
+    window: &mut [u8],
+    filled: usize,
+) -> Option<(usize, usize)> {
+    let short = usize::from(tag >> 2) + 1;
+    if short <= WORD
+        && let Some(from) = elements.get(at + 1..).and_then(|rest| rest.first_chunk::<WORD>())
+    {
+        *window.get_mut(filled..)?.first_chunk_mut()? = *from;
+        return Some((at + 1 + short, short));
+    }
+    long_literal(elements, at, short, window, filled)
+}
+
+#[inline(never)]
+fn long_literal(
+    elements: &[u8],
+    at: usize,
+    short: usize,
+    window: &mut [u8],
+    filled: usize,
+) -> Option<(usize, usize)> {
+    let (begin, len) = match short.checked_sub(60) {
+        None | Some(0) => (at + 1, short),
+        Some(extra) => {
+            let mut word = [0; 8];
+            word[..extra].copy_from_slice(elements.get(at + 1..at + 1 + extra)?);
+            let len = usize::try_from(u64::from_le_bytes(word)).ok()?.checked_add(1)?;
+            (at + 1 + extra, len)
+        }
+    };
+    let end = begin.checked_add(len)?;
+    let from = elements.get(begin..end)?;
+    window.get_mut(filled..filled.checked_add(len)?)?.copy_from_slice(from);
+    Some((end, len))
+}
+
+/// Writes the copy at `at`: where the next element begins, and the bytes written.
+#[inline(always)]
+fn copy(
+    elements: &[u8],
+    at: usize,
+    tag: u8,
+    window: &mut [u8],
+    filled: usize,
+) -> Option<(usize, usize)> {
+    let (next, len, offset) = match tag & 3 {
+        1 => {
+            let offset = usize::from(tag >> 5) << 8 | usize::from(*elements.get(at + 1)?);
+            (at + 2, usize::from(tag >> 2 & 7) + 4, offset)
+        }
+        2 => {
+            let word: &[u8; 2] = elements.get(at + 1..)?.first_chunk()?;
+            (at + 3, usize::from(tag >> 2) + 1, usize::from(u16::from_le_bytes(*word)))
+        }
+        // Farther than the window reaches, as no encoder does.
+        _ => return None,
+    };
+    let from = filled.checked_sub(offset)?;
+    if offset < WORD {
+        near_copy(window.get_mut(from..filled + len)?, offset)?;
+        return Some((next, len));
+    }
+    let span: &mut [u8] = window.get_mut(from..filled + COPY_MAX)?;
+    let mut done = 0;
+    while done < len {
+        let word: [u8; WORD] = *span[done..].first_chunk()?;
+        *span[offset + done..].first_chunk_mut()? = word;
+        done += WORD;
+    }
+    Some((next, len))
+}
+
+/// A copy that reads what it writes: of a few bytes, again and again.
+#[inline(never)]
+fn near_copy(span: &mut [u8], offset: usize) -> Option<()> {
+    if offset == 0 {
+        return None;
+    }
+    for at in offset..span.len() {
+        span[at] = span[at - offset];
+    }
+    Some(())
+}
+
+const _: () = assert!(SERIES_BYTES_MAX < FILL && FILL + HISTORY + COPY_MAX <= WINDOW);
+const _: () = assert!(fingerprint::BYTES_MAX < SERIES_BYTES_MAX && size_of::<Record>() == 24);
