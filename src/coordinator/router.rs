@@ -18,8 +18,8 @@ use m3_shard::{Found, SeriesSample, ShardMap};
 use std::sync::Arc;
 
 /// Entries after which the router forgets everything and learns anew: 32 bytes each and some
-/// more for the table.
-const ENTRIES_MAX: usize = 4 << 20;
+/// more for the table, a twentieth of what a core holds for a series.
+const ENTRIES_MAX: usize = 16 << 20;
 const NONE: u32 = u32::MAX;
 
 struct Entry {
@@ -124,7 +124,9 @@ impl Router {
                     parts[usize::from(*owner)].known.push(sample_of(*series, record));
                 }
                 entry => {
-                    let owner = entry.map_or_else(|| self.owner(bytes), |entry| entry.owner);
+                    let owner = entry.map_or_else(|| self.owner(bytes), |entry| Some(entry.owner));
+                    // Core 0 says why bytes are no labels.
+                    let owner = owner.unwrap_or(CoreId(0).0);
                     let part = &mut parts[usize::from(owner)];
                     part.records.push(*record);
                     part.entries.push(previous);
@@ -150,7 +152,7 @@ impl Router {
     }
 
     /// The entry of the record that came after the one of entry `previous`; none for bytes that
-    /// are too long for a fingerprint.
+    /// are too long for a fingerprint, or no labels.
     #[inline(always)]
     fn follow(&mut self, previous: u32, bytes: &[u8]) -> u32 {
         let Some(fingerprint) = self.key.fingerprint(bytes) else { return NONE };
@@ -167,12 +169,13 @@ impl Router {
         at
     }
 
-    /// The entry of these bytes, a new one if they are unknown.
+    /// The entry of these bytes, a new one if they are unknown; none if they are no labels.
     #[cold]
     fn entry(&mut self, fingerprint: Fingerprint, bytes: &[u8]) -> u32 {
         if let Some(at) = self.find(fingerprint, bytes.len()) {
             return at;
         }
+        let Some(owner) = self.owner(bytes) else { return NONE };
         if self.entries.len() >= ENTRIES_MAX {
             self.entries.clear();
             self.by_hash.clear();
@@ -183,7 +186,7 @@ impl Router {
             labels_len: u32::try_from(bytes.len()).expect("a record's length is a u32"),
             next: NONE,
             series: NONE,
-            owner: self.owner(bytes),
+            owner,
         });
         let entries = &self.entries;
         let hash = |at: &u32| entries[*at as usize].fingerprint.hash();
@@ -196,12 +199,10 @@ impl Router {
         self.by_hash.find(fingerprint.hash(), same).copied()
     }
 
-    /// The owner by the rule; bytes that are no labels go to core 0, which refuses them.
-    fn owner(&self, bytes: &[u8]) -> u16 {
-        match Labels::parse(bytes) {
-            Ok(labels) => self.shards.owner(self.shards.shard_of(labels.as_bytes())).0,
-            Err(_) => CoreId(0).0,
-        }
+    /// The owner by the rule, of bytes that are labels.
+    fn owner(&self, bytes: &[u8]) -> Option<u16> {
+        let labels = Labels::parse(bytes).ok()?;
+        Some(self.shards.owner(self.shards.shard_of(labels.as_bytes())).0)
     }
 }
 

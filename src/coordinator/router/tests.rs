@@ -181,6 +181,17 @@ fn labels_in_any_order_are_one_series_and_long_ones_go_by_their_bytes() {
 }
 
 #[test]
+fn what_is_no_labels_is_left_to_core_0_and_not_remembered() {
+    let mut router = Router::new(shards(4), key());
+    let (mut buffer, mut records) = batch(10, 'a');
+    push(&mut buffer, &mut records, b"no labels at all, but bytes", NOW_NS, 1e9);
+    let parts = router.split(&buffer, &records);
+    assert!(parts[0].records.iter().any(|record| record.value_bits == 1e9_f64.to_bits()));
+    assert_eq!(parts.iter().map(|part| part.records.len()).sum::<usize>(), 11);
+    assert_eq!(router.entries.len(), 10);
+}
+
+#[test]
 fn what_is_told_of_routes_that_were_forgotten_meanwhile_does_no_harm() {
     let mut cores = Cores::new(2);
     let (buffer, records) = batch(1000, 'a');
