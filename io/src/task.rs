@@ -160,20 +160,16 @@ const IDLE_TURN: Duration = Duration::from_micros(30);
 
 /// Gives way to whoever has work, turn after turn with a look at the driver each, until a turn had
 /// nothing to do or others have had `most`. For work that others go before: what a request needs
-/// to get through is several turns, and one yield a slice would give it one. Says whether others
-/// had work all the time.
-pub async fn give_way(most: Duration) -> bool {
+/// to get through is several turns, and one yield a slice would give it one.
+pub async fn give_way(most: Duration) {
     let begun = time::now();
     let mut turn = begun;
     loop {
         LAST_LOOK.set(Monotonic(0));
         yield_now().await;
         let now = time::now();
-        if now.since(begun) >= most {
-            return true;
-        }
-        if now.since(turn) < IDLE_TURN {
-            return false;
+        if now.since(turn) < IDLE_TURN || now.since(begun) >= most {
+            return;
         }
         turn = now;
     }

@@ -66,9 +66,6 @@ pub const PENDING_BYTES_MAX: usize = 8 << 20;
 /// How long a frame waits at least for requests that are likely to come, and at most.
 const GATHER_MIN: Duration = Duration::from_micros(250);
 const GATHER_MAX: Duration = Duration::from_millis(2);
-/// How often it waits longer while the core has work, and how long each time.
-const GATHER_BUSY_TURNS: u32 = 8;
-const GATHER_BUSY_TURN: Duration = Duration::from_micros(250);
 /// Zeros are written ahead up to the next multiple of this.
 const WRITE_AHEAD_BYTES: u64 = 4 << 20;
 /// How often a buffered log is synced.
@@ -363,34 +360,23 @@ impl Writer {
     /// frame that the first of them begins. As many are expected as took part in the last sync or
     /// stood waiting at its end, and not much longer is waited than that sync took; but where a
     /// write takes no time, as in a buffered log, a frame for each request would cost more than
-    /// waiting. While the core has work all the time some of it is those requests, and a frame
-    /// without them would take from the time they need.
+    /// waiting.
     async fn gather(&self) {
         let deadline = m3_io::time::now().plus(self.window);
         loop {
             let work = self.log.0.work.notified();
-            if self.is_whole() {
-                return;
+            {
+                let state = self.log.0.state.borrow();
+                let is_whole = state.waiting >= self.expected || self.log.is_full(&state);
+                if state.pending.is_empty() || is_whole || state.closing {
+                    return;
+                }
             }
             let left = deadline.since(m3_io::time::now());
             if left.is_zero() || m3_io::time::timeout(left, work).await.is_err() {
-                break;
-            }
-        }
-        for _ in 0..GATHER_BUSY_TURNS {
-            if self.is_whole() || !m3_io::give_way(GATHER_BUSY_TURN).await {
                 return;
             }
         }
-    }
-
-    /// Whether the frame has all that is likely to come, or all that may.
-    fn is_whole(&self) -> bool {
-        let state = self.log.0.state.borrow();
-        state.pending.is_empty()
-            || state.waiting >= self.expected
-            || self.log.is_full(&state)
-            || state.closing
     }
 
     /// Waits for work; a buffered log that has something unsynced waits until a second after its
