@@ -4,7 +4,8 @@
 //! the decompressed body itself, so that a series the node already knows costs no walk over its
 //! labels: its bytes are compared with the stored ones. A record's label bytes are therefore
 //! *unchecked* until the owner either finds them equal to a known series' canonical bytes or
-//! parses them with [`crate::Labels::parse`].
+//! parses them with [`crate::Labels::parse`]. A batch that was read without its label bytes has
+//! their fingerprints instead.
 
 use crate::{Fingerprint, Timestamp, ValueKind};
 

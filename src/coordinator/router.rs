@@ -88,22 +88,8 @@ impl Router {
         let mut previous = NONE;
         for (record, fingerprint) in batch.records.iter().zip(&batch.fingerprints) {
             let len = record.labels_len as usize;
-            let next = self.entries.get(previous as usize).map_or(NONE, |entry| entry.next);
-            let is_next = |entry: &&Entry| entry.is_of(*fingerprint, len);
-            let entry = match self.entries.get(next as usize).filter(is_next) {
-                Some(entry) => {
-                    previous = next;
-                    entry
-                }
-                None => {
-                    let at = self.find(*fingerprint, len)?;
-                    if let Some(entry) = self.entries.get_mut(previous as usize) {
-                        entry.next = at;
-                    }
-                    previous = at;
-                    &self.entries[at as usize]
-                }
-            };
+            previous = self.follow(previous, *fingerprint, len)?;
+            let entry = &self.entries[previous as usize];
             if entry.series == NONE {
                 return None;
             }
@@ -118,7 +104,7 @@ impl Router {
         let mut previous = NONE;
         for record in records {
             let bytes = labels_in(buffer, record);
-            previous = self.follow(previous, bytes);
+            previous = self.follow_or_add(previous, bytes);
             match self.entries.get(previous as usize) {
                 Some(Entry { series, owner, .. }) if *series != NONE => {
                     parts[usize::from(*owner)].known.push(sample_of(*series, record));
@@ -151,30 +137,48 @@ impl Router {
         }
     }
 
-    /// The entry of the record that came after the one of entry `previous`; none for bytes that
-    /// are too long for a fingerprint, or no labels.
+    /// The entry of the record that came after the one of entry `previous`, if there is one.
     #[inline(always)]
-    fn follow(&mut self, previous: u32, bytes: &[u8]) -> u32 {
-        let Some(fingerprint) = self.key.fingerprint(bytes) else { return NONE };
+    fn follow(&mut self, previous: u32, fingerprint: Fingerprint, len: usize) -> Option<u32> {
         let next = self.entries.get(previous as usize).map_or(NONE, |entry| entry.next);
         if let Some(guess) = self.entries.get(next as usize)
-            && guess.is_of(fingerprint, bytes.len())
+            && guess.is_of(fingerprint, len)
         {
-            return next;
+            return Some(next);
         }
-        let at = self.entry(fingerprint, bytes);
+        let at = self.find(fingerprint, len)?;
+        self.remember(previous, at);
+        Some(at)
+    }
+
+    #[cold]
+    fn find(&self, fingerprint: Fingerprint, len: usize) -> Option<u32> {
+        let same = |at: &u32| self.entries[*at as usize].is_of(fingerprint, len);
+        self.by_hash.find(fingerprint.hash(), same).copied()
+    }
+
+    fn remember(&mut self, previous: u32, next: u32) {
         if let Some(entry) = self.entries.get_mut(previous as usize) {
-            entry.next = at;
+            entry.next = next;
         }
+    }
+
+    /// As [`Self::follow`], and what is not there is added; none for bytes that are too long for a
+    /// fingerprint, or no labels.
+    #[inline(always)]
+    fn follow_or_add(&mut self, previous: u32, bytes: &[u8]) -> u32 {
+        let Some(fingerprint) = self.key.fingerprint(bytes) else { return NONE };
+        if let Some(at) = self.follow(previous, fingerprint, bytes.len()) {
+            return at;
+        }
+        let at = self.add(fingerprint, bytes);
+        self.remember(previous, at);
         at
     }
 
-    /// The entry of these bytes, a new one if they are unknown; none if they are no labels.
+    /// A new entry of these bytes; none if they are no labels.
     #[cold]
-    fn entry(&mut self, fingerprint: Fingerprint, bytes: &[u8]) -> u32 {
-        if let Some(at) = self.find(fingerprint, bytes.len()) {
-            return at;
-        }
+    fn add(&mut self, fingerprint: Fingerprint, bytes: &[u8]) -> u32 {
         let Some(owner) = self.owner(bytes) else { return NONE };
         if self.entries.len() >= ENTRIES_MAX {
             self.entries.clear();
@@ -192,11 +196,6 @@ impl Router {
         let hash = |at: &u32| entries[*at as usize].fingerprint.hash();
         self.by_hash.insert_unique(fingerprint.hash(), at, hash);
         at
-    }
-
-    fn find(&self, fingerprint: Fingerprint, len: usize) -> Option<u32> {
-        let same = |at: &u32| self.entries[*at as usize].is_of(fingerprint, len);
-        self.by_hash.find(fingerprint.hash(), same).copied()
     }
 
     /// The owner by the rule, of bytes that are labels.

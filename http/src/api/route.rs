@@ -94,7 +94,7 @@ pub struct Api {
 }
 
 /// Whether it is worth while to read bodies by fingerprints: not for a sender whose series are all
-/// new, for then everything is read twice.
+/// new or whose bodies are unusual, for then everything is read twice.
 #[derive(Debug, Default)]
 struct Backoff {
     /// Bodies that are decoded at once before the next attempt.
@@ -406,7 +406,14 @@ impl Api {
 
     fn read_packed(&self, body: &[u8], batch: &mut WriteBatch) -> bool {
         let Some(key) = &self.settings.fingerprints else { return false };
-        self.packed.may_try() && self.decoder.borrow_mut().read_packed(body, key, batch)
+        if !self.packed.may_try() {
+            return false;
+        }
+        let is_read = self.decoder.borrow_mut().read_packed(body, key, batch);
+        if !is_read {
+            self.packed.failed();
+        }
+        is_read
     }
 
     fn json_write(&self, request: &mut Request) -> Result<Call, ApiError> {

@@ -236,6 +236,28 @@ fn a_body_is_read_packed_where_series_are_known_and_decoded_where_they_are_not()
 }
 
 #[test]
+fn bodies_that_cannot_be_read_packed_are_not_tried_each_time() {
+    let mut writer = WriteRequestWriter::default();
+    writer.push(&[("__name__", "up")], &[(1_700_000_000_000, 1.0)]);
+    let usual = writer.body();
+    let mut with_metadata = writer.message().to_vec();
+    crate::proto::put_bytes(&mut with_metadata, 3, b"");
+    let unusual = snap::raw::Encoder::new().compress_vec(&with_metadata).unwrap();
+    let fingerprints = Some(Arc::new(FingerprintKey::random()));
+    let api = Api::new(ApiSettings { fingerprints, ..ApiSettings::default() });
+    let is_packed = |body: &[u8]| {
+        let mut request = Request { method: Method::Post, ..Request::default() };
+        request.path = "/api/v1/write".to_owned();
+        request.body = body.to_vec();
+        let routed = api.route(Listener::Api, &mut request, NOW);
+        let Ok(Call::Write(call)) = routed.call else { panic!() };
+        matches!(call.source, WriteSource::RemoteWritePacked { .. })
+    };
+    assert!(is_packed(&usual) && !is_packed(&unusual));
+    assert!(!is_packed(&usual) && is_packed(&usual));
+}
+
+#[test]
 fn admin_routes() {
     let call = |method, target: &str| {
         let headers = [("Cluster-Environment-Name", "other"), ("Dry-Run", "true"), FORM];

@@ -9,7 +9,7 @@
 //! Always holds: what is read here is what [`super::Mode::Fast`] says of the same body.
 
 use super::{record, split_tail};
-use m3_metric::{FingerprintKey, Record, WriteBatch, fingerprint};
+use m3_metric::{FingerprintKey, WriteBatch, fingerprint};
 
 /// What an element may reach back to, as encoders compress: they begin anew after as much.
 const HISTORY: usize = 64 << 10;
@@ -88,12 +88,13 @@ impl Pass<'_> {
         while filled < FILL
             && let Some(&tag) = self.elements.get(at)
         {
-            let (next, len) = if tag & 3 == 0 {
-                literal(self.elements, at, tag, self.window, filled)?
+            let rest = &self.elements[at + 1..];
+            let (used, len) = if tag & 3 == 0 {
+                literal(tag, rest, &mut self.window[filled..])?
             } else {
-                copy(self.elements, at, tag, self.window, filled)?
+                copy(tag, rest, self.window, filled)?
             };
-            at = next;
+            at += 1 + used;
             filled += len;
         }
         (self.at, self.filled) = (at, filled);
@@ -146,65 +147,48 @@ fn header(bytes: &[u8]) -> Option<Option<(usize, usize)>> {
     if rest.len() < 3 { Some(None) } else { None }
 }
 
-/// Writes the literal at `at`: where the next element begins, and the bytes written.
+/// What an element was: bytes behind its tag, and bytes written.
+type Step = (usize, usize);
+
+/// Writes the literal of `tag` and what follows it.
 #[inline(always)]
-fn literal(
-    elements: &[u8],
-    at: usize,
-    tag: u8,
-    window: &mut [u8],
-    filled: usize,
-) -> Option<(usize, usize)> {
+fn literal(tag: u8, rest: &[u8], to: &mut [u8]) -> Option<Step> {
     let short = usize::from(tag >> 2) + 1;
     if short <= WORD
-        && let Some(from) = elements.get(at + 1..).and_then(|rest| rest.first_chunk::<WORD>())
+        && let Some(from) = rest.first_chunk::<WORD>()
     {
-        *window.get_mut(filled..)?.first_chunk_mut()? = *from;
-        return Some((at + 1 + short, short));
+        *to.first_chunk_mut()? = *from;
+        return Some((short, short));
     }
-    long_literal(elements, at, short, window, filled)
+    long_literal(short, rest, to)
 }
 
 #[inline(never)]
-fn long_literal(
-    elements: &[u8],
-    at: usize,
-    short: usize,
-    window: &mut [u8],
-    filled: usize,
-) -> Option<(usize, usize)> {
-    let (begin, len) = match short.checked_sub(60) {
-        None | Some(0) => (at + 1, short),
-        Some(extra) => {
-            let mut word = [0; 8];
-            word[..extra].copy_from_slice(elements.get(at + 1..at + 1 + extra)?);
-            let len = usize::try_from(u64::from_le_bytes(word)).ok()?.checked_add(1)?;
-            (at + 1 + extra, len)
-        }
-    };
-    let end = begin.checked_add(len)?;
-    let from = elements.get(begin..end)?;
-    window.get_mut(filled..filled.checked_add(len)?)?.copy_from_slice(from);
-    Some((end, len))
+fn long_literal(short: usize, rest: &[u8], to: &mut [u8]) -> Option<Step> {
+    // From 61 on it says how many bytes the length has, less one, behind the tag.
+    let extra = short.saturating_sub(60);
+    let mut len = short;
+    if extra > 0 {
+        let mut word = [0; 8];
+        word[..extra].copy_from_slice(rest.get(..extra)?);
+        len = usize::try_from(u64::from_le_bytes(word)).ok()?.checked_add(1)?;
+    }
+    let from = rest[extra..].get(..len)?;
+    to.get_mut(..len)?.copy_from_slice(from);
+    Some((extra + len, len))
 }
 
-/// Writes the copy at `at`: where the next element begins, and the bytes written.
+/// Writes the copy of `tag` and what follows it.
 #[inline(always)]
-fn copy(
-    elements: &[u8],
-    at: usize,
-    tag: u8,
-    window: &mut [u8],
-    filled: usize,
-) -> Option<(usize, usize)> {
-    let (next, len, offset) = match tag & 3 {
+fn copy(tag: u8, rest: &[u8], window: &mut [u8], filled: usize) -> Option<Step> {
+    let (used, len, offset) = match tag & 3 {
         1 => {
-            let offset = usize::from(tag >> 5) << 8 | usize::from(*elements.get(at + 1)?);
-            (at + 2, usize::from(tag >> 2 & 7) + 4, offset)
+            let offset = usize::from(tag >> 5) << 8 | usize::from(*rest.first()?);
+            (1, usize::from(tag >> 2 & 7) + 4, offset)
         }
         2 => {
-            let word: &[u8; 2] = elements.get(at + 1..)?.first_chunk()?;
-            (at + 3, usize::from(tag >> 2) + 1, usize::from(u16::from_le_bytes(*word)))
+            let offset = u16::from_le_bytes(*rest.first_chunk()?);
+            (2, usize::from(tag >> 2) + 1, usize::from(offset))
         }
         // Farther than the window reaches, as no encoder does.
         _ => return None,
@@ -212,7 +196,7 @@ fn copy(
     let from = filled.checked_sub(offset)?;
     if offset < WORD {
         near_copy(window.get_mut(from..filled + len)?, offset)?;
-        return Some((next, len));
+        return Some((used, len));
     }
     let span: &mut [u8] = window.get_mut(from..filled + COPY_MAX)?;
     let mut done = 0;
@@ -221,7 +205,7 @@ fn copy(
         *span[offset + done..].first_chunk_mut()? = word;
         done += WORD;
     }
-    Some((next, len))
+    Some((used, len))
 }
 
 /// A copy that reads what it writes: of a few bytes, again and again.
@@ -237,4 +221,4 @@ fn near_copy(span: &mut [u8], offset: usize) -> Option<()> {
 }
 
 const _: () = assert!(SERIES_BYTES_MAX < FILL && FILL + HISTORY + COPY_MAX <= WINDOW);
-const _: () = assert!(fingerprint::BYTES_MAX < SERIES_BYTES_MAX && size_of::<Record>() == 24);
+const _: () = assert!(fingerprint::BYTES_MAX < SERIES_BYTES_MAX);
