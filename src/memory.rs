@@ -27,8 +27,10 @@ const ROOM_MIN: u64 = 96 << 20;
 
 /// How often a core looks whether memory is scarce.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// The least time between two attempts of a core to give memory back.
+/// The least time between two attempts of a core to give memory back, unless there is this part of
+/// the limit more in use than the last has left.
 const COLLECT_EVERY: Duration = Duration::from_secs(2);
+const COLLECT_GROWTH_PART: u64 = 128;
 /// Memory is scarce when less than this part of the limit is left.
 const SCARCE_PART: u64 = 8;
 /// Writes that met the limit are let in again when this part of it is free. A node at its limit
@@ -48,8 +50,8 @@ pub async fn give_back(memory: &Memory) {
 }
 
 thread_local! {
-    /// When this core last gave memory back.
-    static COLLECTED: Cell<Option<Monotonic>> = const { Cell::new(None) };
+    /// When this core last gave memory back, and how much was in use after that.
+    static COLLECTED: Cell<Option<(Monotonic, u64)>> = const { Cell::new(None) };
 }
 
 #[allow(unsafe_code, reason = "the allocator has no safe call for it")]
@@ -102,15 +104,20 @@ impl Memory {
         self.budget.is_full() && (!self.collect() || self.budget.is_full())
     }
 
-    /// Gives this core's free memory back, unless it did so a moment ago. Says whether it did.
+    /// Gives this core's free memory back, unless it did so a moment ago and little was taken
+    /// since. Says whether it did.
     fn collect(&self) -> bool {
         let now = time::now();
-        if COLLECTED.get().is_some_and(|last| now.since(last) < COLLECT_EVERY) {
+        let little = self.limit() / COLLECT_GROWTH_PART;
+        if let Some((last, left)) = COLLECTED.get()
+            && now.since(last) < COLLECT_EVERY
+            && self.budget.used() <= left.saturating_add(little)
+        {
             return false;
         }
-        COLLECTED.set(Some(now));
         give_back_all();
         self.budget.read_again();
+        COLLECTED.set(Some((now, self.budget.used())));
         true
     }
 
