@@ -8,12 +8,16 @@
 //! here: after it the kernel may have forgotten which pages were dirty.
 
 mod allocate;
+mod blocks;
+mod direct;
 mod open;
 mod space;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+pub use blocks::{BLOCK_BYTES, Blocks};
+pub use direct::is_refused;
 pub use open::File;
 #[cfg(feature = "sim")]
 pub(crate) use open::How;

@@ -76,6 +76,18 @@ pub struct Faults {
     pub short: u32,
 }
 
+/// Whether the file system takes direct writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direct {
+    /// It does.
+    #[default]
+    Taken,
+    /// It does not open a file for them.
+    NotOpened,
+    /// It opens a file for them and refuses each.
+    NotWritten,
+}
+
 /// A world; see the module.
 pub struct World {
     seed: u64,
@@ -87,6 +99,7 @@ pub struct World {
     disk: RefCell<Disk>,
     net: RefCell<Net>,
     faults: Cell<Faults>,
+    direct: Cell<Direct>,
     injected: Cell<u64>,
     crash: Cell<Option<Crash>>,
     end: RefCell<End>,
@@ -129,6 +142,7 @@ impl World {
             disk: RefCell::new(Disk::new()),
             net: RefCell::new(Net::default()),
             faults: Cell::default(),
+            direct: Cell::default(),
             injected: Cell::new(0),
             crash: Cell::new(None),
             end: RefCell::new(End::Returned),
@@ -192,6 +206,19 @@ impl World {
     /// Chooses how likely operations fail from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.faults.set(faults);
+    }
+
+    /// Chooses whether the file system takes direct writes.
+    pub fn set_direct(&self, direct: Direct) {
+        self.direct.set(direct);
+    }
+
+    pub(crate) fn refuses_direct_at_open(&self) -> bool {
+        self.direct.get() == Direct::NotOpened
+    }
+
+    pub(crate) fn refuses_direct(&self) -> bool {
+        self.direct.get() != Direct::Taken
     }
 
     /// Errors that operations were made to answer so far.

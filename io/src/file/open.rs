@@ -23,6 +23,8 @@ pub(crate) enum How {
     CreateNew,
     /// It is emptied if it is there.
     Create,
+    /// It must be there, and is written past the page cache.
+    OpenDirect,
 }
 
 /// An open file of this core. All operations take `&self` and may overlap; share it with `Rc`.
@@ -84,8 +86,11 @@ impl File {
         File::open(path, &options, How::Create).await
     }
 
-    async fn open(path: &Path, options: &OpenOptions, how: How) -> io::Result<File> {
-        let what = if how == How::Open { "open" } else { "create" };
+    pub(super) async fn open(path: &Path, options: &OpenOptions, how: How) -> io::Result<File> {
+        let what = match how {
+            How::Open | How::OpenDirect => "open",
+            How::CreateNew | How::Create => "create",
+        };
         #[cfg(feature = "sim")]
         if let Some(world) = crate::sim::current() {
             let opened = crate::sim::SimFile::open(world, path, how).await;
@@ -113,7 +118,12 @@ impl File {
         &self.path
     }
 
-    fn context(&self, what: &'static str) -> impl FnOnce(io::Error) -> io::Error {
+    /// Says that the file is called `path` now, so that errors name it as it is called.
+    pub fn renamed(&mut self, path: impl Into<PathBuf>) {
+        self.path = path.into();
+    }
+
+    pub(super) fn context(&self, what: &'static str) -> impl FnOnce(io::Error) -> io::Error {
         move |e| at_path(what, &self.path, e)
     }
 
@@ -199,7 +209,7 @@ impl File {
     }
 
     /// Writes once what `buf` has from `begin` on.
-    async fn write_part(
+    pub(super) async fn write_part(
         &self,
         buf: Vec<u8>,
         begin: usize,
@@ -358,7 +368,7 @@ fn no_room() -> io::Error {
 }
 
 /// Bytes to go on by after a write; an interruption counts as none, a write of nothing is an error.
-fn advance(result: io::Result<usize>) -> io::Result<usize> {
+pub(super) fn advance(result: io::Result<usize>) -> io::Result<usize> {
     match result {
         Ok(0) => Err(io::ErrorKind::WriteZero.into()),
         Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(0),

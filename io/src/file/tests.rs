@@ -57,6 +57,50 @@ fn vectored_writes_of_any_number_keep_their_order() {
 }
 
 #[test]
+fn direct_writes_take_whole_blocks_and_nothing_else() {
+    on_each(|_| async {
+        let dir = TempDir::new();
+        let file = File::create_new(dir.path().join("log")).await.unwrap();
+        file.allocate(1 << 20).await.unwrap();
+        // Through the page cache they need not be whole.
+        let mut blocks = Blocks::default();
+        blocks.extend(b"cached");
+        let (done, blocks) = file.write_blocks_at(blocks, 8190).await;
+        done.unwrap();
+        assert_eq!(blocks.bytes(), b"cached");
+        let direct = match File::open_direct(file.path()).await {
+            Err(error) if is_refused(&error) => return eprintln!("SKIPPED: {error}"),
+            opened => opened.unwrap(),
+        };
+        let (done, blocks) = direct.write_blocks_at(blocks, 0).await;
+        let error = done.unwrap_err();
+        assert!(is_refused(&error) && error.to_string().contains("log"), "{error}");
+        let mut whole = Blocks::default();
+        whole.extend(blocks.bytes());
+        whole.resize(2 * BLOCK_BYTES);
+        let (done, whole) = direct.write_blocks_at(whole, 2 * BLOCK_BYTES as u64).await;
+        done.unwrap();
+        assert!(whole.len() == 2 * BLOCK_BYTES && whole.bytes().starts_with(b"cached"));
+        let (_, got) = file.read_exact_at(Vec::new(), 3 * BLOCK_BYTES, 8190).await;
+        assert_eq!(&got[..8], b"cacached", "one view of the file, whoever wrote");
+        assert!(got[8..].iter().all(|byte| *byte == 0));
+        assert_eq!(file.len().await.unwrap(), 1 << 20);
+    });
+}
+
+#[test]
+fn errors_name_a_file_as_it_is_called_now() {
+    on_each(|_| async {
+        let dir = TempDir::new();
+        let mut file = File::create_new(dir.path().join("before")).await.unwrap();
+        rename(dir.path().join("before"), dir.path().join("after")).await.unwrap();
+        file.renamed(dir.path().join("after"));
+        let error = file.allocate(u64::MAX).await.unwrap_err();
+        assert!(error.to_string().contains("/after"), "{error}");
+    });
+}
+
+#[test]
 fn allocate_and_truncate_set_the_length_and_keep_the_data() {
     on_each(|_| async {
         let dir = TempDir::new();

@@ -6,13 +6,14 @@ use std::rc::Rc;
 
 use super::World;
 use super::disk::{Entry, SECTOR};
-use crate::file::How;
+use crate::file::{BLOCK_BYTES, How};
 
 /// An open file or directory.
 pub(crate) struct SimFile {
     world: Rc<World>,
     path: PathBuf,
     entry: Entry,
+    is_direct: bool,
 }
 
 impl std::fmt::Debug for SimFile {
@@ -21,11 +22,17 @@ impl std::fmt::Debug for SimFile {
     }
 }
 
+/// What a file system says that takes no direct writes.
+fn refused() -> io::Error {
+    io::Error::from_raw_os_error(libc::EINVAL)
+}
+
 impl SimFile {
     pub(crate) async fn open(world: Rc<World>, path: &Path, how: How) -> io::Result<SimFile> {
         world.take(1_000, 50_000).await;
         let entry = match how {
-            How::Open => {
+            How::OpenDirect if world.refuses_direct_at_open() => return Err(refused()),
+            How::Open | How::OpenDirect => {
                 world.may_read()?;
                 world.disk().borrow().find(path)?
             }
@@ -46,7 +53,8 @@ impl SimFile {
                 }
             }
         };
-        Ok(SimFile { world, path: path.to_owned(), entry })
+        let is_direct = how == How::OpenDirect;
+        Ok(SimFile { world, path: path.to_owned(), entry, is_direct })
     }
 
     fn inode(&self) -> io::Result<u64> {
@@ -72,10 +80,24 @@ impl SimFile {
     }
 
     /// Writes at most all of `bytes` at `offset`; sometimes fewer, and in two pieces that a crash
-    /// may part.
+    /// may part. What was written directly is durable.
     pub(crate) async fn write(&self, bytes: &[u8], at: u64) -> io::Result<usize> {
+        if !self.is_direct {
+            return self.write_part(bytes, at, self.world.portion(bytes.len())).await;
+        }
+        let memory = bytes.as_ptr().align_offset(BLOCK_BYTES);
+        let is_whole = memory == 0 && (at | bytes.len() as u64).is_multiple_of(BLOCK_BYTES as u64);
+        if !is_whole || self.world.refuses_direct() {
+            return Err(refused());
+        }
+        let most = self.world.portion(bytes.len()).next_multiple_of(BLOCK_BYTES);
+        let count = self.write_part(bytes, at, most).await?;
+        self.sync().await?;
+        Ok(count)
+    }
+
+    async fn write_part(&self, bytes: &[u8], at: u64, count: usize) -> io::Result<usize> {
         let inode = self.inode()?;
-        let count = self.world.portion(bytes.len());
         // The kernel copies page by page, so a sector is never seen half copied.
         let parting = at + self.world.with_rng(|rng| rng.below(count as u64 + 1));
         let first = (parting - parting % SECTOR).saturating_sub(at) as usize;

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Crash, End, Faults, World};
+use super::{Crash, Direct, End, Faults, World};
 use crate::driver::{Driver, DriverReport};
-use crate::file::{self, File};
+use crate::file::{self, BLOCK_BYTES, Blocks, File};
 use crate::net::{Options, TcpListener, TcpStream};
 use crate::runtime::{self, RING_ENTRIES_DEFAULT, TASKS_MAX_DEFAULT};
 use crate::{CoreId, blocking, spawn, time};
@@ -145,6 +145,84 @@ fn a_cut_keeps_what_was_synced_and_any_part_of_the_rest() {
     // Mixtures: each sector at a state of its own.
     assert!(seen.len() > 20, "{seen:?}");
     assert!(seen.iter().flatten().all(|byte| (1..=3).contains(byte)));
+}
+
+/// Writes two blocks directly, over others that were synced, and is cut off after the first; the
+/// first bytes of all sectors.
+fn written_directly(seed: u64) -> Vec<u8> {
+    let world = World::new(seed);
+    world.enter(|| {
+        let cutting = AssertCore(Rc::clone(&world));
+        let body = move |_: CoreId| -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+            let cutting = cutting.clone();
+            Box::pin(async move {
+                file::create_dir_all("/data").await.unwrap();
+                let file = File::create_new("/data/file").await.unwrap();
+                file.write_all_at(vec![1; 8192], 0).await.0.unwrap();
+                file.sync_all().await.unwrap();
+                file::sync_dir("/data").await.unwrap();
+                let direct = File::open_direct("/data/file").await.unwrap();
+                let block = |value: u8| {
+                    let mut block = Blocks::default();
+                    block.extend(&[value; BLOCK_BYTES]);
+                    block
+                };
+                direct.write_blocks_at(block(2), 0).await.0.unwrap();
+                let world = Rc::clone(&cutting.0);
+                spawn(async move {
+                    time::sleep(Duration::from_millis(1)).await;
+                    world.crash(Crash::Power);
+                });
+                direct.write_blocks_at(block(3), BLOCK_BYTES as u64).await.0.unwrap();
+                time::sleep(Duration::from_secs(1)).await;
+            })
+        };
+        assert_eq!(node(&world, 1, body), End::Crashed(Crash::Power));
+        let left = blocking::read_file("/data/file", 1 << 20).unwrap();
+        left.chunks(512).map(|sector| sector[0]).collect()
+    })
+}
+
+#[test]
+fn a_direct_write_is_durable_when_it_returns_and_not_before() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..200 {
+        let left = written_directly(seed);
+        assert_eq!((left.len(), &left[..8]), (16, &[2; 8][..]), "seed {seed}");
+        seen.insert(left[8..].to_vec());
+    }
+    assert!(seen.contains(&vec![1; 8]) && seen.contains(&vec![3; 8]) && seen.len() > 5, "{seen:?}");
+}
+
+#[test]
+fn a_file_system_refuses_direct_writes_when_it_is_told_to_and_bytes_that_are_no_blocks_always() {
+    for (direct, opens) in
+        [(Direct::Taken, true), (Direct::NotWritten, true), (Direct::NotOpened, false)]
+    {
+        let world = World::new(1);
+        world.set_direct(direct);
+        let body = move |_: CoreId| -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+            Box::pin(async move {
+                file::create_dir_all("/data").await.unwrap();
+                File::create_new("/data/file").await.unwrap();
+                let file = match File::open_direct("/data/file").await {
+                    Err(error) => return assert!(!opens && file::is_refused(&error), "{error}"),
+                    Ok(file) => file,
+                };
+                assert!(opens);
+                let mut bytes = Blocks::default();
+                bytes.resize(512);
+                let (done, mut bytes) = file.write_blocks_at(bytes, 0).await;
+                assert!(file::is_refused(&done.unwrap_err()));
+                bytes.resize(BLOCK_BYTES);
+                let (done, bytes) = file.write_blocks_at(bytes, 512).await;
+                assert!(file::is_refused(&done.unwrap_err()));
+                let (done, _) = file.write_blocks_at(bytes, 0).await;
+                assert_eq!(done.is_ok(), direct == Direct::Taken);
+            })
+        };
+        assert_eq!(world.enter(|| node(&world, 1, body)), End::Returned);
+    }
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! Memory for direct writes.
+
+use std::fmt;
+
+/// What direct writes are made of: a multiple of it in bytes, at a multiple of it in the file, from
+/// memory that begins at a multiple of it. A page, which every disk with sectors up to 4 KiB takes.
+pub const BLOCK_BYTES: usize = 4096;
+
+/// Bytes that begin at a multiple of [`BLOCK_BYTES`] in memory, wherever they grow to.
+#[derive(Default)]
+pub struct Blocks {
+    /// The bytes, behind as many others as it takes to begin where they must.
+    pub(super) memory: Vec<u8>,
+    pub(super) begin: usize,
+}
+
+impl fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocks").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Blocks {
+    /// How many bytes there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.memory.len() - self.begin
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.memory[self.begin..]
+    }
+
+    /// Bytes of memory it holds on to.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.memory.capacity()
+    }
+
+    /// Appends `bytes`.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        self.memory.extend_from_slice(bytes);
+    }
+
+    /// Appends zeros until there are `len` bytes, or cuts them to so many.
+    pub fn resize(&mut self, len: usize) {
+        self.reserve(len.saturating_sub(self.len()));
+        self.memory.resize(self.begin + len, 0);
+    }
+
+    /// Lets go of the first `count` bytes; those behind them move to the front.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn drop_front(&mut self, count: usize) {
+        let kept = self.len() - count;
+        self.memory.copy_within(self.begin + count.., self.begin);
+        self.memory.truncate(self.begin + kept);
+    }
+
+    /// Has room for `more` bytes without moving.
+    fn reserve(&mut self, more: usize) {
+        if self.memory.capacity() - self.memory.len() >= more && self.memory.capacity() > 0 {
+            return;
+        }
+        let len = self.len() + more;
+        let doubled = len.max(2 * self.len()).next_multiple_of(BLOCK_BYTES);
+        let mut memory: Vec<u8> = Vec::with_capacity(doubled + BLOCK_BYTES);
+        let begin = memory.as_ptr().align_offset(BLOCK_BYTES);
+        memory.resize(begin, 0);
+        memory.extend_from_slice(self.bytes());
+        *self = Self { memory, begin };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_begin_at_a_block_wherever_they_move() {
+        let mut blocks = Blocks::default();
+        let mut expected = Vec::new();
+        for n in 0..200usize {
+            let piece = vec![n as u8; n * 37 % 5000];
+            blocks.extend(&piece);
+            expected.extend_from_slice(&piece);
+            if n % 7 == 0 {
+                let gone = expected.len() / 3;
+                blocks.drop_front(gone);
+                expected.drain(..gone);
+            }
+            assert!(blocks.bytes() == expected, "after {n}");
+            assert_eq!(blocks.bytes().as_ptr().align_offset(BLOCK_BYTES), 0, "after {n}");
+        }
+        let len = blocks.len();
+        blocks.resize(len.next_multiple_of(BLOCK_BYTES));
+        assert!(blocks.bytes()[..len] == expected && blocks.bytes()[len..].iter().all(|b| *b == 0));
+        blocks.resize(3);
+        assert!(blocks.bytes() == &expected[..3] && !blocks.is_empty());
+        blocks.drop_front(3);
+        assert!(blocks.is_empty() && blocks.capacity() > 0);
+    }
+}
