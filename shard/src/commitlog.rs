@@ -17,6 +17,7 @@
 
 pub mod entry;
 pub mod frame;
+mod output;
 mod prepare;
 pub mod replay;
 pub mod segment;

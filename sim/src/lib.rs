@@ -13,7 +13,7 @@ mod clients;
 pub mod ledger;
 
 use clients::Clients;
-use m3_io::sim::{Crash, End, Faults, NodeEnded, Rng, World};
+use m3_io::sim::{Crash, Direct, End, Faults, NodeEnded, Rng, World};
 use m3_io::time;
 use m3ring::config::{Command, Config};
 use m3ring::node::{self, NodeError, Settings};
@@ -118,6 +118,11 @@ impl Life {
         let mut rng = Rng::new(seed.wrapping_add(0x11fe));
         let settings = settings(&mut rng);
         let clients = Clients::start(world, &mut rng, settings.http_listen);
+        world.set_direct(match rng.below(6) {
+            0 => Direct::NotOpened,
+            1 => Direct::NotWritten,
+            _ => Direct::Taken,
+        });
         Self { world: Rc::clone(world), rng, clients, settings, report: Report::default() }
     }
 

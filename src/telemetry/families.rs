@@ -160,6 +160,9 @@ fn commit_log(text: &mut Exposition<'_>, cores: &[CoreStats]) {
     let help = "Seconds spent writing and syncing.";
     text.family("m3ring_commitlog_seconds_total", help, "counter", [(String::new(), seconds)]);
     text.counter("m3ring_commitlog_segments_total", "Segments begun.", sum(|c| c.log.segments));
+    let help = "Logs whose frames are written past the page cache, durable at once.";
+    let direct = sum(|c| u64::from(c.log.is_direct));
+    text.gauge("m3ring_commitlog_direct", help, direct as f64);
     let replayed = sum(|c| c.replay.samples);
     text.counter("m3ring_replay_samples_total", "Samples replayed at the start.", replayed);
     let damage = sum(|c| c.replay.damage.len() as u64);

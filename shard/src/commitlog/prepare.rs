@@ -10,41 +10,18 @@
 //! Always holds: bytes below [`Prepared::written`] lie in blocks that were written and synced.
 
 use super::frame::SegmentId;
+use super::output::{Output, PIECE_BYTES, Zeros};
 use super::segment::{self, Name};
 use super::writer::{CommitLog, Options};
-use m3_io::file::{self, File};
+use m3_io::file::{self, BLOCK_BYTES, File};
 use std::io;
 use std::path::Path;
-
-/// Zeros are written in pieces of this, each synced, so that the disk is free for frames between.
-const PIECE_BYTES: u64 = 1 << 20;
-
-/// Zeros to write with: one buffer, kept, since the kernel clears fresh memory page by page.
-#[derive(Debug, Default)]
-pub(super) struct Zeros(Vec<u8>);
-
-impl Zeros {
-    /// Writes `from..to` of `file` with zeros, and syncs them.
-    pub(super) async fn write(&mut self, file: &File, from: u64, to: u64) -> io::Result<()> {
-        let mut at = from;
-        while at < to {
-            let piece = PIECE_BYTES.min(to - at);
-            let mut zeros = std::mem::take(&mut self.0);
-            zeros.resize(usize::try_from(piece).expect("a piece is small"), 0);
-            let (written, zeros) = file.write_all_at(zeros, at).await;
-            self.0 = zeros;
-            written?;
-            at += piece;
-        }
-        file.sync_data().await
-    }
-}
 
 /// A file that is to become a segment and has its `next-` name.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) file: File,
-    /// Bytes from the file's start that lie in written blocks.
+    pub(super) file: Output,
+    /// Bytes from the file's start that lie in written blocks: whole blocks.
     pub(super) written: u64,
 }
 
@@ -64,7 +41,8 @@ pub(super) enum Next {
 }
 
 /// The file of segment `id`: one that has been written before, if there is one.
-pub(super) async fn take(options: &Options, id: SegmentId) -> io::Result<Prepared> {
+pub(super) async fn take(log: &CommitLog, id: SegmentId) -> io::Result<Prepared> {
+    let options = log.options();
     let next = options.dir.join(segment::next_name(id));
     let (mut written, mut reserved) = (Vec::new(), Vec::new());
     for entry in file::list_dir(&options.dir).await? {
@@ -83,19 +61,26 @@ pub(super) async fn take(options: &Options, id: SegmentId) -> io::Result<Prepare
         if file::rename(options.dir.join(name), &next).await.is_ok() {
             // Before it is written over, no crash may bring back the name it had.
             file::sync_dir(&options.dir).await?;
-            return open(&next, is_written).await;
+            return open(log, &next, is_written).await;
         }
     }
-    Ok(Prepared { file: File::create_new(&next).await?, written: 0 })
+    File::create_new(&next).await?.close().await?;
+    open(log, &next, false).await
 }
 
-async fn open(path: &Path, is_written: bool) -> io::Result<Prepared> {
-    let file = File::open_write(path).await?;
+async fn open(log: &CommitLog, path: &Path, is_written: bool) -> io::Result<Prepared> {
+    let output = match Output::open(path, log.is_direct()).await {
+        Err(error) if log.is_direct() && file::is_refused(&error) => {
+            log.give_up_direct();
+            Output::open(path, false).await?
+        }
+        opened => opened?,
+    };
     if !is_written {
-        file.truncate(0).await?;
+        output.file().truncate(0).await?;
     }
-    let written = file.len().await?;
-    Ok(Prepared { file, written })
+    let len = output.file().len().await?;
+    Ok(Prepared { file: output, written: len - len % BLOCK_BYTES as u64 })
 }
 
 /// Prepares the file of segment `id`, as far as it gets before it is asked for. Whoever needs it
@@ -112,10 +97,9 @@ pub(super) async fn run(log: CommitLog, id: SegmentId) {
 }
 
 async fn write(log: &CommitLog, id: SegmentId) -> io::Result<Prepared> {
-    let options = log.options();
-    let mut prepared = take(options, id).await?;
-    let room = options.segment_bytes;
-    prepared.file.allocate(room).await?;
+    let mut prepared = take(log, id).await?;
+    let room = log.options().room(0);
+    prepared.file.file().allocate(room).await?;
     let mut zeros = Zeros::default();
     while prepared.written < room && !log.is_next_wanted() {
         let end = room.min(prepared.written + PIECE_BYTES);
@@ -132,8 +116,8 @@ pub(super) async fn give_up(
     prepared: Prepared,
 ) -> io::Result<()> {
     let Prepared { file, written } = prepared;
-    file.truncate(written).await?;
-    file.sync_all().await?;
+    file.file().truncate(written).await?;
+    file.file().sync_all().await?;
     file.close().await?;
     let name = |name: String| options.dir.join(name);
     file::rename(name(segment::next_name(id)), name(segment::free_name(id))).await?;

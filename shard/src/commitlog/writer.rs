@@ -4,14 +4,15 @@
 //! is the one task that writes; it owns the file, so no write or sync is ever abandoned half-way.
 
 use super::entry::Payload;
-use super::frame::{self, FRAME_ALIGN, FRAME_HEADER_BYTES, FrameKind, SegmentHeader, SegmentId};
-use super::prepare::{self, Next, Prepared, Zeros};
+use super::frame::{self, FRAME_HEADER_BYTES, FrameKind, SegmentHeader, SegmentId};
+use super::output::{self, Output, Zeros};
+use super::prepare::{self, Next, Prepared};
 use super::segment;
 use crate::owner::ShardMap;
 use m3_io::Notify;
-use m3_io::file::{self, File};
+use m3_io::file::{self, BLOCK_BYTES};
 use m3_io::time::Monotonic;
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -59,6 +60,14 @@ pub struct Options {
     pub pending_bytes_max: usize,
 }
 
+impl Options {
+    /// Bytes to reserve for a segment that is to hold a frame of `bytes` at least: whole blocks.
+    pub(super) fn room(&self, bytes: u64) -> u64 {
+        let least = bytes + 2 * frame::SEGMENT_HEADER_BYTES as u64;
+        self.segment_bytes.max(least).next_multiple_of(BLOCK_BYTES as u64)
+    }
+}
+
 /// Bytes of a segment unless configured.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// Pending bytes at which requests wait unless configured.
@@ -90,12 +99,14 @@ pub struct LogStats {
     pub frames: u64,
     /// Bytes written, headers and padding included.
     pub bytes: u64,
-    /// Syncs done.
+    /// Syncs done, those included that are part of a write.
     pub syncs: u64,
     /// Nanoseconds spent writing and syncing.
     pub commit_ns: u64,
     /// Segments begun.
     pub segments: u64,
+    /// Whether frames are written past the page cache.
+    pub is_direct: bool,
 }
 
 struct State {
@@ -121,6 +132,8 @@ struct Inner {
     done: Notify,
     /// The next segment's file is ready, or cannot be had.
     prepared: Notify,
+    /// Whether frames are written past the page cache.
+    direct: Cell<bool>,
 }
 
 /// One core's commit log.
@@ -144,6 +157,7 @@ impl CommitLog {
             stats: LogStats::default(),
         };
         Self(Rc::new(Inner {
+            direct: Cell::new(options.ack == Ack::Durable),
             options,
             state: RefCell::new(state),
             work: Notify::new(),
@@ -161,11 +175,24 @@ impl CommitLog {
     /// What the log has counted.
     #[must_use]
     pub fn stats(&self) -> LogStats {
-        self.0.state.borrow().stats
+        LogStats { is_direct: self.is_direct(), ..self.0.state.borrow().stats }
     }
 
     pub(super) fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    /// Whether frames are written past the page cache: in a durable log, as long as the file system
+    /// is not known to refuse it.
+    pub(super) fn is_direct(&self) -> bool {
+        self.0.direct.get()
+    }
+
+    pub(super) fn give_up_direct(&self) {
+        if self.0.direct.replace(false) {
+            let (core, dir) = (self.0.options.core, self.0.options.dir.display());
+            tracing::info!(core, %dir, "no direct writes here: the log goes through the page cache");
+        }
     }
 
     /// Whether the next segment's file is wanted as it is.
@@ -294,7 +321,7 @@ impl CommitLog {
 }
 
 struct Open {
-    file: File,
+    file: Output,
     id: SegmentId,
     offset: u64,
     /// Blocks below this have been written and synced before, so that a frame in them changes data
@@ -405,8 +432,7 @@ impl Writer {
         let payload = &frame[FRAME_HEADER_BYTES..];
         let header = frame::encode_header(open.id, number, FrameKind::Data, payload);
         frame[..FRAME_HEADER_BYTES].copy_from_slice(&header);
-        frame.resize(frame.len().next_multiple_of(FRAME_ALIGN), 0);
-        let (written, frame) = open.file.write_all_at(frame, open.offset).await;
+        let (written, frame) = open.file.append(frame, open.offset).await;
         written.map_err(|e| self.failure("write", &e))?;
         let open = self.open.as_mut().expect("still open");
         open.offset += bytes;
@@ -452,6 +478,7 @@ impl Writer {
     async fn write_ahead(&mut self, bytes: u64) -> Result<(), LogFailed> {
         let open = self.open.as_mut().expect("make_room opens a segment");
         let needed = open.offset + bytes + frame::frame_bytes(0) as u64;
+        let needed = needed.next_multiple_of(BLOCK_BYTES as u64);
         if needed <= open.written {
             return Ok(());
         }
@@ -465,7 +492,7 @@ impl Writer {
 
     async fn sync(&mut self) -> Result<(), LogFailed> {
         if let Some(open) = &self.open {
-            open.file.sync_data().await.map_err(|e| self.failure("sync", &e))?;
+            open.file.sync().await.map_err(|e| self.failure("sync", &e))?;
         }
         self.unsynced = false;
         self.synced = m3_io::time::now();
@@ -496,10 +523,11 @@ impl Writer {
         let path = segment::path(&options.dir, id);
         let next = options.dir.join(segment::next_name(id));
         let prepared = self.log.take_next().await;
+        let room = options.room(bytes);
         let result = async {
             let Prepared { file, written } = match prepared {
                 Some(prepared) => prepared,
-                None => prepare::take(&options, id).await?,
+                None => prepare::take(&self.log, id).await?,
             };
             let header = SegmentHeader {
                 id,
@@ -508,19 +536,22 @@ impl Writer {
                 hash_seed: options.shards.hash_seed,
                 first_frame: self.number,
             };
-            let written = written.max(frame::SEGMENT_HEADER_BYTES as u64);
-            let room = options.segment_bytes.max(bytes + 2 * frame::SEGMENT_HEADER_BYTES as u64);
-            file.allocate(room).await?;
-            file.write_all_at(header.encode().to_vec(), 0).await.0?;
-            file.sync_all().await?;
-            file.close().await?;
+            file.file().allocate(room).await?;
+            let mut file = output::write_header(file, &next, &header.encode()).await?;
+            file.file().sync_all().await?;
             file::rename(&next, &path).await?;
             file::sync_dir(&options.dir).await?;
-            Ok((File::open_write(&path).await?, written, room))
+            file.renamed(&path);
+            let header_end =
+                if file.is_direct() { BLOCK_BYTES } else { frame::SEGMENT_HEADER_BYTES };
+            Ok((file, written.max(header_end as u64)))
         };
-        let (file, written, room) = result.await.map_err(|e: std::io::Error| {
+        let (file, written) = result.await.map_err(|e: std::io::Error| {
             LogFailed(format!("begin segment {}: {e}", path.display()))
         })?;
+        if !file.is_direct() {
+            self.log.give_up_direct();
+        }
         let offset = frame::SEGMENT_HEADER_BYTES as u64;
         self.open = Some(Open { file, id, offset, written, room });
         self.log.0.state.borrow_mut().stats.segments += 1;
@@ -529,14 +560,14 @@ impl Writer {
 
     /// Ends the open segment: a seal says that nothing that was written is missing.
     async fn seal(&mut self) -> Result<(), LogFailed> {
-        let Some(open) = self.open.take() else { return Ok(()) };
+        let Some(mut open) = self.open.take() else { return Ok(()) };
         let header = frame::encode_header(open.id, self.number, FrameKind::Seal, &[]);
         self.number += 1;
         let end = open.offset + header.len() as u64;
         let result = async {
-            open.file.write_all_at(header.to_vec(), open.offset).await.0?;
-            open.file.truncate(end).await?;
-            open.file.sync_all().await?;
+            open.file.append(header.to_vec(), open.offset).await.0?;
+            open.file.file().truncate(end).await?;
+            open.file.file().sync_all().await?;
             open.file.close().await
         };
         result.await.map_err(|e| self.failure("seal", &e))?;

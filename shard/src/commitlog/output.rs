@@ -1,0 +1,142 @@
+//! The file of a segment, as frames are written to it.
+//!
+//! A durable log writes past the page cache where the file system offers it: a frame is then one
+//! operation, durable when it returns, where it would be a write and a sync. Such writes are of
+//! whole blocks. So the block in which a frame begins is written again with it, from memory: the
+//! bytes before the frame are the same, as they are when the page cache writes a page again.
+
+use super::frame::FRAME_ALIGN;
+use m3_io::file::{self, BLOCK_BYTES, Blocks, File};
+use std::io;
+use std::path::Path;
+
+/// Memory for frames that is kept from one to the next.
+const KEPT_BYTES_MAX: usize = 16 << 20;
+/// Zeros are written in pieces of this, each synced, so that the disk is free for frames between.
+pub(super) const PIECE_BYTES: u64 = 1 << 20;
+
+/// A segment's file that is open to be written.
+#[derive(Debug)]
+pub(super) enum Output {
+    /// Through the page cache; durable after a sync.
+    Cached(File),
+    /// Past the page cache; durable when written.
+    Direct {
+        file: File,
+        /// What stands in the block in which the next bytes will begin.
+        tail: Blocks,
+    },
+}
+
+impl Output {
+    /// Opens the file at `path`, to write it from its start.
+    pub(super) async fn open(path: &Path, is_direct: bool) -> io::Result<Self> {
+        Ok(if is_direct {
+            Self::Direct { file: File::open_direct(path).await?, tail: Blocks::default() }
+        } else {
+            Self::Cached(File::open_write(path).await?)
+        })
+    }
+
+    /// Whether what is written is durable without a sync.
+    pub(super) const fn is_direct(&self) -> bool {
+        matches!(self, Self::Direct { .. })
+    }
+
+    /// The file, for anything but to write to it.
+    pub(super) const fn file(&self) -> &File {
+        match self {
+            Self::Cached(file) | Self::Direct { file, .. } => file,
+        }
+    }
+
+    /// See [`File::renamed`].
+    pub(super) fn renamed(&mut self, path: &Path) {
+        match self {
+            Self::Cached(file) | Self::Direct { file, .. } => file.renamed(path),
+        }
+    }
+
+    /// Writes `bytes` at `offset`, where the bytes before them end, and gives them back. Zeros
+    /// follow, up to the end of a block at most.
+    pub(super) async fn append(
+        &mut self,
+        mut bytes: Vec<u8>,
+        offset: u64,
+    ) -> (io::Result<()>, Vec<u8>) {
+        bytes.resize(bytes.len().next_multiple_of(FRAME_ALIGN), 0);
+        let (file, tail) = match self {
+            Self::Cached(file) => return file.write_all_at(bytes, offset).await,
+            Self::Direct { file, tail } => (file, tail),
+        };
+        let mut blocks = std::mem::take(tail);
+        let begin = offset - blocks.len() as u64;
+        blocks.extend(&bytes);
+        let len = blocks.len();
+        blocks.resize(len.next_multiple_of(BLOCK_BYTES));
+        let (written, mut blocks) = file.write_blocks_at(blocks, begin).await;
+        blocks.resize(len);
+        blocks.drop_front(len - len % BLOCK_BYTES);
+        if blocks.capacity() > KEPT_BYTES_MAX {
+            tail.extend(blocks.bytes());
+        } else {
+            *tail = blocks;
+        }
+        (written, bytes)
+    }
+
+    /// See [`File::close`].
+    pub(super) async fn close(self) -> io::Result<()> {
+        match self {
+            Self::Cached(file) | Self::Direct { file, .. } => file.close().await,
+        }
+    }
+
+    /// Makes durable what was written.
+    pub(super) async fn sync(&self) -> io::Result<()> {
+        match self {
+            Self::Cached(file) => file.sync_data().await,
+            Self::Direct { .. } => Ok(()),
+        }
+    }
+}
+
+/// Writes a segment's header, the first that is written to `output`, the file at `path`. A file
+/// system that takes no direct writes says so here at the latest; then the file is opened anew.
+pub(super) async fn write_header(
+    mut output: Output,
+    path: &Path,
+    header: &[u8],
+) -> io::Result<Output> {
+    let written = output.append(header.to_vec(), 0).await.0;
+    match written {
+        Err(error) if output.is_direct() && file::is_refused(&error) => {
+            let mut output = Output::open(path, false).await?;
+            output.append(header.to_vec(), 0).await.0?;
+            Ok(output)
+        }
+        written => written.map(|()| output),
+    }
+}
+
+/// Zeros to write with: one buffer, kept, since the kernel clears fresh memory page by page.
+#[derive(Debug, Default)]
+pub(super) struct Zeros(Blocks);
+
+impl Zeros {
+    /// Writes `from..to` of `output` with zeros, and makes them durable. For direct writes both are
+    /// multiples of [`BLOCK_BYTES`].
+    pub(super) async fn write(&mut self, output: &Output, from: u64, to: u64) -> io::Result<()> {
+        let mut at = from;
+        while at < to {
+            let piece = PIECE_BYTES.min(to - at);
+            let mut zeros = std::mem::take(&mut self.0);
+            zeros.resize(usize::try_from(piece).expect("a piece is small"));
+            let (written, zeros) = output.file().write_blocks_at(zeros, at).await;
+            self.0 = zeros;
+            written?;
+            at += piece;
+        }
+        output.sync().await
+    }
+}
