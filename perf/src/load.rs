@@ -34,7 +34,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         let histogram = || Histogram::new(3).map_err(|e| e.to_string());
         Ok(Self {
             samples: 0,
@@ -49,7 +49,7 @@ impl Totals {
         })
     }
 
-    fn add(&mut self, other: Self) -> Result<(), String> {
+    pub(crate) fn add(&mut self, other: Self) -> Result<(), String> {
         self.samples += other.samples;
         self.requests += other.requests;
         self.errors += other.errors;
@@ -117,7 +117,7 @@ pub(crate) fn run(
     begin_record(&mut record, options, bodies);
     record_load(&mut record, options, &totals, wall_s);
     record.count("warm_errors", warmed.errors);
-    record.number("machine_idle", shares.0, 3).number("machine_waiting", shares.1, 3);
+    record_machine(&mut record, &totals, wall_s, shares);
     if let Some((before, after)) = before.zip(after) {
         let samples = totals.samples;
         record_server(&mut record, &before, &after, samples, wall_s, bodies.identities);
@@ -297,7 +297,7 @@ pub(crate) fn begin_record(record: &mut Record, options: &Options, bodies: &Bodi
         .count("requests_mib", requests as u64 >> 20);
 }
 
-fn record_load(record: &mut Record, options: &Options, totals: &Totals, wall_s: f64) {
+pub(crate) fn record_load(record: &mut Record, options: &Options, totals: &Totals, wall_s: f64) {
     let samples = totals.samples as f64;
     let ms = |histogram: &Histogram<u64>, q| histogram.value_at_quantile(q) as f64 / 1000.0;
     record
@@ -319,6 +319,23 @@ fn record_load(record: &mut Record, options: &Options, totals: &Totals, wall_s: 
         .number("generator_cpu_s", totals.cpu_s, 3)
         .number("generator_us_per_sample", totals.cpu_s * 1e6 / samples, 4)
         .number("generator_cpus", totals.cpu_s / wall_s, 3);
+}
+
+/// What the machine did: its shares of idleness, and what was not idle and not the generator's.
+/// That is the server, and what the kernel does for it in threads of its own.
+pub(crate) fn record_machine(
+    record: &mut Record,
+    totals: &Totals,
+    wall_s: f64,
+    (idle, waiting): (f64, f64),
+) {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let others_s = (1.0 - idle - waiting) * cpus * wall_s - totals.cpu_s;
+    record.number("machine_idle", idle, 3).number("machine_waiting", waiting, 3).number(
+        "machine_us_per_sample",
+        others_s * 1e6 / totals.samples as f64,
+        4,
+    );
 }
 
 /// The server's use between `before` and `after`; `series` are those that it has been sent.

@@ -15,6 +15,7 @@ mod bounds;
 mod client;
 mod load;
 mod options;
+mod pair;
 mod process;
 mod queries;
 mod record;
@@ -68,6 +69,12 @@ fn run(options: &Options) -> Result<(), String> {
             let target = Target::parse(&options.url)?;
             let bodies = Bodies::encode(options, &target)?;
             with_server(options, &target, |s| load::run(options, &target, &bodies, s))?
+        }
+        Action::Pair => {
+            let bodies = Bodies::encode(options, &Target::parse(&options.url)?)?;
+            let [first, second] = pair::run(options, &bodies)?;
+            write(options, &first)?;
+            second
         }
         Action::Query => {
             let target = Target::parse(&options.url)?;

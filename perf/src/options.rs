@@ -6,6 +6,8 @@ use std::path::PathBuf;
 pub(crate) const HELP: &str = "\
 m3-perf bounds  [OPTIONS]                the two bounds: decode, find the series, store nothing
 m3-perf load    [OPTIONS] --url URL      load a remote-write receiver; with --queries N also ask it
+m3-perf pair    [OPTIONS] --url URL --other-url URL -- COMMAND... --- COMMAND...
+                                         load two servers in turns, and compare them
 m3-perf query   [OPTIONS] --url URL      only ask it, for --seconds
 m3-perf restart [OPTIONS] --url URL -- COMMAND...
                                          load the server, kill -9, start it again, time that
@@ -30,7 +32,9 @@ What is sent:
   --memory MIB      most memory for the encoded requests (8192)
 How:
   --url URL         http://HOST:PORT/PATH of remote write
+  --other-url URL   the same of the second one of `pair`
   --connections N   connections, one request under way on each (4)
+  --turn N          rounds of a turn of `pair` (20)
   --rate N          samples a second, open loop; 0 is as fast as answers come (0)
   --seconds N       stop after so long even if rounds are left (60)
   --queries N       connections that ask meanwhile (0)
@@ -47,6 +51,7 @@ The record:
   --out FILE        append to this file
   --section TEXT    the table that it belongs to
   --name TEXT       what it calls the server (server)
+  --other-name TEXT what it calls the second one of `pair`
   --durability TEXT what a 2xx of the server means";
 
 /// What to do.
@@ -54,6 +59,7 @@ The record:
 pub(crate) enum Action {
     Bounds,
     Load,
+    Pair,
     Query,
     Restart,
     Report(PathBuf),
@@ -85,6 +91,8 @@ pub(crate) struct Options {
     pub(crate) warm: usize,
     pub(crate) memory_mib: usize,
     pub(crate) url: String,
+    pub(crate) other_url: String,
+    pub(crate) turn: usize,
     pub(crate) connections: usize,
     pub(crate) rate: f64,
     pub(crate) seconds: u64,
@@ -100,9 +108,12 @@ pub(crate) struct Options {
     pub(crate) out: Option<PathBuf>,
     pub(crate) section: String,
     pub(crate) name: String,
+    pub(crate) other_name: String,
     pub(crate) durability: String,
     /// The server's command and its arguments.
     pub(crate) command: Vec<String>,
+    /// Those of the second one.
+    pub(crate) other_command: Vec<String>,
 }
 
 impl Default for Options {
@@ -123,6 +134,8 @@ impl Default for Options {
             warm: 2,
             memory_mib: 8192,
             url: String::new(),
+            other_url: String::new(),
+            turn: 20,
             connections: 4,
             rate: 0.0,
             seconds: 60,
@@ -138,8 +151,10 @@ impl Default for Options {
             out: None,
             section: String::new(),
             name: "server".to_owned(),
+            other_name: "other".to_owned(),
             durability: String::new(),
             command: Vec::new(),
+            other_command: Vec::new(),
         }
     }
 }
@@ -156,6 +171,7 @@ impl Options {
         let action = match args.next().as_deref() {
             Some("bounds") => Action::Bounds,
             Some("load") => Action::Load,
+            Some("pair") => Action::Pair,
             Some("query") => Action::Query,
             Some("restart") => Action::Restart,
             Some("report") => Action::Report(args.next().ok_or("which directory?")?.into()),
@@ -165,7 +181,12 @@ impl Options {
         let mut options = Self { action, ..Self::default() };
         while let Some(flag) = args.next() {
             match &*flag {
-                "--" => options.command = args.by_ref().collect(),
+                "--" => {
+                    let both: Vec<String> = args.by_ref().collect();
+                    let mut commands = both.split(|word| word == "---").map(<[_]>::to_vec);
+                    options.command = commands.next().unwrap_or_default();
+                    options.other_command = commands.next().unwrap_or_default();
+                }
                 "--help" => options.action = Action::Help,
                 "--verify" => options.verify = true,
                 _ => {
@@ -176,6 +197,16 @@ impl Options {
         }
         options.check()?;
         Ok(options)
+    }
+
+    /// The options of the second one of a pair.
+    pub(crate) fn other(&self) -> Self {
+        Self {
+            url: self.other_url.clone(),
+            name: self.other_name.clone(),
+            command: self.other_command.clone(),
+            ..self.clone()
+        }
     }
 
     /// The time of the first round, if rounds are `round_ms` apart.
@@ -209,6 +240,9 @@ impl Options {
             "--memory" => self.memory_mib = number(flag, &value)?,
             "--url" => self.url = value,
             "--connections" => self.connections = number(flag, &value)?,
+            "--other-url" => self.other_url = value,
+            "--other-name" => self.other_name = value,
+            "--turn" => self.turn = number(flag, &value)?,
             "--rate" => self.rate = number(flag, &value)?,
             "--seconds" => self.seconds = number(flag, &value)?,
             "--queries" => self.queries = number(flag, &value)?,
@@ -233,11 +267,12 @@ impl Options {
             Shape::Cluster => 7,
             Shape::Plain => 4,
         };
-        let counts = [self.series, self.batch, self.connections, self.targets, self.rounds];
+        let counts =
+            [self.series, self.batch, self.connections, self.targets, self.rounds, self.turn];
         let percents = [self.churn, self.late];
         let rates = [self.rate, self.query_rate];
         if counts.contains(&0) {
-            Err("--series, --batch, --connections, --targets and --rounds are at least 1"
+            Err("--series, --batch, --connections, --targets, --rounds and --turn are at least 1"
                 .to_owned())
         } else if self.labels < labels_min {
             Err(format!("--labels is at least {labels_min} with this --shape"))
@@ -249,6 +284,9 @@ impl Options {
             Err("--url is missing".to_owned())
         } else if self.action == Action::Restart && self.command.is_empty() {
             Err("restart wants the server's command after --".to_owned())
+        } else if self.action == Action::Pair && !self.is_pair() {
+            Err("pair wants --url, --other-url and two commands: -- COMMAND... --- COMMAND..."
+                .to_owned())
         } else if self.pid.is_some() && !self.command.is_empty() {
             Err("either --pid or a command after --".to_owned())
         } else {
@@ -256,8 +294,13 @@ impl Options {
         }
     }
 
+    fn is_pair(&self) -> bool {
+        let is_other = !self.other_url.is_empty() && self.other_url != self.url;
+        is_other && !self.command.is_empty() && !self.other_command.is_empty()
+    }
+
     fn needs_url(&self) -> bool {
-        matches!(self.action, Action::Load | Action::Query | Action::Restart)
+        matches!(self.action, Action::Load | Action::Pair | Action::Query | Action::Restart)
     }
 }
 
@@ -276,6 +319,11 @@ mod tests {
         assert_eq!((options.action, options.shape), (Action::Load, Shape::Plain));
         assert_eq!((options.series, options.verify), (7, true));
         assert_eq!(options.command, ["a", "--b", "c"]);
+        let pair =
+            parse("pair --url http://h:1/w --other-url http://h:2/w -- a b --- c --d").unwrap();
+        let other = pair.other();
+        assert_eq!((&*pair.command[1], &*other.command[1]), ("b", "--d"));
+        assert_eq!((&*pair.url, &*other.url), ("http://h:1/w", "http://h:2/w"));
         assert_eq!(parse("report d").unwrap().action, Action::Report("d".into()));
         assert_eq!(parse("load --help").unwrap().action, Action::Help);
     }
@@ -295,6 +343,8 @@ mod tests {
             ("bounds --sereis 1", "unknown flag --sereis"),
             ("restart --url http://h:1/w", "after --"),
             ("load --url http://h:1/w --pid 1 -- m3ring", "either --pid"),
+            ("pair --url http://h:1/w -- a", "two commands"),
+            ("pair --url http://h:1/w --other-url http://h:1/w -- a --- b", "two commands"),
         ] {
             let said = parse(line).unwrap_err();
             assert!(said.contains(why), "{line:?}: {said}");

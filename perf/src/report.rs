@@ -16,6 +16,7 @@ const MAX: Column = Column("max ms", "max_ms", 1, 1.0);
 const RESIDENT: Column = Column("resident MiB", "resident_mib", 0, 1.0);
 const PEAK: Column = Column("peak MiB", "peak_mib", 0, 1.0);
 const PER_SERIES: Column = Column("bytes/series", "bytes_per_series", 0, 1.0);
+const MACHINE: Column = Column("machine us/sample", "machine_us_per_sample", 3, 1.0);
 const GENERATOR: Column = Column("generator us/sample", "generator_us_per_sample", 3, 1.0);
 const GENERATOR_CPUS: Column = Column("generator cpus", "generator_cpus", 2, 1.0);
 const CPUS: Column = Column("server cpus", "cpus", 2, 1.0);
@@ -32,7 +33,7 @@ const SECTIONS: &[Section] = &[
     (
         "table",
         "Server on one core, generator on the other, closed loop",
-        &[CPU, RATE, P50, P99, MAX, RESIDENT, PEAK, GENERATOR, GENERATOR_CPUS],
+        &[CPU, MACHINE, RATE, P50, P99, MAX, RESIDENT, PEAK, GENERATOR, GENERATOR_CPUS],
     ),
     (
         "million",
@@ -45,6 +46,7 @@ const SECTIONS: &[Section] = &[
         &[
             RATE,
             CPU,
+            MACHINE,
             Column("M samples/server CPU s", "samples_per_cpu_s", 3, 1e6),
             CPUS,
             GENERATOR,
@@ -237,7 +239,8 @@ fn values(runs: &[&Value], field: &str) -> Vec<f64> {
     values
 }
 
-fn median(values: &[f64]) -> Option<f64> {
+/// The median of `values`, smallest first.
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let middle = values.len().checked_sub(1)? / 2;
     let upper = values[values.len() / 2];
     Some((values[middle] + upper) / 2.0)
@@ -301,17 +304,7 @@ fn ratios(out: &mut String, names: &[&str], records: &[&Value]) {
         }
         let single = ours.replace("2 cores", "1 core");
         if single != **ours {
-            let rate = |name: &str| of(name, "samples_per_s");
-            let per_cpu = |name: &str| of(name, "samples_per_cpu_s");
-            if let Some((rate, per_cpu)) =
-                pair(rate(ours), rate(&single)).zip(pair(per_cpu(ours), per_cpu(&single)))
-            {
-                lines.push(format!(
-                    "{ours}: {rate:.2} times the samples/s of one core, {per_cpu:.2} times the samples per second of server \
-                     CPU; were the generator free, {:.2} times the samples/s",
-                    per_cpu * 2.0
-                ));
-            }
+            lines.extend(scaling(ours, &single, of));
         }
     }
     for line in &lines {
@@ -320,6 +313,31 @@ fn ratios(out: &mut String, names: &[&str], records: &[&Value]) {
     if !lines.is_empty() {
         out.push('\n');
     }
+}
+
+/// Two cores, `ours`, against one, `single`. Turns side by side are compared pair by pair.
+fn scaling(ours: &str, single: &str, of: impl Fn(&str, &str) -> Option<f64>) -> Option<String> {
+    let times = |field: &str| Some(of(ours, field)? / of(single, field)?);
+    let rate = times("samples_per_s")?;
+    let cpu = of(ours, "cpu_of_first").or_else(|| times("cpu_us_per_sample"))?;
+    let mut line = format!(
+        "{ours}: {rate:.2} times the samples/s of one core, {cpu:.2} times its CPU a sample; were the generator free, \
+         **{:.2} times the samples/s**",
+        2.0 / cpu
+    );
+    if let Some(quartiles) = of(ours, "cpu_of_first_p75").zip(of(ours, "cpu_of_first_p25")) {
+        let _ = write!(
+            line,
+            " (quartiles of the turns {:.2} and {:.2})",
+            2.0 / quartiles.0,
+            2.0 / quartiles.1
+        );
+    }
+    if let Some(machine) = times("machine_us_per_sample") {
+        let _ =
+            write!(line, "; by all that the machine did but the generator, {:.2}", 2.0 / machine);
+    }
+    Some(line)
 }
 
 #[cfg(test)]
@@ -346,7 +364,7 @@ mod tests {
         let text = tables(&records);
         for wanted in [
             "| bound: remembered successor | | 0.100 |",
-            "| m3ring | power cut | 0.250 (0.200-0.300) | 3.000 (2.000-4.000) | - |",
+            "| m3ring | power cut | 0.250 (0.200-0.300) | - | 3.000 (2.000-4.000) | - |",
             "| yes |",
             "| **9 of 10** |",
             "- m3ring: 2.50 times the successor bound",
@@ -361,16 +379,25 @@ mod tests {
 
     #[test]
     fn two_cores_are_compared_with_one() {
-        let of = |name: &str, rate: f64, per_cpu: f64| {
+        let of = |name: &str, rate: f64, cpu: f64| {
             json!({"section": "scaling", "name": name, "samples_per_s": rate,
-                   "samples_per_cpu_s": per_cpu})
+                   "cpu_us_per_sample": cpu, "machine_us_per_sample": 2.0 * cpu})
         };
-        let records = [of("m3ring, 1 core", 2e6, 4e6), of("m3ring, 2 cores", 3e6, 3.8e6)];
+        let mut records = [of("m3ring, 1 core", 2e6, 0.2), of("m3ring, 2 cores", 3e6, 0.25)];
         let text = tables(&records);
-        assert!(
-            text.contains("2 cores: 1.50 times the samples/s of one core, 0.95 times"),
-            "{text}"
-        );
-        assert!(text.contains("1.90 times the samples/s"), "{text}");
+        for wanted in [
+            "2 cores: 1.50 times the samples/s of one core, 1.25 times its CPU a sample",
+            "free, **1.60 times the samples/s**; by all that the machine did but the generator, 1.60",
+        ] {
+            assert!(text.contains(wanted), "{wanted}\n{text}");
+        }
+        for (field, ratio) in
+            [("cpu_of_first", 1.0), ("cpu_of_first_p25", 0.8), ("cpu_of_first_p75", 1.25)]
+        {
+            records[1][field] = ratio.into();
+        }
+        let text = tables(&records);
+        let wanted = "**2.00 times the samples/s** (quartiles of the turns 1.60 and 2.50)";
+        assert!(text.contains(wanted), "{wanted}\n{text}");
     }
 }
