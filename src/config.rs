@@ -66,6 +66,8 @@ pub struct Config {
     pub io_driver: DriverChoice,
     /// When a write is acknowledged.
     pub ack: CommitAck,
+    /// Whether a durable commit log may be written past the page cache.
+    pub direct: bool,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -164,6 +166,7 @@ impl Default for Config {
             cores: None,
             io_driver: DriverChoice::Auto,
             ack: CommitAck::Durable,
+            direct: true,
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
             http: ServerLimits::default(),

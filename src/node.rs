@@ -49,6 +49,8 @@ pub struct Settings {
     pub driver: DriverChoice,
     /// When a write is acknowledged.
     pub ack: Ack,
+    /// Whether a durable commit log may be written past the page cache.
+    pub direct: bool,
     /// Bytes at which a segment of the commit log is followed by the next.
     pub segment_bytes: u64,
     /// `hashing.seed`.
@@ -117,6 +119,7 @@ impl Settings {
                 CommitAck::Durable => Ack::Durable,
                 CommitAck::Buffered => Ack::Buffered,
             },
+            direct: config.direct,
             segment_bytes: m3_shard::commitlog::writer::SEGMENT_BYTES,
             hash_seed: 0,
             server: config.http,

@@ -118,11 +118,6 @@ impl Life {
         let mut rng = Rng::new(seed.wrapping_add(0x11fe));
         let settings = settings(&mut rng);
         let clients = Clients::start(world, &mut rng, settings.http_listen);
-        world.set_direct(match rng.below(6) {
-            0 => Direct::NotOpened,
-            1 => Direct::NotWritten,
-            _ => Direct::Taken,
-        });
         Self { world: Rc::clone(world), rng, clients, settings, report: Report::default() }
     }
 
@@ -193,6 +188,12 @@ impl Life {
 
     fn start(&mut self) -> Option<Result<(), NodeError>> {
         self.report.lives += 1;
+        // Another one in each life: what one has written directly the next may go on with or not.
+        self.world.set_direct(match self.rng.below(6) {
+            0 => Direct::NotOpened,
+            1 => Direct::NotWritten,
+            _ => Direct::Taken,
+        });
         let run = || node::run(&self.settings, |_| {});
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(result) => Some(result),

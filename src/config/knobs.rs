@@ -250,6 +250,13 @@ pub static KNOBS: &[Knob] = &[
         target: Target::Ack(|config| &mut config.ack),
     },
     Knob {
+        names: &["commitlog.direct", "db.commitlog.direct"],
+        flag: "commitlog.direct",
+        about: "Whether a durable commit log is written past the page cache (O_DIRECT, O_DSYNC) on \
+                ext4, XFS, btrfs and f2fs; elsewhere, and if false, it is written and synced.",
+        target: Target::Flag(|config| &mut config.direct),
+    },
+    Knob {
         names: &["logging.encoding", "coordinator.logging.encoding", "db.logging.encoding"],
         flag: "log.format",
         about: "How log lines are written: text for people, json for programs.",

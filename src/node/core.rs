@@ -193,6 +193,7 @@ async fn begin(
         core: id.0,
         shards: shared.shards,
         ack: settings.ack,
+        direct: settings.direct,
         segment_bytes: settings.segment_bytes,
         pending_bytes_max: writer::PENDING_BYTES_MAX,
     });

@@ -67,14 +67,13 @@ impl Blocks {
         self.memory.truncate(self.begin + kept);
     }
 
-    /// Has room for `more` bytes without moving.
+    /// Has room for `more` bytes, and for zeros to the end of their block, without moving.
     fn reserve(&mut self, more: usize) {
-        if self.memory.capacity() - self.memory.len() >= more && self.memory.capacity() > 0 {
+        let len = (self.len() + more).next_multiple_of(BLOCK_BYTES);
+        if self.memory.capacity() >= self.begin + len.max(1) {
             return;
         }
-        let len = self.len() + more;
-        let doubled = len.max(2 * self.len()).next_multiple_of(BLOCK_BYTES);
-        let mut memory: Vec<u8> = Vec::with_capacity(doubled + BLOCK_BYTES);
+        let mut memory: Vec<u8> = Vec::with_capacity(len.next_power_of_two() + BLOCK_BYTES);
         let begin = memory.as_ptr().align_offset(BLOCK_BYTES);
         memory.resize(begin, 0);
         memory.extend_from_slice(self.bytes());

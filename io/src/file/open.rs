@@ -113,7 +113,7 @@ impl File {
         }
     }
 
-    /// The path it was opened by.
+    /// The path it was opened by, or was said to have since ([`File::renamed`]).
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -56,6 +56,22 @@ fn vectored_writes_of_any_number_keep_their_order() {
     });
 }
 
+/// Which of the flags for direct writes each open descriptor of `path` has, as the kernel says.
+fn flags(path: &std::path::Path) -> Vec<i32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd").unwrap().flatten() {
+        if std::fs::read_link(entry.path()).is_ok_and(|target| target == path) {
+            let info = std::path::Path::new("/proc/self/fdinfo").join(entry.file_name());
+            let info = std::fs::read_to_string(info).unwrap();
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+            let flags = i32::from_str_radix(flags.trim(), 8).unwrap();
+            found.push(flags & (libc::O_DIRECT | libc::O_DSYNC));
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
 #[test]
 fn direct_writes_take_whole_blocks_and_nothing_else() {
     on_each(|_| async {
@@ -72,6 +88,8 @@ fn direct_writes_take_whole_blocks_and_nothing_else() {
             Err(error) if is_refused(&error) => return eprintln!("SKIPPED: {error}"),
             opened => opened.unwrap(),
         };
+        // What makes a frame durable: nothing else in the tests would miss it.
+        assert_eq!(flags(file.path()), [0, libc::O_DIRECT | libc::O_DSYNC]);
         let (done, blocks) = direct.write_blocks_at(blocks, 0).await;
         let error = done.unwrap_err();
         assert!(is_refused(&error) && error.to_string().contains("log"), "{error}");

@@ -1,18 +1,20 @@
 //! The file of a segment, as frames are written to it.
 //!
-//! A durable log writes past the page cache where the file system offers it: a frame is then one
-//! operation, durable when it returns, where it would be a write and a sync. Such writes are of
-//! whole blocks. So the block in which a frame begins is written again with it, from memory: the
-//! bytes before the frame are the same, as they are when the page cache writes a page again.
+//! A durable log writes past the page cache where the file system is known to keep that durable: a
+//! frame is then one operation, durable when it returns, where it would be a write and a sync. Such
+//! writes are of whole blocks. So the block in which a frame begins is written again with it, from
+//! memory: the bytes before the frame are the same, as they are when the page cache writes a page
+//! again.
 
 use super::frame::FRAME_ALIGN;
 use m3_io::file::{self, BLOCK_BYTES, Blocks, File};
 use std::io;
 use std::path::Path;
 
-/// Memory for frames that is kept from one to the next.
-const KEPT_BYTES_MAX: usize = 16 << 20;
-/// Zeros are written in pieces of this, each synced, so that the disk is free for frames between.
+/// Of a frame so much is copied and written at a time, so that the copy of a huge one is small. With
+/// what stands before it in its block it fits in 4 MiB.
+const COPIED_BYTES_MAX: usize = (4 << 20) - BLOCK_BYTES;
+/// Zeros are written in pieces of this, so that the disk is free for frames between.
 pub(super) const PIECE_BYTES: u64 = 1 << 20;
 
 /// A segment's file that is open to be written.
@@ -38,12 +40,12 @@ impl Output {
         })
     }
 
-    /// Whether what is written is durable without a sync.
+    /// Whether what is written is durable without a sync, and is whole blocks.
     pub(super) const fn is_direct(&self) -> bool {
         matches!(self, Self::Direct { .. })
     }
 
-    /// The file, for anything but to write to it.
+    /// The file, for anything but to write bytes to it.
     pub(super) const fn file(&self) -> &File {
         match self {
             Self::Cached(file) | Self::Direct { file, .. } => file,
@@ -69,20 +71,14 @@ impl Output {
             Self::Cached(file) => return file.write_all_at(bytes, offset).await,
             Self::Direct { file, tail } => (file, tail),
         };
-        let mut blocks = std::mem::take(tail);
-        let begin = offset - blocks.len() as u64;
-        blocks.extend(&bytes);
-        let len = blocks.len();
-        blocks.resize(len.next_multiple_of(BLOCK_BYTES));
-        let (written, mut blocks) = file.write_blocks_at(blocks, begin).await;
-        blocks.resize(len);
-        blocks.drop_front(len - len % BLOCK_BYTES);
-        if blocks.capacity() > KEPT_BYTES_MAX {
-            tail.extend(blocks.bytes());
-        } else {
-            *tail = blocks;
+        let mut end = offset;
+        for piece in bytes.chunks(COPIED_BYTES_MAX) {
+            if let Err(error) = append_piece(file, tail, piece, end).await {
+                return (Err(error), bytes);
+            }
+            end += piece.len() as u64;
         }
-        (written, bytes)
+        (Ok(()), bytes)
     }
 
     /// See [`File::close`].
@@ -99,6 +95,21 @@ impl Output {
             Self::Direct { .. } => Ok(()),
         }
     }
+}
+
+/// Writes `piece` at `offset`, and before it what `tail` says stands in its first block.
+async fn append_piece(file: &File, tail: &mut Blocks, piece: &[u8], offset: u64) -> io::Result<()> {
+    let mut blocks = std::mem::take(tail);
+    let begin = offset - blocks.len() as u64;
+    debug_assert!(begin.is_multiple_of(BLOCK_BYTES as u64) && blocks.len() < BLOCK_BYTES);
+    blocks.extend(piece);
+    let len = blocks.len();
+    blocks.resize(len.next_multiple_of(BLOCK_BYTES));
+    let (written, mut blocks) = file.write_blocks_at(blocks, begin).await;
+    blocks.resize(len);
+    blocks.drop_front(len - len % BLOCK_BYTES);
+    *tail = blocks;
+    written
 }
 
 /// Writes a segment's header, the first that is written to `output`, the file at `path`. A file

@@ -36,6 +36,8 @@ pub(super) enum Next {
         /// See there.
         hurry: bool,
     },
+    /// It could not be prepared.
+    Failed,
     /// It can be used.
     Ready(Prepared),
 }
@@ -64,7 +66,11 @@ pub(super) async fn take(log: &CommitLog, id: SegmentId) -> io::Result<Prepared>
             return open(log, &next, is_written).await;
         }
     }
-    File::create_new(&next).await?.close().await?;
+    // An attempt that failed may have left the file there. How it is made is not how it is written.
+    match File::create_new(&next).await {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made?.close().await?,
+    }
     open(log, &next, false).await
 }
 
@@ -83,22 +89,22 @@ async fn open(log: &CommitLog, path: &Path, is_written: bool) -> io::Result<Prep
     Ok(Prepared { file: output, written: len - len % BLOCK_BYTES as u64 })
 }
 
-/// Prepares the file of segment `id`, as far as it gets before it is asked for. Whoever needs it
-/// meets what went wrong again, and says so.
+/// Prepares the file of segment `id`, as far as it gets before it is asked for. Where that fails it
+/// is not tried again: whoever needs the file takes it as it is, or meets what went wrong.
 pub(super) async fn run(log: CommitLog, id: SegmentId) {
     let prepared = write(&log, id).await;
     log.set_next(match prepared {
         Ok(prepared) => Next::Ready(prepared),
         Err(error) => {
             tracing::debug!(%error, "the next segment of the commit log is not prepared");
-            Next::Unbegun
+            Next::Failed
         }
     });
 }
 
 async fn write(log: &CommitLog, id: SegmentId) -> io::Result<Prepared> {
     let mut prepared = take(log, id).await?;
-    let room = log.options().room(0);
+    let room = log.options().segment_room(0);
     prepared.file.file().allocate(room).await?;
     let mut zeros = Zeros::default();
     while prepared.written < room && !log.is_next_wanted() {

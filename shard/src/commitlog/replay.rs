@@ -140,6 +140,8 @@ struct LogReader<'a> {
 enum End {
     /// On purpose; or its damage is reported and nothing more can be said of its end.
     Sealed,
+    /// On purpose at this offset, and the node ended before the file was cut there.
+    Uncut(u64),
     /// With the last frame that can be read, which ends at `offset`. Of the `rest` that follows,
     /// `torn` bytes were written for a frame as far as can be told.
     Open { last: LastFrame, offset: u64, rest: u64, torn: u64 },
@@ -160,11 +162,13 @@ impl LogReader<'_> {
                 self.damage(*id, 0, 0, "the segment before this one is missing");
             }
             seq = id.seq.wrapping_add(1);
-            let end = self.read_segment(*id).await?;
-            if let End::Open { last: frame, offset, rest, torn } = end {
-                if *id == last {
+            match self.read_segment(*id).await? {
+                End::Sealed => {}
+                End::Uncut(end) => self.cut(*id, end).await?,
+                End::Open { last: frame, offset, torn, .. } if *id == last => {
                     self.end_log(*id, frame, offset, torn).await?;
-                } else {
+                }
+                End::Open { offset, rest, .. } => {
                     let what = "the segment is not sealed and is not the last";
                     self.damage(*id, offset, rest, what);
                 }
@@ -268,7 +272,7 @@ impl LogReader<'_> {
             self.gap = false;
             self.next_frame = found.number.saturating_add(1);
             if found.kind == FrameKind::Seal {
-                break End::Sealed;
+                break if bytes.len() > at { End::Uncut(at as u64) } else { End::Sealed };
             }
             self.stats.frames += 1;
             let unknown = self.unknown;
@@ -365,6 +369,18 @@ impl LogReader<'_> {
         }
     }
 
+    /// Cuts a sealed segment behind its seal. Once it is given up its length says how much of it was
+    /// written; what was merely reserved must not count.
+    async fn cut(&self, id: SegmentId, end: u64) -> io::Result<()> {
+        if self.damaged || !self.is_keeper(id) {
+            return Ok(());
+        }
+        let file = File::open_write(segment::path(&self.options.dir, id)).await?;
+        file.truncate(end).await?;
+        file.sync_all().await?;
+        file.close().await
+    }
+
     /// Cuts the torn tail of a log that was never sealed, and seals it.
     ///
     /// The last frame is written once more. Its sync may have failed, and the operating system then
@@ -381,6 +397,11 @@ impl LogReader<'_> {
             return Ok(());
         }
         let file = File::open_write(segment::path(&self.options.dir, id)).await?;
+        // First, since it waits for a write that is still under way past the page cache: the kernel
+        // may go on with it a moment after the process that began it is gone.
+        if !self.damaged {
+            file.truncate(offset).await?;
+        }
         let LastFrame(begin, bytes) = last;
         file.write_all_at(bytes, begin).await.0?;
         // Before the seal: a log that shows one is not looked at again.
@@ -388,7 +409,6 @@ impl LogReader<'_> {
         if self.damaged {
             return file.close().await;
         }
-        file.truncate(offset).await?;
         let seal = frame::encode_header(id, self.next_frame, FrameKind::Seal, &[]);
         file.write_all_at(seal.to_vec(), offset).await.0?;
         file.sync_all().await?;

@@ -228,6 +228,7 @@ impl Cores {
                 shards,
                 ack: plan.ack,
                 segment_bytes: plan.segment_bytes,
+                direct: true,
                 pending_bytes_max: plan.pending_bytes_max,
             });
             let writing = log.clone();

@@ -54,6 +54,8 @@ pub struct Options {
     pub shards: ShardMap,
     /// When a write is acknowledged.
     pub ack: Ack,
+    /// Whether a durable log may be written past the page cache, where the file system takes that.
+    pub direct: bool,
     /// Bytes at which a segment is followed by the next.
     pub segment_bytes: u64,
     /// Pending bytes at which requests wait before they add more.
@@ -62,7 +64,7 @@ pub struct Options {
 
 impl Options {
     /// Bytes to reserve for a segment that is to hold a frame of `bytes` at least: whole blocks.
-    pub(super) fn room(&self, bytes: u64) -> u64 {
+    pub(super) fn segment_room(&self, bytes: u64) -> u64 {
         let least = bytes + 2 * frame::SEGMENT_HEADER_BYTES as u64;
         self.segment_bytes.max(least).next_multiple_of(BLOCK_BYTES as u64)
     }
@@ -97,7 +99,7 @@ impl std::error::Error for LogFailed {}
 pub struct LogStats {
     /// Frames written.
     pub frames: u64,
-    /// Bytes written, headers and padding included.
+    /// Bytes of frames written, headers and padding included; not what else is in their blocks.
     pub bytes: u64,
     /// Syncs done, those included that are part of a write.
     pub syncs: u64,
@@ -105,7 +107,7 @@ pub struct LogStats {
     pub commit_ns: u64,
     /// Segments begun.
     pub segments: u64,
-    /// Whether frames are written past the page cache.
+    /// Whether the segment that is open is written past the page cache.
     pub is_direct: bool,
 }
 
@@ -157,7 +159,7 @@ impl CommitLog {
             stats: LogStats::default(),
         };
         Self(Rc::new(Inner {
-            direct: Cell::new(options.ack == Ack::Durable),
+            direct: Cell::new(options.direct && options.ack == Ack::Durable),
             options,
             state: RefCell::new(state),
             work: Notify::new(),
@@ -175,7 +177,7 @@ impl CommitLog {
     /// What the log has counted.
     #[must_use]
     pub fn stats(&self) -> LogStats {
-        LogStats { is_direct: self.is_direct(), ..self.0.state.borrow().stats }
+        self.0.state.borrow().stats
     }
 
     pub(super) fn options(&self) -> &Options {
@@ -219,7 +221,7 @@ impl CommitLog {
                 let mut state = self.0.state.borrow_mut();
                 match std::mem::take(&mut state.next) {
                     Next::Ready(prepared) => return Some(prepared),
-                    Next::Unbegun => return None,
+                    Next::Unbegun | Next::Failed => return None,
                     Next::Begun { .. } => state.next = Next::Begun { hurry: true },
                 }
             }
@@ -523,7 +525,7 @@ impl Writer {
         let path = segment::path(&options.dir, id);
         let next = options.dir.join(segment::next_name(id));
         let prepared = self.log.take_next().await;
-        let room = options.room(bytes);
+        let room = options.segment_room(bytes);
         let result = async {
             let Prepared { file, written } = match prepared {
                 Some(prepared) => prepared,
@@ -549,12 +551,15 @@ impl Writer {
         let (file, written) = result.await.map_err(|e: std::io::Error| {
             LogFailed(format!("begin segment {}: {e}", path.display()))
         })?;
-        if !file.is_direct() {
+        let is_direct = file.is_direct();
+        if !is_direct {
             self.log.give_up_direct();
         }
         let offset = frame::SEGMENT_HEADER_BYTES as u64;
         self.open = Some(Open { file, id, offset, written, room });
-        self.log.0.state.borrow_mut().stats.segments += 1;
+        let mut state = self.log.0.state.borrow_mut();
+        state.stats.segments += 1;
+        state.stats.is_direct = is_direct;
         Ok(())
     }
 

@@ -85,6 +85,51 @@ fn a_repeated_sample_is_answered_only_once_the_first_is_durable() {
 }
 
 #[test]
+fn a_frame_of_many_mebibytes_is_written_whole() {
+    on_each(|| async {
+        let dir = TempDir::new();
+        let mut node = Cores::start(dir.path(), &Plan::default()).await;
+        let names: Vec<String> = (0..200).map(|n| format!("series_{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (first, large, last) =
+            (samples(&["a"], 0, 3), samples(&names, 0, 3000), samples(&["a"], 5000, 3));
+        for part in [&first, &large, &last] {
+            node.write(part).await;
+        }
+        let stats = node.cores[0].log.stats();
+        assert!(stats.frames == 3 && stats.bytes > 4 << 20, "{stats:?}");
+        drop(node);
+        let (found, replay) = recovered(dir.path()).await;
+        assert_eq!(replay.damage, Vec::new());
+        assert!(found == held(&[first, large, last].concat()));
+    });
+}
+
+#[test]
+fn what_a_failed_preparation_left_is_in_nobodys_way() {
+    on_each(|| async {
+        let dir = TempDir::new();
+        let plan = Plan { segment_bytes: 4096, ..Plan::default() };
+        let mut node = Cores::start(dir.path(), &plan).await;
+        let epoch = node.epoch;
+        for seq in 1..4 {
+            let id = SegmentId { epoch, core: 0, seq };
+            std::fs::write(dir.path().join(segment::next_name(id)), [7; 5000]).unwrap();
+        }
+        let mut written = Vec::new();
+        for request in 0..20 {
+            let part = samples(&["a", "b"], request * 60_000, 50);
+            node.write(&part).await;
+            written.extend(part);
+        }
+        assert!(node.cores[0].log.stats().segments > 3);
+        drop(node);
+        let (found, replay) = recovered(dir.path()).await;
+        assert_eq!((found, replay.damage), (held(&written), Vec::new()));
+    });
+}
+
+#[test]
 fn who_finds_too_much_pending_waits() {
     on_each(|| async {
         let dir = TempDir::new();

@@ -139,6 +139,9 @@ fn a_seal_may_be_torn_and_a_recovery_may_crash() {
                 let case = format!("seal cut at {cut}, {tail} bytes after it");
                 let (found, stats) = recovered(dir.path()).await;
                 assert_eq!((found, stats.damage), (with_last.clone(), Vec::new()), "{case}");
+                // Its length will say how much of the file was written.
+                let left = std::fs::metadata(&path).unwrap().len();
+                assert_eq!(left, sealed.len() as u64, "{case}");
             }
         }
     });
