@@ -329,7 +329,7 @@ pub(crate) fn record_machine(
     wall_s: f64,
     (idle, waiting): (f64, f64),
 ) {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let cpus = Machine::now().cpus() as f64;
     let others_s = (1.0 - idle - waiting) * cpus * wall_s - totals.cpu_s;
     record.number("machine_idle", idle, 3).number("machine_waiting", waiting, 3).number(
         "machine_us_per_sample",

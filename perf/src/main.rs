@@ -91,7 +91,7 @@ fn run(options: &Options) -> Result<(), String> {
 
 fn pin(options: &Options) {
     if let Some(cpu) = options.cpu {
-        process::pin(cpu);
+        process::pin(Some(cpu));
     }
 }
 

@@ -36,12 +36,13 @@ How:
   --connections N   connections, one request under way on each (4)
   --turn N          rounds of a turn of `pair` (20)
   --rate N          samples a second, open loop; 0 is as fast as answers come (0)
-  --seconds N       stop after so long even if rounds are left (60)
+  --seconds N       stop after so long even if rounds are left, of a turn in `pair` (60)
   --queries N       connections that ask meanwhile (0)
   --query-rate N    queries a second over all of them; 0 is as fast as answers come (0)
   --query-path PATH where the Prometheus API is (/api/v1)
   --verify          ask afterwards whether all that was acknowledged is there
   --cpu N           pin the generator to this cpu
+  --other-cpu N     the same in the turns of the second one of `pair`
 The server:
   --pid N           its process, if it is not started here: its CPU and memory are read
   --ready PATH      answered with 200 when it is ready (/ready)
@@ -101,6 +102,7 @@ pub(crate) struct Options {
     pub(crate) query_path: String,
     pub(crate) verify: bool,
     pub(crate) cpu: Option<usize>,
+    pub(crate) other_cpu: Option<usize>,
     pub(crate) pid: Option<u32>,
     pub(crate) ready: String,
     pub(crate) data_dir: Option<PathBuf>,
@@ -144,6 +146,7 @@ impl Default for Options {
             query_path: "/api/v1".to_owned(),
             verify: false,
             cpu: None,
+            other_cpu: None,
             pid: None,
             ready: "/ready".to_owned(),
             data_dir: None,
@@ -205,6 +208,7 @@ impl Options {
             url: self.other_url.clone(),
             name: self.other_name.clone(),
             command: self.other_command.clone(),
+            cpu: self.other_cpu,
             ..self.clone()
         }
     }
@@ -249,6 +253,7 @@ impl Options {
             "--query-rate" => self.query_rate = number(flag, &value)?,
             "--query-path" => self.query_path = value,
             "--cpu" => self.cpu = Some(number(flag, &value)?),
+            "--other-cpu" => self.other_cpu = Some(number(flag, &value)?),
             "--pid" => self.pid = Some(number(flag, &value)?),
             "--ready" => self.ready = value,
             "--data-dir" => self.data_dir = Some(value.into()),

@@ -5,7 +5,7 @@
 use crate::client::{Connection, Target};
 use crate::load::{self, Totals};
 use crate::options::Options;
-use crate::process::{Machine, Usage};
+use crate::process::{self, Machine, Usage};
 use crate::queries;
 use crate::record::Record;
 use crate::report::median;
@@ -25,8 +25,9 @@ struct Side {
     warmed: Totals,
     totals: Totals,
     wall_s: f64,
-    /// CPU seconds of all turns; the rest as after the last.
-    used: Usage,
+    /// As after warming. What the server does in the other's turns counts, too: it is what this
+    /// one's left to be done.
+    began: Usage,
     /// Seconds of the machine's time, as shares of it: idle, and waiting for the disk.
     idle_s: f64,
     waiting_s: f64,
@@ -44,6 +45,7 @@ impl Side {
         let newest_ms = AtomicI64::new(bodies.start_ms);
         let warm = 0..options.warm;
         let warmed = load::send_rounds(options, bodies, &mut connections, warm, 0.0, &newest_ms)?;
+        let began = Usage::of(server.pid())?;
         Ok(Self {
             options: options.clone(),
             target,
@@ -53,7 +55,7 @@ impl Side {
             warmed,
             totals: Totals::new()?,
             wall_s: 0.0,
-            used: Usage::default(),
+            began,
             idle_s: 0.0,
             waiting_s: 0.0,
             turns: Vec::new(),
@@ -64,16 +66,12 @@ impl Side {
         let (before, machine) = (Usage::of(self.server.pid())?, Machine::now());
         let begun = Instant::now();
         let Self { options, connections, newest_ms, .. } = self;
+        process::pin(options.cpu);
         let sent = load::send_rounds(options, bodies, connections, rounds, 0.0, newest_ms)?;
         let wall_s = begun.elapsed().as_secs_f64();
         let (idle, waiting) = Machine::now().since(&machine);
         let after = Usage::of(self.server.pid())?;
         self.turns.push((after.cpu_s() - before.cpu_s()) / sent.samples as f64);
-        self.used = Usage {
-            user_s: self.used.user_s + after.user_s - before.user_s,
-            system_s: self.used.system_s + after.system_s - before.system_s,
-            ..after
-        };
         self.wall_s += wall_s;
         self.idle_s += idle * wall_s;
         self.waiting_s += waiting * wall_s;
@@ -88,8 +86,8 @@ impl Side {
         record.count("warm_errors", self.warmed.errors).count("turns", self.turns.len() as u64);
         let shares = (self.idle_s / wall_s, self.waiting_s / wall_s);
         load::record_machine(&mut record, totals, *wall_s, shares);
-        let (none, series) = (Usage::default(), bodies.identities);
-        load::record_server(&mut record, &none, &self.used, totals.samples, *wall_s, series);
+        let (ended, series) = (Usage::of(self.server.pid())?, bodies.identities);
+        load::record_server(&mut record, &self.began, &ended, totals.samples, *wall_s, series);
         if options.verify {
             let expected = self.warmed.samples + totals.samples;
             let stored = queries::stored(options, &self.target, bodies, expected)?;

@@ -69,6 +69,7 @@ pub(crate) struct Machine {
     idle: u64,
     waiting: u64,
     all: u64,
+    cpus: usize,
 }
 
 impl Machine {
@@ -82,7 +83,14 @@ impl Machine {
         let ticks: Vec<u64> =
             line.split_whitespace().skip(1).take(8).filter_map(|t| t.parse().ok()).collect();
         let at = |index: usize| ticks.get(index).copied().unwrap_or(0);
-        Self { idle: at(3), waiting: at(4), all: ticks.iter().sum() }
+        let is_cpu = |line: &&str| line.starts_with("cpu") && !line.starts_with("cpu ");
+        let cpus = stat.lines().filter(is_cpu).count();
+        Self { idle: at(3), waiting: at(4), all: ticks.iter().sum(), cpus }
+    }
+
+    /// How many cpus it has, whatever this process is pinned to.
+    pub(crate) const fn cpus(&self) -> usize {
+        self.cpus
     }
 
     /// Shares of all cpus' time since `before`: idle, and idle but waiting for the disk.
@@ -101,12 +109,14 @@ pub(crate) fn thread_cpu_s() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-/// Pins the calling thread, and the threads it will make, to `cpu`.
-pub(crate) fn pin(cpu: usize) {
-    // SAFETY: a zeroed cpu_set_t is an empty set; the calls read and write only that set.
+/// Pins the calling thread, and the threads and processes it will make, to `cpu`, or to none.
+pub(crate) fn pin(cpu: Option<usize>) {
+    let cpus = cpu.map_or(0..libc::CPU_SETSIZE as usize, |cpu| cpu..cpu + 1);
+    // SAFETY: a zeroed cpu_set_t is an empty set; the calls read and write only that set, and do
+    // nothing for cpus beyond it.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(cpu, &mut set);
+        cpus.for_each(|cpu| libc::CPU_SET(cpu, &mut set));
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
     }
 }
@@ -158,6 +168,7 @@ mod tests {
         let before = Machine::parse("cpu  10 0 10 100 20 0 0 0 0 0\ncpu0 1 1 1 1\n");
         let after = Machine::parse("cpu  60 0 10 130 40 0 0 0 7 7\n");
         let (idle, waiting) = after.since(&before);
+        assert_eq!((before.cpus(), after.cpus()), (1, 0));
         assert!((idle - 0.3).abs() < 1e-9 && (waiting - 0.2).abs() < 1e-9, "{idle} {waiting}");
     }
 

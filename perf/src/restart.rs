@@ -1,9 +1,8 @@
 //! How long a server that was killed takes to be ready again.
 //!
 //! It is loaded, killed in the middle of its life as `kill -9` does, and started again by the same
-//! command. Times count from the start of the second
-//! process; the page cache is warm, since the machine
-//! did not fail.
+//! command. Times count from the start of the second process. The machine did not fail, so that
+//! what a server wrote through the page cache is still there.
 
 use crate::client::Target;
 use crate::load;
