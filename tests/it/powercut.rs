@@ -1,9 +1,9 @@
 //! Power cuts: the file system under a node is shut down without a flush, as a lost machine leaves
 //! it, mounted again and read. Only what was synced is there; everything acknowledged must be.
 //!
-//! What a node writes past the page cache (`--commitlog.direct true`, every other pair of cuts) is in
-//! the disk's image when it was written, synced or not: of that path this shows that metadata and
-//! recovery hold, not that the sync is asked for, which a test of `m3-io` does.
+//! What a node writes past the page cache (`--commitlog.direct true`, every other pair of cuts) is
+//! in the disk's image when it was written, synced or not: of that path this shows that metadata
+//! and recovery hold, not that the sync is asked for, which a test of `m3-io` does.
 //!
 //! Needs root, a loop device, `mkfs.ext4` and `perl` (for one ioctl); says so and returns where
 //! they are not to be had. `M3RING_POWER_CUTS` says how often (6 unless given).

@@ -11,8 +11,8 @@ use m3_io::file::{self, BLOCK_BYTES, Blocks, File};
 use std::io;
 use std::path::Path;
 
-/// Of a frame so much is copied and written at a time, so that the copy of a huge one is small. With
-/// what stands before it in its block it fits in 4 MiB.
+/// Of a frame so much is copied and written at a time, so that the copy of a huge one is small.
+/// With what stands before it in its block it fits in 4 MiB.
 const COPIED_BYTES_MAX: usize = (4 << 20) - BLOCK_BYTES;
 /// Zeros are written in pieces of this, so that the disk is free for frames between.
 pub(super) const PIECE_BYTES: u64 = 1 << 20;

@@ -369,8 +369,8 @@ impl LogReader<'_> {
         }
     }
 
-    /// Cuts a sealed segment behind its seal. Once it is given up its length says how much of it was
-    /// written; what was merely reserved must not count.
+    /// Cuts a sealed segment behind its seal. Once it is given up its length says how much of it
+    /// was written; what was merely reserved must not count.
     async fn cut(&self, id: SegmentId, end: u64) -> io::Result<()> {
         if self.damaged || !self.is_keeper(id) {
             return Ok(());
