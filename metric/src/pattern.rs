@@ -137,13 +137,19 @@ impl Weigher<'_> {
         cost
     }
 
-    /// The most that `{n}`, `{n,}` or `{n,m}` asks for; `None` and nothing read if it is no count.
+    /// The most that `{n}`, `{n,}` or `{n,m}` asks for; `None` and nothing read if it is no count
+    /// but a text, as for Go whatever has a zero in front or anything but digits.
     fn counts(&mut self) -> Option<u64> {
         let end = self.rest.iter().position(|byte| *byte == b'}')?;
         let text = std::str::from_utf8(&self.rest[..end]).ok()?;
         let (least, most) = text.split_once(',').unwrap_or((text, text));
-        let least: u64 = least.parse().ok()?;
-        let most = if most.is_empty() { least + 1 } else { most.parse().ok()? };
+        let number = |digits: &str| {
+            let is_text = digits.len() > 1 && digits.starts_with('0');
+            let is_number = !is_text && digits.bytes().all(|byte| byte.is_ascii_digit());
+            if is_number { digits.parse::<u64>().ok() } else { None }
+        };
+        let least = number(least)?;
+        let most = if most.is_empty() { least + 1 } else { number(most)? };
         self.rest = &self.rest[end + 1..];
         Some(least.max(most).max(1))
     }

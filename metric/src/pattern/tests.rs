@@ -39,5 +39,9 @@ fn no_text_is_too_odd() {
     for pattern in ["", ")", "((", "[", "[^", "[[:", "\\", "{", "a{", "a{1", "a{,}"] {
         assert!(cost(pattern) < 200, "{pattern}");
     }
+    // These are texts, not counts.
+    for pattern in ["a{079079}", "a{+9000}", "a{1,079079}", "((a{079079}){x}~){10}"] {
+        assert!(cost(pattern) < 500, "{pattern}: {}", cost(pattern));
+    }
     assert_eq!(cost("a{99999999999}{99999999999}"), u64::MAX, "it saturates");
 }
