@@ -41,7 +41,14 @@ impl Display for ExprKind {
                 f.write_str("(")?;
                 for (index, arg) in args.iter().enumerate() {
                     f.write_str(if index > 0 { ", " } else { "" })?;
-                    arg.fmt(f)?;
+                    match &arg.kind {
+                        // A name without braces would not be taken there.
+                        ExprKind::Vector(labels) if *name == "info" && index == 1 => {
+                            write_matchers(f, labels, &labels.matchers)?;
+                            write_modifiers(f, labels.at, labels.offset.as_ref())?;
+                        }
+                        _ => arg.fmt(f)?,
+                    }
                 }
                 f.write_str(")")
             }
@@ -182,15 +189,16 @@ fn write_modifiers(f: &mut Formatter<'_>, at: Option<At>, offset: Option<&Durati
     }
 }
 
+fn is_name(selector: &VectorSelector, matcher: &Matcher) -> bool {
+    matcher.op == MatchOp::Equal
+        && matcher.name == METRIC_NAME
+        && Some(&matcher.value) == selector.metric_name.as_ref()
+}
+
 fn write_selector(f: &mut Formatter<'_>, selector: &VectorSelector) -> Result {
-    let is_name = |matcher: &Matcher| {
-        matcher.op == MatchOp::Equal
-            && matcher.name == METRIC_NAME
-            && Some(&matcher.value) == selector.metric_name.as_ref()
-    };
     let mut rest = &selector.matchers[..];
     let names = rest.iter().filter(|matcher| matcher.name == METRIC_NAME).count();
-    if let Some(name) = rest.first().filter(|matcher| is_name(matcher))
+    if let Some(name) = rest.first().filter(|matcher| is_name(selector, matcher))
         && names == 1
         && is_bare_metric(&name.value)
     {
@@ -200,9 +208,18 @@ fn write_selector(f: &mut Formatter<'_>, selector: &VectorSelector) -> Result {
             return Ok(());
         }
     }
-    let name_at = rest.iter().position(is_name);
+    write_matchers(f, selector, rest)
+}
+
+/// Some of the selector's matchers, in braces.
+fn write_matchers(
+    f: &mut Formatter<'_>,
+    selector: &VectorSelector,
+    matchers: &[Matcher],
+) -> Result {
+    let name_at = matchers.iter().position(|matcher| is_name(selector, matcher));
     f.write_str("{")?;
-    for (index, matcher) in rest.iter().enumerate() {
+    for (index, matcher) in matchers.iter().enumerate() {
         f.write_str(if index > 0 { "," } else { "" })?;
         if name_at == Some(index) {
             f.write_str(&quote(&matcher.value))?;

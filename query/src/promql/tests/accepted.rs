@@ -55,6 +55,9 @@ const WRITTEN: &[(&str, &str)] = &[
     ("a offset -step()", "a offset -step()"),
     ("time() - step()", "time() - step()"),
     ("info(a, {b!='c'})", r#"info(a, {b!="c"})"#),
+    ("info(a, {'c'})", r#"info(a, {"c"})"#),
+    ("info(a, {'c', b='d'} @ 5)", r#"info(a, {"c",b="d"} @ 5.000)"#),
+    ("info({'c'})", "info(c)"),
 ];
 
 #[test]
