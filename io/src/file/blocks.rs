@@ -39,12 +39,6 @@ impl Blocks {
         &self.memory[self.begin..]
     }
 
-    /// Bytes of memory it holds on to.
-    #[must_use]
-    pub const fn capacity(&self) -> usize {
-        self.memory.capacity()
-    }
-
     /// Appends `bytes`.
     pub fn extend(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
@@ -107,6 +101,6 @@ mod tests {
         blocks.resize(3);
         assert!(blocks.bytes() == &expected[..3] && !blocks.is_empty());
         blocks.drop_front(3);
-        assert!(blocks.is_empty() && blocks.capacity() > 0);
+        assert!(blocks.is_empty() && blocks.memory.capacity() > 0);
     }
 }

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -91,35 +90,39 @@ fn a_seed_replays_to_the_byte_and_another_differs() {
     assert_ne!(echo(2).0, trace);
 }
 
-/// Writes four sectors, syncs them, overwrites them without a sync and is cut off; what is then
-/// there, sector by sector.
-fn overwritten(seed: u64) -> Vec<u8> {
+/// The first byte of each sector of `/data/file` after `life`, which makes the file and has the
+/// power cut, in the world of `seed`.
+fn left_by_a_cut<F>(seed: u64, life: fn(Rc<World>) -> F) -> Vec<u8>
+where
+    F: Future<Output = ()> + 'static,
+{
     let world = World::new(seed);
-    let path = Path::new("/data/file");
     world.enter(|| {
-        let cut = Rc::clone(&world);
-        let cutting = AssertCore(cut);
+        let cutting = AssertCore(Rc::clone(&world));
         let body = move |_: CoreId| -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
             let cutting = cutting.clone();
             Box::pin(async move {
                 file::create_dir_all("/data").await.unwrap();
-                let file = File::create_new("/data/file").await.unwrap();
-                file.write_all_at(vec![1; 2048], 0).await.0.unwrap();
-                file.sync_data().await.unwrap();
-                file::sync_dir("/data").await.unwrap();
-                file.write_all_at(vec![2; 2048], 0).await.0.unwrap();
-                file.write_all_at(vec![3; 2048], 0).await.0.unwrap();
-                cutting.0.crash(Crash::Power);
+                life(cutting.0).await;
                 time::sleep(Duration::from_secs(1)).await;
             })
         };
         assert_eq!(node(&world, 1, body), End::Crashed(Crash::Power));
-        let left = blocking::read_file(path, 1 << 20).unwrap();
-        assert_eq!(left.len(), 2048);
-        let sectors: Vec<u8> = left.chunks(512).map(|sector| sector[0]).collect();
+        let left = blocking::read_file("/data/file", 1 << 20).unwrap();
         assert!(left.chunks(512).all(|s| s.iter().all(|byte| *byte == s[0])), "torn below 512");
-        sectors
+        left.chunks(512).map(|sector| sector[0]).collect()
     })
+}
+
+/// Writes four sectors, syncs them, overwrites them without a sync and is cut off.
+async fn overwrites(world: Rc<World>) {
+    let file = File::create_new("/data/file").await.unwrap();
+    file.write_all_at(vec![1; 2048], 0).await.0.unwrap();
+    file.sync_data().await.unwrap();
+    file::sync_dir("/data").await.unwrap();
+    file.write_all_at(vec![2; 2048], 0).await.0.unwrap();
+    file.write_all_at(vec![3; 2048], 0).await.0.unwrap();
+    world.crash(Crash::Power);
 }
 
 /// The one thread of a world may share it with its cores.
@@ -139,7 +142,9 @@ unsafe impl<T> Send for AssertCore<T> {}
 fn a_cut_keeps_what_was_synced_and_any_part_of_the_rest() {
     let mut seen = std::collections::BTreeSet::new();
     for seed in 0..200 {
-        seen.insert(overwritten(seed));
+        let left = left_by_a_cut(seed, overwrites);
+        assert_eq!(left.len(), 4);
+        seen.insert(left);
     }
     assert!(seen.contains(&vec![1; 4]) && seen.contains(&vec![3; 4]));
     // Mixtures: each sector at a state of its own.
@@ -147,47 +152,31 @@ fn a_cut_keeps_what_was_synced_and_any_part_of_the_rest() {
     assert!(seen.iter().flatten().all(|byte| (1..=3).contains(byte)));
 }
 
-/// Writes two blocks directly, over others that were synced, and is cut off after the first; the
-/// first bytes of all sectors.
-fn written_directly(seed: u64) -> Vec<u8> {
-    let world = World::new(seed);
-    world.enter(|| {
-        let cutting = AssertCore(Rc::clone(&world));
-        let body = move |_: CoreId| -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
-            let cutting = cutting.clone();
-            Box::pin(async move {
-                file::create_dir_all("/data").await.unwrap();
-                let file = File::create_new("/data/file").await.unwrap();
-                file.write_all_at(vec![1; 8192], 0).await.0.unwrap();
-                file.sync_all().await.unwrap();
-                file::sync_dir("/data").await.unwrap();
-                let direct = File::open_direct("/data/file").await.unwrap();
-                let block = |value: u8| {
-                    let mut block = Blocks::default();
-                    block.extend(&[value; BLOCK_BYTES]);
-                    block
-                };
-                direct.write_blocks_at(block(2), 0).await.0.unwrap();
-                let world = Rc::clone(&cutting.0);
-                spawn(async move {
-                    time::sleep(Duration::from_millis(1)).await;
-                    world.crash(Crash::Power);
-                });
-                direct.write_blocks_at(block(3), BLOCK_BYTES as u64).await.0.unwrap();
-                time::sleep(Duration::from_secs(1)).await;
-            })
-        };
-        assert_eq!(node(&world, 1, body), End::Crashed(Crash::Power));
-        let left = blocking::read_file("/data/file", 1 << 20).unwrap();
-        left.chunks(512).map(|sector| sector[0]).collect()
-    })
+/// Writes two blocks directly, over others that were synced, and is cut off after the first.
+async fn writes_directly(world: Rc<World>) {
+    let file = File::create_new("/data/file").await.unwrap();
+    file.write_all_at(vec![1; 8192], 0).await.0.unwrap();
+    file.sync_all().await.unwrap();
+    file::sync_dir("/data").await.unwrap();
+    let direct = File::open_direct("/data/file").await.unwrap();
+    let block = |value: u8| {
+        let mut block = Blocks::default();
+        block.extend(&[value; BLOCK_BYTES]);
+        block
+    };
+    direct.write_blocks_at(block(2), 0).await.0.unwrap();
+    spawn(async move {
+        time::sleep(Duration::from_millis(1)).await;
+        world.crash(Crash::Power);
+    });
+    direct.write_blocks_at(block(3), BLOCK_BYTES as u64).await.0.unwrap();
 }
 
 #[test]
 fn a_direct_write_is_durable_when_it_returns_and_not_before() {
     let mut seen = std::collections::BTreeSet::new();
     for seed in 0..200 {
-        let left = written_directly(seed);
+        let left = left_by_a_cut(seed, writes_directly);
         assert_eq!((left.len(), &left[..8]), (16, &[2; 8][..]), "seed {seed}");
         seen.insert(left[8..].to_vec());
     }

@@ -31,13 +31,16 @@ pub(super) enum Output {
 }
 
 impl Output {
-    /// Opens the file at `path`, to write it from its start.
-    pub(super) async fn open(path: &Path, is_direct: bool) -> io::Result<Self> {
-        Ok(if is_direct {
-            Self::Direct { file: File::open_direct(path).await?, tail: Blocks::default() }
-        } else {
-            Self::Cached(File::open_write(path).await?)
-        })
+    /// Opens the file at `path`, to write it from its start; past the page cache if `is_wanted` and
+    /// the file system does not refuse.
+    pub(super) async fn open(path: &Path, is_wanted: bool) -> io::Result<Self> {
+        if is_wanted {
+            match File::open_direct(path).await {
+                Err(error) if file::is_refused(&error) => {}
+                opened => return Ok(Self::Direct { file: opened?, tail: Blocks::default() }),
+            }
+        }
+        Ok(Self::Cached(File::open_write(path).await?))
     }
 
     /// Whether what is written is durable without a sync, and is whole blocks.

@@ -75,13 +75,7 @@ pub(super) async fn take(log: &CommitLog, id: SegmentId) -> io::Result<Prepared>
 }
 
 async fn open(log: &CommitLog, path: &Path, is_written: bool) -> io::Result<Prepared> {
-    let output = match Output::open(path, log.is_direct()).await {
-        Err(error) if log.is_direct() && file::is_refused(&error) => {
-            log.give_up_direct();
-            Output::open(path, false).await?
-        }
-        opened => opened?,
-    };
+    let output = Output::open(path, log.is_direct()).await?;
     if !is_written {
         output.file().truncate(0).await?;
     }
