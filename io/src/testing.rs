@@ -48,9 +48,13 @@ fn cpus_to_oneself() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `body` on two cores and returns what each made, or fails if that takes longer than `limit`.
+/// After which two cores are said to hang. Long, since a machine that others keep busy hands a cpu
+/// over late, and a message between cores waits for that each time.
+const HANGS_AFTER: Duration = Duration::from_secs(600);
+
+/// Runs `body` on two cores and returns what each made, or fails if they hang.
 /// Skips (returns `None`) where the machine has only one cpu.
-pub(crate) fn on_two<T, F>(report: &DriverReport, limit: Duration, body: F) -> Option<Vec<T>>
+pub(crate) fn on_two<T, F>(report: &DriverReport, body: F) -> Option<Vec<T>>
 where
     T: Send + 'static,
     F: Fn(CoreId) -> Pin<Box<dyn Future<Output = T>>> + Clone + Send + 'static,
@@ -74,7 +78,7 @@ where
     let cores = std::thread::Builder::new().spawn(run).unwrap();
     let mut made = Vec::new();
     for _ in 0..2 {
-        made.push(results.recv_timeout(limit).expect("a core did not end in time"));
+        made.push(results.recv_timeout(HANGS_AFTER).expect("a core did not end in time"));
     }
     cores.join().unwrap().unwrap();
     made.sort_by_key(|(core, _)| *core);

@@ -3,7 +3,7 @@
 //!
 //! `M3RING_CRASH_CYCLES` says how often (50 unless given).
 
-use crate::harness::{Node, Rng, TempDir, setting};
+use crate::harness::{Node, Rng, STOP_MAX, TempDir, setting};
 use crate::ledger::{LastAnswer, Ledger, Writer};
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -61,7 +61,7 @@ fn kill_minus_nine_loses_nothing_that_was_acknowledged() {
         if cycle == cycles {
             check_all(&ledger, &node, &what);
             let (status, took) = node.terminate();
-            assert!(status.success() && took < Duration::from_secs(2), "{status}, {took:?}");
+            assert!(status.success() && took < STOP_MAX, "{status}, {took:?}");
             break;
         }
         let generation = (cycle / CYCLES_PER_GENERATION) as u32;

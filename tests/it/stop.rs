@@ -1,7 +1,7 @@
 //! The end of a node: asked to stop, out of disk, and what it does with a log that has decayed.
 
 use crate::crash::core_lists;
-use crate::harness::{Node, Rng, TempDir, parse_exposition, until, write_body};
+use crate::harness::{Node, Rng, STOP_MAX, TempDir, parse_exposition, until, write_body};
 use crate::ledger::{LastAnswer, Ledger, Writer};
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -74,7 +74,7 @@ fn a_stop_loses_nothing_and_is_quick() {
             under_load(&mut node, &mut rng, Duration::from_millis(400), |node| {
                 let (status, took) = node.stop(name);
                 assert_eq!(status.code(), Some(0), "{what}:\n{}", node.stderr());
-                assert!(took < Duration::from_secs(2), "{what}: {took:?}");
+                assert!(took < STOP_MAX, "{what}: {took:?}");
             });
         for answer in answers {
             let is_clear = matches!(answer, LastAnswer::Closed | LastAnswer::Refused(503));

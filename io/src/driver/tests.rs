@@ -83,7 +83,7 @@ fn forbid_uring(errno: i32) {
 fn everything_works(report: &DriverReport) {
     let dir = TempDir::new();
     let path = dir.path().join("state");
-    on_two(report, Duration::from_secs(60), move |core| {
+    on_two(report, move |core| {
         let path = path.with_extension(core.to_string());
         Box::pin(async move {
             file::replace_file(&path, b"kept".to_vec()).await.unwrap();

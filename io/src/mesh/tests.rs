@@ -67,7 +67,7 @@ fn messages_of_one_sender_arrive_once_and_in_order_across_cores() {
     for report in drivers() {
         let ports = mesh::<u64>(2, 16);
         let ports = Arc::new(Mutex::new(ports.into_iter().map(Some).collect::<Vec<_>>()));
-        let got = on_two(&report, Duration::from_secs(60), move |core| {
+        let got = on_two(&report, move |core| {
             let ports = Arc::clone(&ports);
             Box::pin(async move {
                 let port = ports.lock().unwrap()[core.index()].take().unwrap();

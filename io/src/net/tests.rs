@@ -212,14 +212,16 @@ fn a_peer_that_always_has_more_leaves_time_for_others() {
                 }
             }
         });
-        let mut worst = Duration::ZERO;
-        for _ in 0..20 {
+        let mut took = Vec::new();
+        for _ in 0..21 {
             let start = now();
             sleep(Duration::from_millis(5)).await;
-            worst = worst.max(now().since(start));
+            took.push(now().since(start));
         }
         stop.set(true);
-        assert!(worst < Duration::from_millis(500), "a 5 ms timer took {worst:?}");
+        // Any one of them may meet a machine that was busy elsewhere; starved, all are late.
+        took.sort();
+        assert!(took[10] < Duration::from_millis(500), "5 ms timers took {took:?}");
     });
 }
 

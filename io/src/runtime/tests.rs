@@ -50,7 +50,7 @@ fn options_out_of_bounds_are_refused_before_any_body_runs() {
 fn each_core_is_pinned_to_its_own_cpu() {
     for report in drivers() {
         let cpus = options(&report, 2).cpus;
-        let seen = on_two(&report, Duration::from_secs(20), |core| {
+        let seen = on_two(&report, |core| {
             Box::pin(async move {
                 let status = blocking::read_text("/proc/thread-self/status").unwrap();
                 let list = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:"));
@@ -204,7 +204,7 @@ fn measure_starving(report: &DriverReport, slices: &'static [Duration]) -> Vec<S
     let ports = Ports::<Ping>::new(64);
     let (tell, told) = mpsc::channel();
     let told = Arc::new(Mutex::new(told));
-    let seen = on_two(report, Duration::from_secs(60), move |core| {
+    let seen = on_two(report, move |core| {
         let (ports, tell, told) = (ports.clone(), tell.clone(), Arc::clone(&told));
         Box::pin(async move {
             let port = ports.take(core);
@@ -244,7 +244,7 @@ fn starve_with_several_long_tasks() {
 pub(crate) fn storm(report: &DriverReport, tasks: usize) {
     const ROUNDS: usize = 20;
     let ports = Ports::<Vec<Ping>>::new(4);
-    let woken = on_two(report, Duration::from_secs(120), move |core| {
+    let woken = on_two(report, move |core| {
         let ports = ports.clone();
         Box::pin(async move {
             let port = ports.take(core);
@@ -297,7 +297,7 @@ fn a_panic_on_one_core_ends_the_process() {
     const SELF: &str = "runtime::tests::a_panic_on_one_core_ends_the_process";
     if is_child(SELF) {
         let report = DriverReport::assume(Driver::Epoll);
-        let _ = on_two::<(), _>(&report, Duration::from_secs(60), |core| {
+        let _ = on_two::<(), _>(&report, |core| {
             Box::pin(async move {
                 time::sleep(Duration::from_millis(50)).await;
                 if core == CoreId(1) {

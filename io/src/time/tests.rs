@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::testing::on_each;
+use std::pin::pin;
+use std::task::{Context, Waker};
 
 #[test]
 fn sleep_takes_at_least_its_time_and_a_past_deadline_none() {
@@ -9,10 +11,9 @@ fn sleep_takes_at_least_its_time_and_a_past_deadline_none() {
         let start = now();
         sleep(Duration::from_millis(20)).await;
         assert!(now().since(start) >= Duration::from_millis(20));
-        let start = now();
-        sleep_until(Monotonic(0)).await;
-        sleep(Duration::ZERO).await;
-        assert!(now().since(start) < Duration::from_millis(500));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(pin!(sleep_until(Monotonic(0))).poll(&mut cx).is_ready());
+        assert!(pin!(sleep(Duration::ZERO)).poll(&mut cx).is_ready());
     });
 }
 

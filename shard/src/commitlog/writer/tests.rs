@@ -9,6 +9,18 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
+/// After which what should happen is said not to.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let waiting = async {
+        while !happened() {
+            time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+}
+
 #[test]
 fn concurrent_writers_share_frames_and_syncs() {
     on_each(|| async {
@@ -157,7 +169,7 @@ fn who_waits_for_room_gets_it_though_nobody_waits_for_an_answer_yet() {
         let log = node.cores[0].log.clone();
         // A large request is appended piece by piece, and waits for its answer after the last only.
         for piece in 0..20 {
-            let room = time::timeout(Duration::from_secs(20), log.room()).await;
+            let room = time::timeout(PATIENCE, log.room()).await;
             room.expect("somebody writes what is pending").unwrap();
             node.append(NAMESPACE, &samples(&["a", "b", "c", "d", "e"], piece * 1000, 5));
         }
@@ -299,11 +311,8 @@ fn the_next_segment_is_written_with_zeros_before_it_is_needed() {
         fill(&mut node, 1 << 14).await;
         assert!(!next(1).exists(), "before half of the segment is used nothing is prepared");
         fill(&mut node, (1 << 15) + (1 << 13)).await;
-        while log.stats().segments == 1 && !next(1).exists() {
-            time::sleep(Duration::from_millis(1)).await;
-        }
-        time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(std::fs::metadata(next(1)).unwrap().len(), 1 << 16);
+        let whole = || std::fs::metadata(next(1)).is_ok_and(|found| found.len() == 1 << 16);
+        until("the next segment is prepared", whole).await;
         fill(&mut node, (1 << 16) + (1 << 13)).await;
         assert!(log.stats().segments == 2 && !next(1).exists(), "it is the second segment");
         fill(&mut node, (1 << 16) + (1 << 15) + (1 << 13)).await;
@@ -361,18 +370,19 @@ fn a_buffered_log_syncs_once_a_second_and_survives_the_process() {
         restore(copy.path(), &image(dir.path()));
         let (found, _) = recovered(copy.path()).await;
         assert_eq!(found, held(&written), "the operating system has it");
-        time::sleep(Duration::from_millis(1300)).await;
-        assert!(log.stats().syncs > stats.syncs, "nobody wrote, and still it was synced");
+        until("it is synced though nobody writes", || log.stats().syncs > stats.syncs).await;
         // Requests that bring nothing new do not put the sync off.
         node.write(&samples(&["a"], 300_000, 1)).await;
         let synced = log.stats().syncs;
         let again = samples(&["a"], 300_000, 1);
-        for _ in 0..13 {
-            node.append(NAMESPACE, &again);
-            log.acknowledged().await.unwrap();
-            time::sleep(Duration::from_millis(100)).await;
-        }
-        assert!(log.stats().syncs > synced);
+        let repeating = async {
+            while log.stats().syncs == synced {
+                node.append(NAMESPACE, &again);
+                log.acknowledged().await.unwrap();
+                time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        time::timeout(PATIENCE, repeating).await.expect("it is synced all the same");
         node.stop().await;
         let (found, stats) = recovered(dir.path()).await;
         assert_eq!(stats.damage, []);
