@@ -11,7 +11,7 @@ use crate::driver::{Driver, DriverReport};
 use crate::file::{self, BLOCK_BYTES, Blocks, File};
 use crate::net::{Options, TcpListener, TcpStream};
 use crate::runtime::{self, RING_ENTRIES_DEFAULT, TASKS_MAX_DEFAULT};
-use crate::{CoreId, blocking, spawn, time};
+use crate::{CoreId, blocking, give_way, spawn, time};
 
 /// Runs `body` on `cores` cores of `world` until they end or are ended.
 fn node<F>(world: &Rc<World>, cores: usize, body: F) -> End
@@ -31,6 +31,25 @@ where
 
 fn addr() -> SocketAddr {
     "127.0.0.1:7201".parse().unwrap()
+}
+
+/// Where the clock stands still a turn is idle for certain.
+#[test]
+fn who_gives_way_on_an_idle_core_waits_for_nothing() {
+    let world = World::new(0);
+    let given = Rc::new(Cell::new(0));
+    world.enter(|| {
+        let count = Rc::clone(&given);
+        world.spawn(async move {
+            for _ in 0..100 {
+                give_way(Duration::from_secs(3600)).await;
+                count.set(count.get() + 1);
+            }
+        });
+        let begun = world.polls();
+        world.run(|| given.get() < 100 && world.polls() < begun + 1000);
+    });
+    assert_eq!(given.get(), 100);
 }
 
 /// An echo on two cores and a client that counts what came back.
