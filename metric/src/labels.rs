@@ -405,7 +405,7 @@ pub fn is_canonical(bytes: &[u8]) -> bool {
         let short = name.len() <= LABEL_LITERAL_BYTES_MAX && value.len() <= LABEL_LITERAL_BYTES_MAX;
         let utf8 = std::str::from_utf8(name).is_ok() && std::str::from_utf8(value).is_ok();
         // Of the shortest length and not beginning with the name's tag: fields were swapped.
-        let name_first = before[1 + varint_len(inner)] == 0x0a;
+        let name_first = before.get(1 + varint_len(inner)) == Some(&0x0a);
         if !(shortest && ordered && short && utf8 && name_first) {
             return false;
         }

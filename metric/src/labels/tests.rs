@@ -66,12 +66,25 @@ fn filtered_keeps_bytes() {
     assert_eq!(kept, Labels::from_pairs([("a", "1"), ("b", "2")]).unwrap());
 }
 
+fn agree(bytes: &[u8]) {
+    let parsed = Labels::parse(bytes).is_ok_and(|labels| labels.as_bytes() == bytes);
+    assert_eq!(is_canonical(bytes), parsed, "{bytes:?}");
+}
+
+/// Every block of up to seven bytes out of those that mean something to a reader.
+#[test]
+fn canonical_is_what_parse_would_give_for_all_short_blocks() {
+    const BYTES: &[u8] = &[0x0a, 0x12, 0, 1, 2, 5, 0x81, b'a'];
+    for len in 0..=7 {
+        for number in 0..BYTES.len().pow(len) {
+            let digit = |at| BYTES[number / BYTES.len().pow(at) % BYTES.len()];
+            agree(&(0..len).map(digit).collect::<Vec<u8>>());
+        }
+    }
+}
+
 #[test]
 fn canonical_is_what_parse_would_give() {
-    let agree = |bytes: &[u8]| {
-        let parsed = Labels::parse(bytes).is_ok_and(|labels| labels.as_bytes() == bytes);
-        assert_eq!(is_canonical(bytes), parsed, "{bytes:?}");
-    };
     let good = wire(&[("__name__", "up"), ("instance", "a:1"), ("job", "x")]);
     agree(&good);
     agree(&[]);

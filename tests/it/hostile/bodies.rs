@@ -147,6 +147,14 @@ fn labels_beyond_measure() {
     one("labels: a name of 64 KiB", "label literal is too long", &long);
     one("labels: an empty name", "tag name empty", &[named.clone(), label(b"", b"v")].concat());
     one("labels: an empty value", "tag value empty", &[named.clone(), label(b"a", b"")].concat());
+    // Fields of no bytes, one byte, a name alone, a value alone.
+    for (what, inner) in
+        [("nothing", &b""[..]), ("a name", b"\x0a\x01a"), ("a value", b"\x12\x01v")]
+    {
+        let last = [named.clone(), field(1, inner)].concat();
+        one(&format!("labels: the last is {what}"), " empty: index=", &last);
+        one(&format!("labels: the only one is {what}"), " empty: index=", &field(1, inner));
+    }
     let twice = [named.clone(), label(b"a", b"1"), label(b"a", b"2")].concat();
     one("labels: one name twice", "appears more than once", &twice);
     let latin = [named.clone(), label(b"a", b"\xff\xfe")].concat();
