@@ -69,20 +69,37 @@ fn mutations_of_the_corpus_pass() {
     on_a_full_stack(run_mutations);
 }
 
-fn run_mutations() {
+/// The seed and how many inputs it makes of each target.
+fn campaign() -> (u64, usize) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let seed = number("SEED").unwrap_or_else(|| {
         let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         clock.as_nanos() as u64
     });
     println!("SEED={seed}");
-    let count = number("M3RING_FUZZ_MUTATIONS").map_or(MUTATIONS, |count| count as usize);
+    (seed, number("M3RING_FUZZ_MUTATIONS").map_or(MUTATIONS, |count| count as usize))
+}
+
+fn run_mutations() {
+    let (seed, count) = campaign();
     for target in TARGETS {
         let seeds: Vec<Vec<u8>> = corpus(target.0).into_values().collect();
         let mut mutator = Mutator::new(seed);
         for at in 0..count {
             let data = mutator.make(&seeds, LEN_MAX);
             run(*target, &data, &format!("SEED={seed}, mutation {at}"));
+        }
+    }
+}
+
+#[test]
+fn messages_of_true_lengths_pass() {
+    let (seed, count) = campaign();
+    for target in TARGETS.iter().filter(|target| target.0.starts_with("remote_")) {
+        let mut mutator = Mutator::new(seed);
+        for at in 0..5 * count {
+            let data = mutator.message(2);
+            run(*target, &data, &format!("SEED={seed}, message {at}"));
         }
     }
 }
