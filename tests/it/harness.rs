@@ -17,8 +17,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How long a node may take from its start to `serving`, and a request to its answer. Far more
 /// than either takes: it only ends a test that hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a node may take to stop. It takes up to 1.3 s, for those whose answers are under way; a
-/// machine that is busy with other things adds to it. One that waits for its clients takes 30.
+/// How long a node takes to stop: up to 1.2 s for those whose answers are under way, and its log.
+pub const STOP_TAKES: Duration = Duration::from_secs(2);
+/// What one stop of several may take where the machine is busy with other things.
 pub const STOP_MAX: Duration = Duration::from_secs(10);
 /// How often a state that must come is looked at.
 pub const POLL: Duration = Duration::from_millis(20);

@@ -1,18 +1,9 @@
 //! A small mutator for the stable compiler: no feedback, but every run of a seed is the same.
 
-/// Makes inputs out of others.
+use m3_metric::labels::write_varint;
+
+/// Makes inputs out of others, and out of nothing.
 pub(crate) struct Mutator(u64);
-
-/// 1.5 at 10 ms, as remote write has it.
-const SAMPLE: &[u8] = b"\x09\0\0\0\0\0\0\xf8?\x10\x0a";
-
-fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
 
 /// Bytes that readers look out for.
 const PARTS: &[&[u8]] = &[
@@ -47,6 +38,9 @@ const PARTS: &[&[u8]] = &[
     b"null",
     b"9223372036854775807",
 ];
+
+/// 1.5 at 10 ms, as remote write has it.
+const SAMPLE: &[u8] = b"\x09\0\0\0\0\0\0\xf8?\x10\x0a";
 
 impl Mutator {
     pub(crate) const fn new(seed: u64) -> Self {
@@ -83,25 +77,29 @@ impl Mutator {
         for _ in 0..self.below(5) {
             let number = [1, 1, 1, 1, 2, 2, 2, 3, 4, 16][self.below(10)];
             let wire = [2, 2, 2, 2, 2, 2, 2, 0, 1, 5][self.below(10)];
-            varint(&mut message, number << 3 | wire);
+            write_varint(&mut message, number << 3 | wire);
             match wire {
-                0 => varint(&mut message, self.next() >> self.below(64)),
+                0 => write_varint(&mut message, self.next() >> self.below(64)),
                 1 => message.extend(((self.next() >> 40) as f64).to_le_bytes()),
                 5 => message.extend((self.next() as u32).to_le_bytes()),
                 _ => {
-                    let inner = match self.below(8) {
-                        0 => PARTS[self.below(PARTS.len())].to_vec(),
-                        1 => vec![b'a'; self.below(4)],
-                        2 | 3 => SAMPLE.to_vec(),
-                        _ if depth == 0 => b"__name__"[self.below(8)..].to_vec(),
-                        _ => self.message(depth - 1),
-                    };
-                    varint(&mut message, inner.len() as u64);
+                    let inner = self.inner(depth);
+                    write_varint(&mut message, inner.len() as u64);
                     message.extend(inner);
                 }
             }
         }
         message
+    }
+
+    fn inner(&mut self, depth: usize) -> Vec<u8> {
+        match self.below(8) {
+            0 => PARTS[self.below(PARTS.len())].to_vec(),
+            1 => vec![b'a'; self.below(4)],
+            2 | 3 => SAMPLE.to_vec(),
+            _ if depth == 0 => b"__name__"[self.below(8)..].to_vec(),
+            _ => self.message(depth - 1),
+        }
     }
 
     fn change(&mut self, data: &mut Vec<u8>, seeds: &[Vec<u8>]) {

@@ -147,7 +147,7 @@ fn labels_beyond_measure() {
     one("labels: a name of 64 KiB", "label literal is too long", &long);
     one("labels: an empty name", "tag name empty", &[named.clone(), label(b"", b"v")].concat());
     one("labels: an empty value", "tag value empty", &[named.clone(), label(b"a", b"")].concat());
-    // Fields of no bytes, one byte, a name alone, a value alone.
+    // Where the labels' bytes end is where a reader may look too far.
     for (what, inner) in
         [("nothing", &b""[..]), ("a name", b"\x0a\x01a"), ("a value", b"\x12\x01v")]
     {
