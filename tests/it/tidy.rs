@@ -103,6 +103,21 @@ fn nothing_is_left_for_later() {
 }
 
 /// A later body of the facade replaces the runtime: only `io` may know which it is.
+/// Else curl reads brackets as a range of addresses and asks nobody.
+#[test]
+fn what_readers_may_copy_is_taken_by_curl() {
+    let mut broken = Vec::new();
+    for (path, text) in files("md") {
+        for line in text.lines().filter(|line| line.starts_with("curl ")) {
+            let url = line.split_whitespace().find(|word| word.contains("http://"));
+            if url.is_some_and(|url| url.contains(['[', '{'])) && !line.contains(" -g ") {
+                broken.push(format!("{}: curl -g for {line}", path.display()));
+            }
+        }
+    }
+    none(&broken);
+}
+
 #[test]
 fn only_io_names_the_runtime() {
     let may = |path: &Path| ["io", "benches"].iter().any(|dir| path.starts_with(dir));
