@@ -14,19 +14,21 @@ use crate::config::LogLevel;
 use crate::dbnode::DbNode;
 use crate::log;
 use crate::message::Message;
-use crate::node::Shared;
+use crate::shared::Shared;
 use crate::telemetry::{CallStats, CoreStats};
 use m3_http::api::{
     Api, ApiError, Call, ErrorKind, QueryOptions, Readiness, ReadyNamespace, Reply,
     StorageRestriction, TagRestriction,
 };
 use m3_io::mesh::Port;
+use m3_io::panics::Panicked;
 use m3_io::time::{self, Monotonic};
 use m3_io::{CoreId, Gone, ReplyTo, oneshot};
 use m3_metric::{FingerprintKey, NamespaceId, Span, Timestamp};
 use router::Router;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -42,6 +44,16 @@ pub struct Coordinator {
     fingerprints: Arc<FingerprintKey>,
     stats: RefCell<CallStats>,
     stopping: Cell<bool>,
+    half_stored: Cell<Option<HalfStored>>,
+}
+
+/// A write that panicked while it was stored.
+#[derive(Debug)]
+pub struct HalfStored {
+    /// Why.
+    pub panicked: Panicked,
+    /// The request's body, where the request no longer has it.
+    pub body: Vec<u8>,
 }
 
 impl Coordinator {
@@ -63,6 +75,7 @@ impl Coordinator {
             fingerprints,
             stats: RefCell::new(CallStats::default()),
             stopping: Cell::new(false),
+            half_stored: Cell::new(None),
         }
     }
 
@@ -99,6 +112,23 @@ impl Coordinator {
             Call::Admin(call) => Box::pin(self.admin(*call)).await,
             Call::Answered(reply) => Ok(reply),
         }
+    }
+
+    /// What the call that was handled last has left half stored: the node must end.
+    #[must_use]
+    pub fn take_half_stored(&self) -> Option<HalfStored> {
+        self.half_stored.take()
+    }
+
+    /// The file that holds this body, which ended the node before.
+    #[must_use]
+    pub fn find_in_quarantine(&self, body: &[u8]) -> Option<&Path> {
+        self.shared.quarantine.find(body)
+    }
+
+    /// Keeps a body that the node is about to end for.
+    pub async fn quarantine(&self, body: Vec<u8>, panicked: &Panicked) {
+        self.shared.quarantine.keep(body, panicked).await;
     }
 
     /// What the coordinator has counted.

@@ -6,21 +6,22 @@
 //! between, ordinals do not.
 
 use crate::catalog::Catalog;
-use crate::memory::Memory;
 use crate::message::{
     FetchError, FragmentAnswer, FragmentJob, METRIC_NAMES_MAX, MetadataAnswer, MetadataJob,
     MetadataWant, ReadError, ReadJob, WriteAnswer, WriteJob,
 };
-use crate::node::Shared;
+use crate::shared::Shared;
 use crate::turn::{Turn, Turns};
 use m3_index::{Matchers, Postings};
+use m3_io::failpoint;
+use m3_io::panics::{self, Panicked, ends_process_future};
 use m3_io::time::{self, Monotonic};
 use m3_metric::labels::{METRIC_NAME, iter_canonical};
 use m3_metric::value::Series;
 use m3_metric::{Labels, Matcher, NamespaceId, Record, Timestamp};
 use m3_query::fragment::{FragmentEval, Partial};
 use m3_shard::commitlog::{CommitLog, LogFailed, Payload};
-use m3_shard::{CoreStore, NamespaceStore, ReadBuffer, SeriesSample, WriteOutcome};
+use m3_shard::{CoreStore, NamespaceStore, ReadBuffer, SeriesSample, Written};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ const SERIES_PER_LOOK: usize = 4;
 const SAMPLES_PER_LOOK: usize = 4_000;
 /// Bytes that a name or value takes on its way to the answer, beside its text.
 const NAME_BYTES: u64 = 96;
+/// How long a core whose store is half changed waits for the core that keeps the body.
+const END_WITHIN: Duration = Duration::from_secs(2);
 /// How often a core drops what is older than its retention.
 const TICK_EVERY: Duration = Duration::from_secs(10);
 
@@ -57,6 +60,8 @@ pub struct DbNode {
     turns: Turns,
     /// Bytes that retention has freed.
     pub expired_bytes: Cell<u64>,
+    /// A write panicked half-way: nothing may be read or written any more, and the node ends.
+    is_broken: Cell<bool>,
 }
 
 impl DbNode {
@@ -75,6 +80,7 @@ impl DbNode {
             shared,
             turns: Turns::default(),
             expired_bytes: Cell::new(0),
+            is_broken: Cell::new(false),
         }
     }
 
@@ -128,48 +134,45 @@ impl DbNode {
     ) -> WriteAnswer {
         let Samples { known, buffer, records } = samples;
         let mut answer = WriteAnswer::default();
-        let appended = async {
-            let (outcome, left) = self
-                .append(namespace, known, |store, piece, payload| {
-                    store.write_known(piece, time::wall_ns(), payload)
-                })
-                .await?;
-            answer.take(outcome);
-            answer.no_memory += left;
-            let (outcome, left) = self
-                .append(namespace, records, |store, piece, payload| {
-                    store.write(buffer, piece, time::wall_ns(), payload)
-                })
-                .await?;
-            answer.take(outcome);
-            answer.no_memory += left;
-            Ok::<_, LogFailed>(())
+        let write_known = |store: &mut NamespaceStore, piece: &[SeriesSample], payload: &mut _| {
+            store.write_known(piece, time::wall_ns(), payload)
         };
-        if let Err(failed) = appended.await {
-            answer.failed = Some(failed.to_string());
+        let write = |store: &mut NamespaceStore, piece: &[Record], payload: &mut _| {
+            failpoint("store", buffer);
+            store.write(buffer, piece, time::wall_ns(), payload)
+        };
+        let appended = async {
+            self.append(namespace, known, write_known, &mut answer).await?;
+            self.append(namespace, records, write, &mut answer).await
+        };
+        match appended.await {
+            Ok(()) => {}
+            Err(AppendError::Log(failed)) => answer.counts.fail(failed.to_string()),
+            Err(AppendError::Panicked(panicked)) => answer.panicked = Some(panicked),
         }
         answer
     }
 
     /// Waits until the log has acknowledged what was appended before; the answer says if it cannot.
     pub async fn acknowledged(&self, answer: &mut WriteAnswer) {
-        if answer.failed.is_none()
-            && let Err(failed) = self.log.acknowledged().await
-        {
-            answer.failed = Some(failed.to_string());
+        if answer.panicked.is_some() || answer.counts.retryable.count > 0 {
+            return;
+        }
+        if let Err(failed) = ends_process_future(self.log.acknowledged()).await {
+            answer.counts.fail(failed.to_string());
         }
     }
 
-    /// Appends in memory and to the log's pending payload, some thousand at a time. Gives what
-    /// became of them and how many of the last were not looked at, because the memory limit was
-    /// reached.
+    /// Appends in memory and to the log's pending payload, some thousand at a time, and adds what
+    /// became of them to `answer`.
     async fn append<T>(
         &self,
         namespace: NamespaceId,
         all: &[T],
-        write: impl Fn(&mut NamespaceStore, &[T], &mut Payload) -> WriteOutcome,
-    ) -> Result<(WriteOutcome, u64), LogFailed> {
-        let mut whole = WriteOutcome::default();
+        write: impl Fn(&mut NamespaceStore, &[T], &mut Payload) -> Written,
+        answer: &mut WriteAnswer,
+    ) -> Result<(), AppendError> {
+        let mut whole = Written::default();
         let mut done = 0;
         while done < all.len() {
             if done > 0 {
@@ -178,17 +181,42 @@ impl DbNode {
                 }
                 m3_io::yield_now().await;
             }
-            self.log.room().await?;
+            self.check_whole().map_err(|_| AppendError::ending())?;
+            ends_process_future(self.log.room()).await?;
             let piece = &all[done..all.len().min(done + RECORDS_AT_ONCE)];
-            let mut store = self.store.borrow_mut();
-            let Some(store) = store.namespace_mut(namespace) else {
-                return Err(LogFailed("the namespace was deleted meanwhile".to_owned()));
-            };
-            let outcome = write(store, piece, &mut self.log.pending());
-            whole.absorb(outcome, done);
+            // A panic in here leaves series half changed, so the node ends. It ends when the core
+            // that has the request's body has kept it (`quarantine.rs`); until then neither the
+            // store nor what is pending is used any more.
+            let written = panics::catch_to_end(|| {
+                let mut store = self.store.borrow_mut();
+                let store = store.namespace_mut(namespace)?;
+                Some(write(store, piece, &mut self.log.pending()))
+            });
+            match written {
+                Ok(Some(written)) => whole.absorb(written, done),
+                Ok(None) => return Err(AppendError::deleted()),
+                Err(panicked) => {
+                    self.is_broken.set(true);
+                    self.log.give_up(&panicked.text);
+                    return Err(AppendError::Panicked(panicked));
+                }
+            }
             done += piece.len();
         }
-        Ok((whole, (all.len() - done) as u64))
+        answer.add(whole);
+        let left = (all.len() - done) as u64;
+        if left > 0 {
+            answer.counts.exhausted.add(left, self.shared.memory.refuse_write().message);
+        }
+        Ok(())
+    }
+
+    /// Whether the store can be used: it cannot once a write panicked half-way.
+    ///
+    /// # Errors
+    /// [`FetchError::Ending`].
+    pub fn check_whole(&self) -> Result<(), FetchError> {
+        if self.is_broken.get() { Err(FetchError::Ending) } else { Ok(()) }
     }
 
     /// Does a [`WriteJob`] of another core.
@@ -199,7 +227,13 @@ impl DbNode {
         // The sender takes the buffer back once nobody else holds it.
         drop(buffer);
         self.acknowledged(&mut answer).await;
+        let panicked = answer.panicked.clone();
         reply.send(answer);
+        if let Some(panicked) = panicked {
+            // The sender's core ends the process when it has kept the body; it may be gone.
+            time::sleep(END_WITHIN).await;
+            panic!("storing a request panicked: {}", panicked.text);
+        }
     }
 
     /// Does a [`FragmentJob`].
@@ -212,7 +246,8 @@ impl DbNode {
             metrics: Vec::new(),
             partial: Err(FetchError::Timeout),
         };
-        answer.partial = self.evaluate(&job, &mut answer).await;
+        let evaluated = panics::catch_future(self.evaluate(&job, &mut answer)).await;
+        answer.partial = evaluated.unwrap_or_else(|panicked| Err(FetchError::Panicked(panicked)));
         job.reply.send(answer);
     }
 
@@ -263,7 +298,7 @@ impl DbNode {
 
     async fn slice(&self, deadline: Monotonic) -> Slice<'_> {
         let turn = self.turns.begin().await;
-        Slice { memory: &self.shared.memory, deadline, turn, series: 0, samples: 0 }
+        Slice { node: self, deadline, turn, series: 0, samples: 0 }
     }
 
     fn search(
@@ -273,6 +308,7 @@ impl DbNode {
         from_ns: i64,
         to_ns: i64,
     ) -> Result<Postings, FetchError> {
+        self.check_whole()?;
         let compiled =
             Matchers::compile(matchers).map_err(|e| FetchError::Matcher(e.to_string()))?;
         let store = self.store.borrow();
@@ -293,8 +329,8 @@ impl DbNode {
 
     /// Does a [`MetadataJob`].
     pub async fn metadata(&self, job: MetadataJob) {
-        let answer = self.find_metadata(&job).await;
-        job.reply.send(answer);
+        let found = panics::catch_future(self.find_metadata(&job)).await;
+        job.reply.send(found.unwrap_or_else(|panicked| Err(FetchError::Panicked(panicked))));
     }
 
     async fn find_metadata(&self, job: &MetadataJob) -> Result<MetadataAnswer, FetchError> {
@@ -378,8 +414,9 @@ impl DbNode {
 
     /// Does a [`ReadJob`].
     pub async fn read(&self, job: ReadJob) {
-        let answer = self.read_series(&job).await;
-        job.reply.send(answer);
+        let read = panics::catch_future(self.read_series(&job)).await;
+        let panicked = |panicked| Err(ReadError::Fetch(FetchError::Panicked(panicked)));
+        job.reply.send(read.unwrap_or_else(panicked));
     }
 
     async fn read_series(&self, job: &ReadJob) -> Result<Vec<Series>, ReadError> {
@@ -429,15 +466,35 @@ impl DbNode {
 
 impl WriteAnswer {
     /// Adds what a store answered.
-    pub fn take(&mut self, outcome: WriteOutcome) {
-        self.accepted += outcome.accepted;
-        self.refused += outcome.refused;
-        self.last_refusal = outcome.last_refusal.or(self.last_refusal.take());
-        self.malformed += outcome.malformed.len() as u64;
-        self.last_malformed = outcome.last_malformed.or(self.last_malformed.take());
-        self.exhausted += outcome.exhausted;
-        self.misrouted += outcome.misrouted.len() as u64;
-        self.found.extend(outcome.found);
+    fn add(&mut self, written: Written) {
+        self.counts += written.counts;
+        self.malformed += written.malformed;
+        if !written.misrouted.is_empty() {
+            self.counts.retryable.add(written.misrouted.len() as u64, "no core owns the series");
+        }
+        self.known.extend(written.known);
+    }
+}
+
+/// Why samples could not be appended.
+enum AppendError {
+    Log(LogFailed),
+    Panicked(Panicked),
+}
+
+impl AppendError {
+    fn deleted() -> Self {
+        Self::Log(LogFailed("the namespace was deleted meanwhile".to_owned()))
+    }
+
+    fn ending() -> Self {
+        Self::Log(LogFailed("the node ends".to_owned()))
+    }
+}
+
+impl From<LogFailed> for AppendError {
+    fn from(failed: LogFailed) -> Self {
+        Self::Log(failed)
     }
 }
 
@@ -468,7 +525,7 @@ fn count_metric(metrics: &mut BTreeMap<String, (u64, u64)>, labels: &[u8], has_s
 /// A fetch's share of the core: it gives way after each slice and ends when its time is up or the
 /// node has no memory left.
 struct Slice<'a> {
-    memory: &'a Memory,
+    node: &'a DbNode,
     deadline: Monotonic,
     turn: Turn,
     series: usize,
@@ -478,6 +535,7 @@ struct Slice<'a> {
 impl Slice<'_> {
     /// Between two series; `samples` were read from the last.
     async fn pause(&mut self, samples: usize) -> Result<(), FetchError> {
+        failpoint("fetch", b"");
         self.series += 1;
         self.samples += samples;
         if self.series < SERIES_PER_LOOK && self.samples < SAMPLES_PER_LOOK {
@@ -488,10 +546,12 @@ impl Slice<'_> {
             return Err(FetchError::Timeout);
         }
         if self.turn.is_over() {
-            if self.memory.is_full() {
+            if self.node.shared.memory.is_full() {
                 return Err(FetchError::Memory);
             }
             self.turn.next().await;
+            // Others had the core, and a write of theirs may have broken the store.
+            self.node.check_whole()?;
         }
         Ok(())
     }

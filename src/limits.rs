@@ -1,6 +1,6 @@
 //! What is said at the start about limits of the process that are too low, with the remedy.
 
-use crate::node::Settings;
+use crate::settings::Settings;
 use m3_io::driver::locked_bytes_wanted;
 use m3_io::limits::Limits;
 use m3_io::runtime::RING_ENTRIES_DEFAULT;
@@ -43,7 +43,7 @@ pub fn warnings(settings: &Settings, limits: Limits, rings_are_locked: bool) -> 
 mod tests {
     use super::warnings;
     use crate::config::{Command, Config};
-    use crate::node::Settings;
+    use crate::settings::Settings;
     use m3_io::limits::Limits;
 
     fn settings() -> Settings {

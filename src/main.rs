@@ -3,8 +3,8 @@
 use m3_io::blocking;
 use m3_io::limits::rings_are_locked_memory;
 use m3ring::config::{Command, Config};
-use m3ring::node::{self, Settings};
-use m3ring::{banner, limits, log};
+use m3ring::settings::Settings;
+use m3ring::{banner, limits, log, node};
 use std::process::ExitCode;
 
 /// Many small buffers of many sizes: the general allocator fragments under them.

@@ -8,12 +8,13 @@ use crate::catalog::Catalog;
 use crate::telemetry::CoreStats;
 use m3_cluster::admin::{AdminReply, AdminRequest};
 use m3_io::ReplyTo;
+use m3_io::panics::Panicked;
 use m3_io::time::Monotonic;
 use m3_metric::value::Series;
-use m3_metric::{Labels, Matcher, NamespaceId, Record};
+use m3_metric::{Labels, Matcher, NamespaceId, Record, WriteOutcome};
 use m3_query::Fragment;
 use m3_query::Partial;
-use m3_shard::{Found, SeriesSample};
+use m3_shard::{KnownRecord, SeriesSample};
 use std::sync::Arc;
 
 /// What one core asks another.
@@ -59,28 +60,16 @@ pub struct WriteJob {
 /// What became of a [`WriteJob`]; sent when it is acknowledged by the log.
 #[derive(Debug, Default)]
 pub struct WriteAnswer {
-    /// Samples stored.
-    pub accepted: u64,
-    /// Samples refused because of their time, and why the last one was.
-    pub refused: u64,
-    /// Why the last of them was.
-    pub last_refusal: Option<String>,
-    /// Records whose label bytes are no labels.
+    /// The count of samples.
+    pub counts: WriteOutcome,
+    /// Records whose label bytes are no label fields; they are among the bad ones.
     pub malformed: u64,
-    /// Why the last of them is not.
-    pub last_malformed: Option<String>,
-    /// Samples of new series beyond the limit of series.
-    pub exhausted: u64,
-    /// Samples that were not looked at because the memory limit was reached before.
-    pub no_memory: u64,
-    /// Records that belong to another core.
-    pub misrouted: u64,
     /// The series of the records by their position in the job, which the sender may from now on
     /// call by their ordinals. Ordinals hold as long as the namespace's number, which is given
     /// once, and the process.
-    pub found: Vec<Found>,
-    /// The whole job failed: the samples may or may not be stored.
-    pub failed: Option<String>,
+    pub known: Vec<KnownRecord>,
+    /// Storing the job panicked. The node ends; the sender's core first keeps the request's body.
+    pub panicked: Option<Panicked>,
 }
 
 /// A fragment to evaluate.
@@ -131,6 +120,10 @@ pub enum FetchError {
     Timeout,
     /// The node's memory limit is reached.
     Memory,
+    /// The work panicked; it changed nothing.
+    Panicked(Panicked),
+    /// The node ends because its store may be half changed.
+    Ending,
     /// A stream in memory does not decode.
     Broken,
 }

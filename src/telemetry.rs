@@ -7,9 +7,8 @@ mod exposition;
 mod families;
 
 use crate::dbnode::DbNode;
-use m3_http::ingest::WriteOutcome;
 use m3_http::server::StatsSnapshot;
-use m3_metric::NamespaceId;
+use m3_metric::{NamespaceId, WriteOutcome};
 use m3_shard::WriteStats;
 use m3_shard::commitlog::ReplayStats;
 use m3_shard::commitlog::writer::LogStats;
@@ -80,8 +79,8 @@ impl CallStats {
             self.write_errors += 1;
         }
         self.samples += outcome.accepted;
-        self.samples_bad += outcome.bad_requests;
-        self.samples_retryable += outcome.retryable + outcome.resource_exhausted;
+        self.samples_bad += outcome.bad.count;
+        self.samples_retryable += outcome.retryable.count + outcome.exhausted.count;
         self.write_latency.observe(span);
     }
 
@@ -128,6 +127,8 @@ pub struct CoreStats {
     pub tasks: u64,
     /// Messages waiting.
     pub backlog: u64,
+    /// Requests whose work panicked.
+    pub panics: u64,
     /// Bytes that retention has freed.
     pub expired_bytes: u64,
 }
@@ -148,6 +149,7 @@ impl CoreStats {
             log: node.log().stats(),
             calls,
             tasks: m3_io::task::live_tasks() as u64,
+            panics: m3_io::panics::caught(),
             expired_bytes: node.expired_bytes.get(),
             ..Self::default()
         }

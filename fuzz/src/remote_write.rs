@@ -3,7 +3,7 @@
 //! that is compressed here.
 
 use m3_http::ingest::remote_write::{
-    DecodeLimits, Decoder, Found, IngestError, Mode, is_label_fields,
+    Contents, DecodeLimits, Decoder, IngestError, Mode, is_label_fields,
 };
 use m3_metric::{CoreId, FingerprintKey, NamespaceId, Record, Span, WriteBatch, labels};
 use m3_shard::commitlog::Payload;
@@ -44,7 +44,7 @@ fn body(body: &[u8]) {
     let message = batch.buffer[..len].to_vec();
     let strict = split(&mut decoder, &message, Mode::Strict);
     if let Ok((batch, found)) = &strict {
-        check(batch, *found, &message);
+        check(batch, found, &message);
         assert!(batch.records.iter().all(|record| is_label_fields(batch.labels_of(record))));
     }
     let Ok((fast, found)) = split(&mut decoder, &message, Mode::Fast) else {
@@ -54,10 +54,10 @@ fn body(body: &[u8]) {
     if is_packed {
         same(&packed, &fast, &key);
     }
-    check(&fast, found, &message);
+    check(&fast, &found, &message);
     if fast.records.iter().all(|record| is_label_fields(fast.labels_of(record))) {
         let (strict, strict_found) = strict.as_ref().expect("all claims are true");
-        assert_eq!((meaning(&fast), found), (meaning(strict), *strict_found));
+        assert_eq!((meaning(&fast), &found), (meaning(strict), strict_found));
     }
     stored(&fast, &strict);
 }
@@ -66,7 +66,7 @@ fn split(
     decoder: &mut Decoder,
     message: &[u8],
     mode: Mode,
-) -> Result<(WriteBatch, Found), IngestError> {
+) -> Result<(WriteBatch, Contents), IngestError> {
     let mut batch = WriteBatch { buffer: message.to_vec(), ..WriteBatch::default() };
     let found = decoder.split(message.len(), &mut batch, mode)?;
     Ok((batch, found))
@@ -85,7 +85,7 @@ fn same(packed: &WriteBatch, fast: &WriteBatch, key: &FingerprintKey) {
 }
 
 /// What holds for every batch.
-fn check(batch: &WriteBatch, found: Found, message: &[u8]) {
+fn check(batch: &WriteBatch, found: &Contents, message: &[u8]) {
     assert!(batch.records.len() <= LIMITS.samples);
     assert_eq!(found.samples, batch.records.len() as u64);
     assert!(batch.buffer.starts_with(message), "the body stays as it is");
@@ -103,14 +103,14 @@ fn meaning(batch: &WriteBatch) -> Vec<(Vec<u8>, i64, u64)> {
 }
 
 /// Stores as `src/coordinator/write.rs` does, and beside it by the strict split alone.
-fn stored(fast: &WriteBatch, strict: &Result<(WriteBatch, Found), IngestError>) {
+fn stored(fast: &WriteBatch, strict: &Result<(WriteBatch, Contents), IngestError>) {
     let mut store = empty();
     let outcome = write(&mut store, fast);
-    let total = outcome.accepted + outcome.refused + outcome.malformed.len() as u64;
+    let total = outcome.counts.accepted + outcome.counts.bad.count;
     assert_eq!(total, fast.records.len() as u64, "every record has one outcome");
     // A claim that is false is never stored: it either breaks the labels' grammar or is true.
     if let Ok((strict, _)) = strict {
-        if !outcome.malformed.is_empty() {
+        if outcome.malformed > 0 {
             write(&mut store, strict);
         }
         let mut wanted = empty();
@@ -129,7 +129,7 @@ fn empty() -> NamespaceStore {
     NamespaceStore::new(NAMESPACE, options, shards, CoreId(0))
 }
 
-fn write(store: &mut NamespaceStore, batch: &WriteBatch) -> m3_shard::WriteOutcome {
+fn write(store: &mut NamespaceStore, batch: &WriteBatch) -> m3_shard::Written {
     store.write(&batch.buffer, &batch.records, NOW, &mut Payload::default())
 }
 

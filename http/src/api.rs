@@ -9,11 +9,10 @@
 //! within [`TIME_MS_MIN`] and [`TIME_MS_MAX`], so that they convert to nanoseconds and survive
 //! ordinary arithmetic. No type here knows a socket.
 
-use crate::ingest::WriteOutcome;
 use crate::message::{Method, Params};
 use m3_io::budget::{Budget, Promise};
 use m3_metric::value::{Series, Value};
-use m3_metric::{Labels, Matcher, Timestamp, WriteBatch};
+use m3_metric::{Labels, Matcher, Timestamp, WriteBatch, WriteOutcome};
 use std::time::Duration;
 
 pub mod duration;
@@ -92,6 +91,8 @@ pub struct WriteCall {
     pub outcome: WriteOutcome,
     /// How to store.
     pub options: WriteOptions,
+    /// The body as it came, where it was taken out of the request.
+    pub body: Vec<u8>,
 }
 
 /// Where the samples of a [`WriteCall`] came from.
@@ -99,10 +100,7 @@ pub struct WriteCall {
 pub enum WriteSource {
     /// A remote-write v1 body of which only times, values and the labels' fingerprints were read.
     /// Who does not know all of them has it decoded ([`Api::decode`]).
-    RemoteWritePacked {
-        /// The body as it came, a snappy block.
-        body: Vec<u8>,
-    },
+    RemoteWritePacked,
     /// A remote-write v1 body, split by the fast path.
     RemoteWriteFast {
         /// Bytes of the body at the front of the batch's buffer.

@@ -11,10 +11,10 @@ use crate::api::{
     ApiError, Engine, FetchLimits, FetchStats, MetricStats, Notes, QueryOptions, ReadResult,
     Readiness, ReadyNamespace, Reply, WARNING_TRUNCATED,
 };
-use crate::ingest::WriteOutcome;
+use crate::ingest::{status_of, text_of};
 use crate::message::{Request, Response};
 use crate::proto::read::encode_response;
-use m3_metric::{MatchOp, Span, Timestamp};
+use m3_metric::{MatchOp, Span, Timestamp, WriteOutcome};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -161,7 +161,7 @@ impl Shape {
     }
 
     fn write(&self, outcome: &WriteOutcome) -> Response {
-        let status = outcome.status();
+        let status = status_of(outcome);
         if status == 200 {
             return Response::new(200);
         }
@@ -170,9 +170,9 @@ impl Shape {
             500 => "internal",
             _ => "bad_data",
         };
-        let text = match (&outcome.last_bad, self.family, status) {
+        let text = match (&outcome.bad.last, self.family, status) {
             (Some(last), Family::JsonWrite, 400) => last.clone(),
-            _ => outcome.text(),
+            _ => text_of(outcome),
         };
         let mut response = Response::with_body(status, JSON, error_body(Some(kind), &text));
         if status == 429 {

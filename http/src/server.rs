@@ -10,7 +10,7 @@
 use crate::message::{Request, Response};
 use m3_io::budget::Budget;
 use m3_io::net::{AcceptError, TcpListener, TcpStream};
-use m3_io::{Either, Gate, race, time, try_spawn};
+use m3_io::{Either, Gate, panics, race, time, try_spawn};
 use m3_metric::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 use std::cell::RefCell;
 use std::future::Future;
@@ -222,7 +222,8 @@ fn admit<H: Handler>(shared: &Rc<Shared<H>>, stream: TcpStream, peer: SocketAddr
     } else {
         try_spawn(async move {
             theirs.stats.note_opened();
-            connection::run(&theirs, stream, peer).await;
+            // A panic outside of what a client can be told about closes its connection.
+            let _ = panics::catch_future(connection::run(&theirs, stream, peer)).await;
             theirs.stats.note_closed();
             drop(pass);
         })

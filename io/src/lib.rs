@@ -3,7 +3,7 @@
 //! Suggested reading order: [`driver`] (io_uring or epoll, and why), [`runtime`] (one pinned thread
 //! per core), [`task`] and [`local`] (what runs on a core), [`time`], [`mesh`] and [`oneshot`]
 //! (between cores), [`file`], [`net`], [`idle`] (CPU-heavy work), [`signal`], [`process`],
-//! [`budget`], [`blocking`] (before the cores start); with the feature `sim`, `sim` (a world in one
+//! [`budget`], [`panics`], [`blocking`] (before the cores start); with the feature `sim`, `sim` (a world in one
 //! thread).
 //!
 //! Always holds: no type of the runtime beneath appears in a public signature, so that a second
@@ -15,6 +15,7 @@ pub mod blocking;
 pub mod budget;
 pub mod driver;
 mod error;
+mod failpoint;
 pub mod file;
 pub mod idle;
 pub mod limits;
@@ -22,6 +23,7 @@ pub mod local;
 pub mod mesh;
 pub mod net;
 pub mod oneshot;
+pub mod panics;
 mod pool;
 pub mod privilege;
 pub mod process;
@@ -36,6 +38,7 @@ pub mod time;
 mod uring;
 
 pub use error::{Gone, IoError, PathError, os_code};
+pub use failpoint::failpoint;
 pub use local::{Gate, Notify, Pass, Permit, Semaphore};
 pub use oneshot::{Reply, ReplyTo, oneshot};
 pub use task::{Either, JoinHandle, give_way, race, spawn, spawn_join, try_spawn, yield_now};

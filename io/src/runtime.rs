@@ -7,7 +7,8 @@
 //! that two cores waking each other cannot wait for each other; a bound on tasks
 //! ([`crate::try_spawn`]).
 //!
-//! Always holds: a panic on a core ends the process. The other cores never go on without it.
+//! Always holds: a panic on a core ends the process, unless it is caught as [`crate::panics`] says.
+//! The other cores never go on without one that ended.
 
 pub(crate) mod core;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use compio::driver::{DriverType, ProactorBuilder};
 
 use crate::driver::{Driver, DriverReport};
 use crate::error::IoError;
-use crate::{CoreId, affinity, blocking, pool, spawn_join, time};
+use crate::{CoreId, affinity, blocking, panics, pool, spawn_join, time};
 
 /// How the cores are to be.
 #[derive(Clone, Debug)]
@@ -324,9 +325,15 @@ fn watch_panics() {
             let Some(core) = core::current() else {
                 return before(info);
             };
+            let scope = panics::note(info);
+            if scope == panics::Scope::Caught {
+                return;
+            }
             report_panic(core, info);
             before(info);
-            std::process::abort();
+            if scope == panics::Scope::Ends {
+                std::process::abort();
+            }
         }));
     });
 }

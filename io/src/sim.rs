@@ -106,6 +106,7 @@ pub struct World {
     signals: RefCell<BTreeMap<u64, Waker>>,
     signalled: Cell<bool>,
     next: Cell<u64>,
+    armed: RefCell<BTreeMap<String, Vec<u8>>>,
 }
 
 thread_local! {
@@ -149,6 +150,7 @@ impl World {
             signals: RefCell::default(),
             signalled: Cell::new(false),
             next: Cell::new(0),
+            armed: RefCell::default(),
         })
     }
 
@@ -196,6 +198,23 @@ impl World {
         self.signalled.set(true);
         let waiting = std::mem::take(&mut *self.signals.borrow_mut());
         waiting.into_values().for_each(Waker::wake);
+    }
+
+    /// From now on the node panics at [`crate::failpoint`] `name` whenever `bytes` are in what it
+    /// works on there; nothing in `bytes` is in everything.
+    pub fn arm(&self, name: &str, bytes: &[u8]) {
+        self.armed.borrow_mut().insert(name.to_owned(), bytes.to_vec());
+    }
+
+    /// Undoes [`World::arm`].
+    pub fn disarm(&self, name: &str) {
+        self.armed.borrow_mut().remove(name);
+    }
+
+    pub(crate) fn is_armed(&self, name: &str, what: &[u8]) -> bool {
+        let armed = self.armed.borrow();
+        let Some(bytes) = armed.get(name).filter(|_| self.core().is_some()) else { return false };
+        bytes.is_empty() || what.windows(bytes.len()).any(|window| window == bytes)
     }
 
     /// How the last run of the node ended.
@@ -434,6 +453,9 @@ fn quiet_panics() {
             let on_core = current().is_some_and(|world| world.core().is_some());
             if !on_core {
                 return before(info);
+            }
+            if crate::panics::note(info) == crate::panics::Scope::Caught {
+                return;
             }
             let message = info.payload_as_str().unwrap_or("(no message)");
             let place = info.location().map(ToString::to_string).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The nouns every crate shares: time, labels, matchers, samples, batches, limits.
 //!
 //! Suggested reading order: [`time`], [`labels`], [`sample`], [`batch`], [`fingerprint`],
-//! [`matcher`], [`pattern`], [`limits`].
+//! [`outcome`], [`matcher`], [`pattern`], [`limits`].
 //!
 //! Always holds: no I/O, no clock, no knowledge of any other crate of ours. A value of this crate
 //! can be sent to another core or written to disk as it is.
@@ -12,6 +12,7 @@ pub mod labels;
 pub mod limits;
 pub mod matcher;
 pub mod murmur3;
+pub mod outcome;
 pub mod pattern;
 pub mod sample;
 pub mod time;
@@ -21,6 +22,7 @@ pub use batch::{Record, WriteBatch};
 pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use labels::{LabelError, Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
+pub use outcome::{Refused, WriteOutcome};
 pub use sample::{STALE_NAN_BITS, ValueKind, is_stale};
 pub use time::{Span, Timestamp};
 

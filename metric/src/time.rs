@@ -1,4 +1,10 @@
 //! Instants and lengths of time: i64 nanoseconds since the Unix epoch, as M3 promises (s to ns).
+//!
+//! Many instants and spans are numbers that a client sent, at any edge of what 64 bits can hold. So
+//! every operator here saturates: a result that nanoseconds cannot express (before 1677, after
+//! 2262) is the nearest one that they can, and nothing panics.
+
+use std::ops::{Add, Mul, Neg, Sub};
 
 /// Nanoseconds in a millisecond.
 pub const NS_PER_MS: i64 = 1_000_000;
@@ -31,11 +37,45 @@ impl Timestamp {
         self.0.div_euclid(NS_PER_MS)
     }
 
-    /// The start of the block of length `block` that holds this instant.
+    /// The start of the block of length `block` that holds this instant: the instant rounded
+    /// towards the past to a whole number of blocks since the epoch.
+    ///
+    /// # Panics
+    /// If `block` is not positive; callers check options first.
     #[must_use]
     pub const fn block_start(self, block: Span) -> Self {
         assert!(block.0 > 0, "a block has a positive length");
         Self(self.0.saturating_sub(self.0.rem_euclid(block.0)))
+    }
+
+    /// The whole second that holds this instant.
+    #[must_use]
+    pub const fn second(self) -> Self {
+        self.block_start(Span(NS_PER_S))
+    }
+}
+
+impl Add<Span> for Timestamp {
+    type Output = Self;
+
+    fn add(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+impl Sub<Span> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, span: Span) -> Self {
+        Self(self.0.saturating_sub(span.0))
+    }
+}
+
+impl Sub for Timestamp {
+    type Output = Span;
+
+    fn sub(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
     }
 }
 
@@ -54,6 +94,50 @@ impl Span {
     #[must_use]
     pub const fn from_ms(ms: i64) -> Self {
         Self(ms.saturating_mul(NS_PER_MS))
+    }
+
+    /// Whole milliseconds, rounded towards minus infinity.
+    #[must_use]
+    pub const fn to_ms(self) -> i64 {
+        self.0.div_euclid(NS_PER_MS)
+    }
+
+    /// The length without its sign.
+    #[must_use]
+    pub const fn abs(self) -> Self {
+        Self(self.0.saturating_abs())
+    }
+}
+
+impl Add for Span {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for Span {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Neg for Span {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(self.0.saturating_neg())
+    }
+}
+
+impl Mul<i64> for Span {
+    type Output = Self;
+
+    fn mul(self, times: i64) -> Self {
+        Self(self.0.saturating_mul(times))
     }
 }
 
@@ -130,6 +214,46 @@ fn with_fraction(ns: u64, unit: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Span, Timestamp};
+
+    const EDGES: [i64; 9] = [
+        i64::MIN,
+        i64::MIN + 1,
+        -9_223_372_036_854_000_000,
+        -1,
+        0,
+        1,
+        9_223_372_036_854_000_000,
+        i64::MAX - 1,
+        i64::MAX,
+    ];
+
+    /// The exact result, in a wider integer, held at the ends of 64 bits.
+    fn held(exact: i128) -> i64 {
+        exact.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+    }
+
+    #[test]
+    fn every_operator_saturates_at_every_edge() {
+        for (a, b) in EDGES.into_iter().flat_map(|a| EDGES.map(|b| (a, b))) {
+            let (wide_a, wide_b) = (i128::from(a), i128::from(b));
+            let (instant, span) = (Timestamp(a), Span(b));
+            assert_eq!((instant + span).0, held(wide_a + wide_b), "{a} + {b}");
+            assert_eq!((instant - span).0, held(wide_a - wide_b), "{a} - {b}");
+            assert_eq!((instant - Timestamp(b)).0, held(wide_a - wide_b), "{a} - {b}");
+            assert_eq!((Span(a) + span).0, held(wide_a + wide_b), "{a} + {b}");
+            assert_eq!((Span(a) - span).0, held(wide_a - wide_b), "{a} - {b}");
+            assert_eq!((Span(a) * b).0, held(wide_a * wide_b), "{a} * {b}");
+        }
+        for edge in EDGES {
+            let wide = i128::from(edge);
+            assert_eq!((-Span(edge)).0, held(-wide));
+            assert_eq!(Span(edge).abs().0, held(wide.abs()));
+            let second = 1_000_000_000;
+            assert_eq!(Timestamp(edge).second().0, held(wide.div_euclid(second) * second));
+            // Printing divides and adds too.
+            assert!(!Timestamp(edge).to_string().is_empty() && !Span(edge).to_string().is_empty());
+        }
+    }
 
     #[test]
     fn timestamps_print_as_go_prints_them() {

@@ -22,7 +22,7 @@ pub mod store;
 pub mod table;
 
 pub use namespace::{
-    Found, NamespaceOptions, NamespaceStore, ReadBuffer, Window, WriteOutcome, WriteStats,
+    KnownRecord, NamespaceOptions, NamespaceStore, ReadBuffer, Window, WriteStats, Written,
 };
 pub use owner::ShardMap;
 pub use series::SeriesSample;

@@ -23,7 +23,7 @@ use std::fmt;
 
 mod outcome;
 
-pub use outcome::{Found, WriteOutcome};
+pub use outcome::{KnownRecord, Written};
 
 /// What a namespace asks of its storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,10 @@ pub struct Window {
 /// any wrong clock or time zone, and little enough that a wrong unit is refused.
 pub const FUTURE_MAX: Span = Span::from_s(24 * 3600);
 
+/// What a sender is told whose new series a full namespace refuses.
+const SERIES_LIMIT_REACHED: &str = "the namespace has as many series as \
+    limits.seriesPerNamespaceMax allows; samples of the series it has are stored";
+
 /// Why a sample was refused. The texts are M3's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -73,13 +77,12 @@ impl Refusal {
         let side = if self.past { "past" } else { "future" };
         let out = if self.retention { " and out of retention" } else { "" };
         let (ts, limit) = (self.timestamp, self.limit);
-        let by = Span(limit.0.saturating_sub(ts.0).saturating_abs());
-        let second = |t: Timestamp| Timestamp(t.0 - t.0.rem_euclid(1_000_000_000));
+        let by = (limit - ts).abs();
         format!(
             "datapoint too far in {side}{out}: id={id}, off_by={by}, timestamp={}, \
              {side}_limit={}, timestamp_unix_nanos={}, {side}_limit_unix_nanos={}",
-            second(ts),
-            second(limit),
+            ts.second(),
+            limit.second(),
             ts.0,
             limit.0
         )
@@ -92,18 +95,18 @@ impl NamespaceOptions {
     /// # Errors
     /// The refusal M3 would give.
     pub fn check(&self, now_ns: i64, timestamp: Timestamp) -> Result<(), Refusal> {
-        let whole = |ns: i64| Timestamp(ns - ns.rem_euclid(1_000_000_000));
+        let now = Timestamp(now_ns);
         let refuse = |past, retention, limit| Err(Refusal { past, retention, timestamp, limit });
-        let kept = Timestamp(now_ns.saturating_sub(self.retention.0));
+        let kept = now - self.retention;
         let Some(window) = self.window else {
-            let ahead = Timestamp(now_ns.saturating_add(FUTURE_MAX.0));
+            let ahead = now + FUTURE_MAX;
             if timestamp < kept {
                 return refuse(true, true, kept);
             }
             return if timestamp >= ahead { refuse(false, true, ahead) } else { Ok(()) };
         };
-        let past = whole(now_ns.saturating_sub(window.past.0));
-        let future = whole(now_ns.saturating_add(window.future.0));
+        let past = (now - window.past).second();
+        let future = (now + window.future).second();
         if timestamp < past {
             if !window.cold_writes {
                 return refuse(true, false, past);
@@ -114,7 +117,7 @@ impl NamespaceOptions {
             if !window.cold_writes {
                 return refuse(false, false, future);
             }
-            let ahead = Timestamp(now_ns.saturating_add(window.future_retention.0));
+            let ahead = now + window.future_retention;
             return if timestamp >= ahead { refuse(false, true, ahead) } else { Ok(()) };
         }
         Ok(())
@@ -253,36 +256,34 @@ impl NamespaceStore {
         records: &[Record],
         now_ns: i64,
         payload: &mut Payload,
-    ) -> WriteOutcome {
-        let mut outcome = WriteOutcome::default();
+    ) -> Written {
+        let mut written = Written::default();
+        let mut refused = RefusedTimes::default();
         let mut previous = NO_SUCCESSOR;
         for (position, record) in (0u32..).zip(records) {
             let bytes = m3_metric::batch::labels_in(buffer, record);
             // Before its series is looked for: a series that never had a sample must not exist.
             if let Err(refusal) = self.options.check(now_ns, record.timestamp) {
-                refuse(&refusal, bytes, position, &mut outcome);
+                refused.note(refusal, bytes, &mut written);
                 continue;
             }
             match self.series_of(previous, bytes) {
                 Ok(series) => {
                     previous = series;
-                    outcome.accepted += 1;
+                    written.counts.accepted += 1;
                     let (ts_ns, bits) = (record.timestamp.0, record.value_bits);
                     self.write_sample(SeriesSample { series, ts_ns, bits }, payload);
                     if self.shards.core_count > 1 {
-                        outcome.found.push(Found { position, series });
+                        written.known.push(KnownRecord { position, series });
                     }
                 }
-                Err(Unowned::Elsewhere(core)) => outcome.misrouted.push((position, core)),
-                Err(Unowned::Full) => outcome.exhausted += 1,
-                Err(Unowned::Malformed(why)) => {
-                    outcome.malformed.push(position);
-                    outcome.last_malformed = Some(why);
-                }
+                Err(Unowned::Elsewhere(core)) => written.misrouted.push((position, core)),
+                Err(Unowned::Full) => written.counts.exhausted.add(1, SERIES_LIMIT_REACHED),
+                Err(Unowned::Malformed(why)) => written.refuse_labels(why),
             }
         }
-        self.end_write(&outcome, payload);
-        outcome
+        self.end_write(refused, &mut written, payload);
+        written
     }
 
     /// Stores samples of series that another core, or this one, knows by their ordinals, and
@@ -295,25 +296,27 @@ impl NamespaceStore {
         samples: &[SeriesSample],
         now_ns: i64,
         payload: &mut Payload,
-    ) -> WriteOutcome {
-        let mut outcome = WriteOutcome::default();
-        for (position, sample) in (0u32..).zip(samples) {
+    ) -> Written {
+        let mut written = Written::default();
+        let mut refused = RefusedTimes::default();
+        for sample in samples {
             if let Err(refusal) = self.options.check(now_ns, Timestamp(sample.ts_ns)) {
-                refuse(&refusal, self.table.labels(sample.series), position, &mut outcome);
+                refused.note(refusal, self.table.labels(sample.series), &mut written);
                 continue;
             }
-            outcome.accepted += 1;
+            written.counts.accepted += 1;
             self.write_sample(*sample, payload);
         }
         self.stats.found.followed += samples.len() as u64;
-        self.end_write(&outcome, payload);
-        outcome
+        self.end_write(refused, &mut written, payload);
+        written
     }
 
-    fn end_write(&mut self, outcome: &WriteOutcome, payload: &mut Payload) {
+    fn end_write(&mut self, refused: RefusedTimes, written: &mut Written, payload: &mut Payload) {
         payload.end_section(self.id);
-        self.stats.accepted += outcome.accepted;
-        self.stats.refused += outcome.refused;
+        self.stats.accepted += written.counts.accepted;
+        self.stats.refused += refused.count;
+        refused.finish(written);
     }
 
     #[inline]
@@ -610,17 +613,35 @@ enum Unowned {
     Malformed(String),
 }
 
-/// Notes that a sample is refused for its time; what is no series at all is malformed instead.
-#[cold]
-fn refuse(refusal: &Refusal, bytes: &[u8], position: u32, outcome: &mut WriteOutcome) {
-    match Labels::parse(bytes) {
-        Ok(labels) => {
-            outcome.refused += 1;
-            outcome.last_refusal = Some(refusal.text(&labels.quoted_id()));
+/// Samples that were refused because of their time. A text is made for the last one only: one for
+/// each would take longer than storing them.
+#[derive(Default)]
+struct RefusedTimes {
+    count: u64,
+    last: Option<(Refusal, Labels)>,
+}
+
+impl RefusedTimes {
+    /// Notes that a sample is refused; one of bytes that are no labels is refused for those.
+    #[cold]
+    fn note(&mut self, refusal: Refusal, bytes: &[u8], written: &mut Written) {
+        let labels = if labels::is_canonical(bytes) {
+            Ok(Labels::from_canonical(bytes))
+        } else {
+            Labels::parse(bytes)
+        };
+        match labels {
+            Ok(labels) => {
+                self.count += 1;
+                self.last = Some((refusal, labels));
+            }
+            Err(why) => written.refuse_labels(why.to_string()),
         }
-        Err(why) => {
-            outcome.malformed.push(position);
-            outcome.last_malformed = Some(why.to_string());
+    }
+
+    fn finish(self, written: &mut Written) {
+        if let Some((refusal, labels)) = self.last {
+            written.counts.bad.add(self.count, refusal.text(&labels.quoted_id()));
         }
     }
 }

@@ -12,40 +12,49 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// An answer of the node.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn text(&self) -> String {
+    /// The body as text.
+    #[must_use]
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 /// No answer came: what the request did is not known.
 #[derive(Debug)]
-pub(crate) struct NoAnswer;
+pub struct NoAnswer;
 
 /// A client with at most one open connection.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     addr: SocketAddr,
     stream: Option<TcpStream>,
 }
 
 impl Client {
-    pub(crate) fn new(addr: SocketAddr) -> Self {
+    /// A client of the node at `addr`, not connected yet.
+    #[must_use]
+    pub fn new(addr: SocketAddr) -> Self {
         Self { addr, stream: None }
     }
 
     /// Gives the connection up.
-    pub(crate) fn close(&mut self) {
+    pub fn close(&mut self) {
         self.stream = None;
     }
 
     /// Sends a request and waits for its answer.
-    pub(crate) async fn send(
+    ///
+    /// # Errors
+    /// [`NoAnswer`] when none came within some seconds.
+    pub async fn send(
         &mut self,
         method: &str,
         path: &str,

@@ -21,6 +21,25 @@ use std::time::Duration;
 
 /// Series that each writer has at most in one namespace.
 const SERIES_MAX: u64 = 40;
+/// Times in milliseconds that no namespace stores.
+const FAR_TIMES_MS: [i64; 7] = [
+    i64::MIN,
+    -9_223_372_036_855,
+    -9_223_372_036_854,
+    1_767_225_600_000_000,
+    9_223_372_036_854,
+    9_223_372_036_855,
+    i64::MAX,
+];
+/// Queries with numbers at the edge, to be answered whatever the answer is.
+const EDGE_QUERIES: [&str; 6] = [
+    "query?query=simulated&time=-9223372036.854",
+    "query?query=simulated%20offset%20292y&time=9223372036.854",
+    "query?query=max_over_time(simulated[292y:1y])&lookback=292y",
+    "query_range?query=rate(simulated[5m])&start=-9223372036.854&end=9223372036.854&step=1e8",
+    "query_range?query=simulated&start=9223372036854775807&end=-Inf&step=NaN",
+    "series?match[]=simulated&start=-292273086-05-16T16:47:06Z&end=9223372036854775807",
+];
 /// Bytes of an answer after decompression.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How the namespace that comes and goes is named in requests.
@@ -338,12 +357,18 @@ async fn send(tool: &mut Tool, space: Space, places: &[(Place, u64)]) -> bool {
         ];
         body.push(&labels, &[(*ms, f64::from_bits(*bits))]);
     }
+    // Sometimes with a sample that nobody could store, which must cost the others nothing.
+    let is_mixed = tool.rng.chance(100);
+    if is_mixed {
+        let far = FAR_TIMES_MS[tool.rng.below(FAR_TIMES_MS.len() as u64) as usize];
+        body.push(&[("__name__", "simulated"), ("number", "never")], &[(far, 1.0)]);
+    }
     let headers: &[_] = if space == Space::Agg { &POLICY } else { &[] };
     let body = body.body();
     let answer = tool.client.send("POST", "/api/v1/prom/remote/write", headers, &body).await;
     let answer = answer.ok().filter(|answer| answer.status < 500);
     if let Some(answer) = &answer {
-        let is_good = matches!(answer.status, 200 | 204);
+        let is_good = if is_mixed { answer.status == 400 } else { answer.status == 200 };
         assert!(is_good, "a write to {space:?}: {} {}", answer.status, answer.text());
     }
     let mut known = tool.known.borrow_mut();
@@ -367,6 +392,11 @@ async fn send(tool: &mut Tool, space: Space, places: &[(Place, u64)]) -> bool {
 async fn read(mut tool: Tool) {
     while !tool.is_last() {
         tool.pause(60).await;
+        if tool.rng.chance(100) {
+            let query = EDGE_QUERIES[tool.rng.below(EDGE_QUERIES.len() as u64) as usize];
+            let _ = tool.client.send("GET", &format!("/api/v1/{query}"), &[], b"").await;
+            continue;
+        }
         let space = if tool.rng.chance(300) { Space::Agg } else { Space::Raw };
         let writer = tool.rng.chance(300).then(|| tool.rng.below(3) as u32);
         tool.read_all(space, writer).await;

@@ -3,20 +3,23 @@
 //! [`run`] lives through one seed: clients write, read, create and delete a namespace; the node is
 //! killed, cut from its power, stopped, met with failing files, and started again, each time on
 //! another number of cores. Suggested reading order: [`ledger`] (what must hold), `clients` (what
-//! is done), `client` (HTTP), this file (the lives of the node).
+//! is done), [`client`] (HTTP), this file (the lives of the node). [`session`] is for tests that tell a
+//! story instead.
 //!
 //! Always holds: a seed gives the same run each time ([`Report::trace`]), so a failure is replayed
 //! by its seed alone: `cargo run -p m3-sim -- --seed N`.
 
-mod client;
+pub mod client;
 mod clients;
 pub mod ledger;
+pub mod session;
 
 use clients::Clients;
 use m3_io::sim::{Crash, Direct, End, Faults, NodeEnded, Rng, World};
 use m3_io::time;
 use m3ring::config::{Command, Config};
-use m3ring::node::{self, NodeError, Settings};
+use m3ring::node::{self, NodeError};
+use m3ring::settings::Settings;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -111,6 +114,8 @@ struct Life {
     clients: Clients,
     settings: Settings,
     report: Report,
+    /// Panics that were caught on this thread before this seed.
+    caught_before: u64,
 }
 
 impl Life {
@@ -118,7 +123,8 @@ impl Life {
         let mut rng = Rng::new(seed.wrapping_add(0x11fe));
         let settings = settings(&mut rng);
         let clients = Clients::start(world, &mut rng, settings.http_listen);
-        Self { world: Rc::clone(world), rng, clients, settings, report: Report::default() }
+        let (world, report) = (Rc::clone(world), Report::default());
+        Self { world, rng, clients, settings, report, caught_before: m3_io::panics::caught() }
     }
 
     fn all(mut self) -> Report {
@@ -204,6 +210,9 @@ impl Life {
     }
 
     fn judge(&mut self, ended: Option<Result<(), NodeError>>, injected: u64) {
+        // A request that panics is answered, so no client would notice.
+        let caught = m3_io::panics::caught() - self.caught_before;
+        assert_eq!(caught, 0, "the work of requests panicked");
         match (ended, self.world.end()) {
             (Some(Ok(())), _) => self.report.stops += 1,
             (Some(Err(error)), _) => {
@@ -229,6 +238,7 @@ impl Life {
         let ended = self.start();
         assert!(matches!(ended, Some(Ok(()))), "the last life: {ended:?}, {:?}", self.world.end());
         assert!(self.clients.has_compared(), "the last life ended before it was compared");
+        assert_eq!(m3_io::panics::caught(), self.caught_before, "the work of requests panicked");
     }
 }
 

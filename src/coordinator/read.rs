@@ -11,6 +11,7 @@ use m3_http::api::{
     ReadQuery, ReadResult, RemoteReadCall, Reply, SERIES_LIMIT_APPLIED, Selection,
     WARNING_NOT_EXHAUSTIVE,
 };
+use m3_io::failpoint;
 use m3_io::oneshot;
 use m3_io::time::{self, Monotonic};
 use m3_metric::Span;
@@ -121,6 +122,7 @@ impl Coordinator {
         let mut turn = self.node.turns().begin().await;
         let mut evaluation = Evaluation::new(plan, partials);
         let output = loop {
+            failpoint("evaluate", b"");
             match evaluation.step() {
                 Step::Yield => {
                     self.shared.memory.admit_query()?;
@@ -156,6 +158,8 @@ impl Coordinator {
                 ApiError::bad_data("query exceeded limit: too many series")
             }
             FetchError::Broken => ApiError::internal("a stream in memory does not decode"),
+            FetchError::Panicked(panicked) => ApiError::internal(panicked.to_string()),
+            FetchError::Ending => stopping(),
         }
     }
 

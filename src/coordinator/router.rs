@@ -14,7 +14,7 @@
 use hashbrown::HashTable;
 use m3_metric::batch::labels_in;
 use m3_metric::{CoreId, Fingerprint, FingerprintKey, Labels, Record, WriteBatch};
-use m3_shard::{Found, SeriesSample, ShardMap};
+use m3_shard::{KnownRecord, SeriesSample, ShardMap};
 use std::sync::Arc;
 
 /// Entries after which the router forgets everything and learns anew: 32 bytes each and some
@@ -124,8 +124,8 @@ impl Router {
 
     /// Notes the ordinals that an owner has told of the records of its part. Entries may have been
     /// forgotten since it was asked, and others be where they were: bytes are looked at anew.
-    pub(super) fn learn(&mut self, buffer: &[u8], part: &Part, found: &[Found]) {
-        for Found { position, series } in found {
+    pub(super) fn learn(&mut self, buffer: &[u8], part: &Part, told: &[KnownRecord]) {
+        for KnownRecord { position, series } in told {
             let at = *position as usize;
             let bytes = labels_in(buffer, &part.records[at]);
             let fingerprint = self.key.fingerprint(bytes);

@@ -7,17 +7,20 @@
 //! something new in it is decoded. So where a request has several
 //! values for one series and time, any of them may be the last with several cores.
 
-use super::Coordinator;
 use super::router::{Part, Router};
+use super::{Coordinator, HalfStored};
 use crate::catalog::Catalog;
 use crate::dbnode::Samples;
 use crate::message::{Message, WriteAnswer, WriteJob};
 use m3_http::api::{ApiError, Reply, WriteCall, WriteSource};
-use m3_http::ingest::WriteOutcome;
 use m3_io::oneshot;
+use m3_io::panics::Panicked;
 use m3_io::time;
 use m3_metric::NamespaceId;
 use std::sync::Arc;
+
+/// What became of a part whose core no longer takes messages.
+const STOPPING: &str = "the node is stopping";
 
 impl Coordinator {
     pub(super) async fn write(&self, mut call: Box<WriteCall>) -> Result<Reply, ApiError> {
@@ -44,16 +47,21 @@ impl Coordinator {
             self.api.decode_strictly(&mut call)?;
             answer = self.store(namespace, &mut call).await;
         }
-        let mut outcome = std::mem::take(&mut call.outcome);
-        let no_memory = answer.no_memory;
-        add(&mut outcome, answer);
-        if no_memory > 0 {
-            outcome.resource_exhausted += no_memory;
-            outcome.last_exhausted = Some(self.shared.memory.refuse_write().message);
+        if let Some(panicked) = answer.panicked {
+            return Err(self.end_with(panicked, call));
         }
+        let mut outcome = std::mem::take(&mut call.outcome);
+        outcome += answer.counts;
         self.recycle(&mut call);
         self.stats.borrow_mut().write(&outcome, time::now().since(begun));
         Ok(Reply::Write(outcome))
+    }
+
+    /// Notes that a store is half changed by this call, which the door ends the node for.
+    fn end_with(&self, panicked: Panicked, call: Box<WriteCall>) -> ApiError {
+        let error = ApiError::internal(panicked.to_string());
+        self.half_stored.set(Some(HalfStored { panicked, body: call.body }));
+        error
     }
 
     /// Gives the batch's memory to the next request, if that was not done yet: as early as nobody
@@ -66,7 +74,9 @@ impl Coordinator {
 
     /// The parts of a write of which only fingerprints were read, if all of them are known.
     fn known_parts(&self, namespace: NamespaceId, call: &mut WriteCall) -> Option<Vec<Part>> {
-        let WriteSource::RemoteWritePacked { .. } = call.source else { return None };
+        if call.source != WriteSource::RemoteWritePacked {
+            return None;
+        }
         let parts = self.route(namespace, |router| router.split_known(&call.batch))?;
         self.api.recycle_known(std::mem::take(&mut call.batch));
         Some(parts)
@@ -110,6 +120,11 @@ impl Coordinator {
         self.routers.borrow_mut().retain(|id, _| is_there(id));
     }
 
+    /// Forgets all routes: routing a request panicked, and what it left is not known.
+    pub fn forget_routes(&self) {
+        self.routers.borrow_mut().clear();
+    }
+
     /// Asks the router of a namespace.
     fn route<T>(&self, namespace: NamespaceId, ask: impl FnOnce(&mut Router) -> T) -> T {
         let mut routers = self.routers.borrow_mut();
@@ -146,68 +161,36 @@ impl Coordinator {
             };
             match self.port.send(core, Message::Write(job)).await {
                 Ok(()) => replies.push((part, answer)),
-                Err(_) => total.failed = Some("the node is stopping".to_owned()),
+                Err(_) => total.counts.fail(STOPPING),
             }
         }
         let mut take = |part: &Part, answer: WriteAnswer| {
-            if !answer.found.is_empty() {
-                self.route(namespace, |router| router.learn(buffer, part, &answer.found));
+            if !answer.known.is_empty() {
+                self.route(namespace, |router| router.learn(buffer, part, &answer.known));
             }
-            merge(&mut total, answer);
+            total.counts += answer.counts;
+            total.malformed += answer.malformed;
+            total.panicked = total.panicked.take().or(answer.panicked);
         };
         if !here.is_empty() {
             let Part { known, records, .. } = &here;
             let samples = Samples { known, buffer, records };
             let mut answer = self.node.append_samples(namespace, samples).await;
             self.node.acknowledged(&mut answer).await;
+            let is_broken = answer.panicked.is_some();
             take(&here, answer);
+            if is_broken {
+                return total;
+            }
         }
         for (part, reply) in replies {
-            let failed = || Some("the node is stopping".to_owned());
-            let answer = reply
-                .await
-                .unwrap_or_else(|_| WriteAnswer { failed: failed(), ..WriteAnswer::default() });
+            let answer = reply.await.unwrap_or_else(|_| {
+                let mut answer = WriteAnswer::default();
+                answer.counts.fail(STOPPING);
+                answer
+            });
             take(&part, answer);
         }
         total
-    }
-}
-
-fn merge(total: &mut WriteAnswer, part: WriteAnswer) {
-    total.accepted += part.accepted;
-    total.refused += part.refused;
-    total.malformed += part.malformed;
-    total.exhausted += part.exhausted;
-    total.no_memory += part.no_memory;
-    total.misrouted += part.misrouted;
-    total.last_refusal = part.last_refusal.or(total.last_refusal.take());
-    total.last_malformed = part.last_malformed.or(total.last_malformed.take());
-    total.failed = part.failed.or(total.failed.take());
-}
-
-/// Adds what became of a batch to the outcome that the door began.
-fn add(outcome: &mut WriteOutcome, answer: WriteAnswer) {
-    if let Some(failed) = answer.failed {
-        // Part of the batch may be stored; none of it is acknowledged, so the sender repeats it.
-        outcome.retryable += answer.accepted.max(1);
-        outcome.last_retryable = Some(failed);
-    } else {
-        outcome.accepted += answer.accepted;
-        if answer.misrouted > 0 {
-            outcome.retryable += answer.misrouted;
-            outcome.last_retryable = Some("no core owns the series".to_owned());
-        }
-    }
-    if answer.exhausted > 0 {
-        outcome.resource_exhausted += answer.exhausted;
-        outcome.last_exhausted = Some(
-            "the namespace has as many series as limits.seriesPerNamespaceMax allows; samples of \
-             the series it has are stored"
-                .to_owned(),
-        );
-    }
-    outcome.bad_requests += answer.refused + answer.malformed;
-    if let Some(text) = answer.last_refusal.or(answer.last_malformed) {
-        outcome.last_bad = Some(text);
     }
 }

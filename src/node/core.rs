@@ -1,20 +1,22 @@
 //! One core of the node, from its first message to its last.
 
+use super::CorePlan;
 use super::keeper::Keeper;
-use super::{CorePlan, Shared};
 use crate::catalog::Catalog;
 use crate::coordinator::Coordinator;
 use crate::dbnode::DbNode;
+use crate::door::Door;
 use crate::message::Message;
+use crate::settings::Settings;
+use crate::shared::Shared;
 use m3_cluster::Admin;
-use m3_http::api::{Api, ApiError, ApiSettings, Call, ErrorKind, Listener};
-use m3_http::message::{Request, Response};
-use m3_http::server::{self, Handler, ServerLimits, ServerStats};
+use m3_http::api::{Api, ApiSettings, Listener};
+use m3_http::server::{self, ServerLimits, ServerStats};
 use m3_io::budget::Budget;
 use m3_io::mesh::Port;
 use m3_io::net::{Options, TcpListener};
-use m3_io::{CoreId, Either, Gate, Permit, ReplyTo, Semaphore, oneshot, race, spawn, time};
-use m3_metric::{FingerprintKey, Timestamp};
+use m3_io::{CoreId, Gate, ReplyTo, oneshot, spawn, time};
+use m3_metric::FingerprintKey;
 use m3_shard::CoreStore;
 use m3_shard::commitlog::replay::{self, ReplayOptions, ReplayStats};
 use m3_shard::commitlog::segment::Listing;
@@ -119,7 +121,7 @@ struct Begun {
 async fn begin(
     id: CoreId,
     port: &Rc<Port<Message>>,
-    settings: &super::Settings,
+    settings: &Settings,
     shared: &Arc<Shared>,
     listing: &Listing,
     log_dir: &std::path::Path,
@@ -265,13 +267,8 @@ impl Core {
             Listener::Api => Rc::clone(&self.api_stats),
             Listener::Metrics => Rc::clone(&self.metrics_stats),
         };
-        let handler = Rc::new(Door {
-            listener,
-            api: Rc::clone(api),
-            coordinator: Rc::clone(&self.coordinator),
-            unpacking: Semaphore::new(1),
-            large: Gate::new(),
-        });
+        let (api, coordinator) = (Rc::clone(api), Rc::clone(&self.coordinator));
+        let handler = Rc::new(Door::new(listener, api, coordinator));
         let pass = self.served.enter().ok_or("the core is closing")?;
         let (budget, stop) = (Arc::clone(budget), self.stop.clone());
         spawn(async move {
@@ -380,59 +377,5 @@ impl Core {
         stats.metrics = self.metrics_stats.snapshot();
         stats.backlog = self.port.backlog() as u64;
         stats
-    }
-}
-
-/// The handler of one listener.
-struct Door {
-    listener: Listener,
-    api: Rc<Api>,
-    coordinator: Rc<Coordinator>,
-    /// Where many large bodies are here at once, one is unpacked at a time, with a look at the
-    /// sockets before each: whoever asks for little would otherwise wait for all of them.
-    unpacking: Semaphore,
-    /// Requests with a large body that are not answered yet.
-    large: Gate,
-}
-
-/// Bytes of a large body.
-const LARGE_BODY_BYTES: usize = 16 << 10;
-/// How many of them are many.
-const LARGE_BODIES_MANY: usize = 8;
-
-impl Door {
-    /// Waits for the turn of a large body among many.
-    async fn turn(&self) -> Option<Permit> {
-        if self.large.inside() < LARGE_BODIES_MANY {
-            return None;
-        }
-        let turn = self.unpacking.acquire(1).await;
-        m3_io::yield_now().await;
-        Some(turn)
-    }
-}
-
-impl Handler for Door {
-    async fn handle(&self, request: &mut Request) -> Response {
-        let is_large = request.body.len() >= LARGE_BODY_BYTES;
-        let _pass = is_large.then(|| self.large.enter());
-        let turn = if is_large { self.turn().await } else { None };
-        let now = Timestamp(time::wall_ns());
-        let routed = self.api.route(self.listener, request, now);
-        drop(turn);
-        let result = match routed.call {
-            // A query that nobody waits for any more gives its core back. A write goes on.
-            Ok(call @ (Call::Query(_) | Call::QueryRange(_) | Call::RemoteRead(_))) => {
-                match race(self.coordinator.handle(call), request.client_gone()).await {
-                    Either::Left(result) => result,
-                    Either::Right(()) => {
-                        Err(ApiError::new(ErrorKind::Canceled, "query was canceled"))
-                    }
-                }
-            }
-            Ok(call) => self.coordinator.handle(call).await,
-            Err(error) => Err(error),
-        };
-        routed.shape.render(result)
     }
 }

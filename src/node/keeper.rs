@@ -6,7 +6,7 @@ use m3_cluster::admin::{Admin, AdminReply, AdminRequest};
 use m3_cluster::kv::file::FileKv;
 use m3_cluster::{Error, Kv, NamespaceMetadata, Registry};
 use m3_io::mesh::Port;
-use m3_io::{Semaphore, oneshot, time};
+use m3_io::{Semaphore, failpoint, oneshot, panics, time};
 use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::sync::Arc;
@@ -78,7 +78,11 @@ impl Keeper {
         if let Err(error) = self.follow(port).await {
             return failed(&error.to_string());
         }
-        let reply = self.admin.handle(&self.kv, request, time::wall_ns()).await;
+        let handled = panics::catch_future(async {
+            failpoint("admin", b"");
+            self.admin.handle(&self.kv, request, time::wall_ns()).await
+        });
+        let reply = handled.await.unwrap_or_else(|panicked| failed(&panicked.to_string()));
         self.is_behind.set(reply.changed || reply.status >= 500);
         match self.follow(port).await {
             Err(error) => failed(&error.to_string()),

@@ -3,7 +3,7 @@
 use super::exposition::{Exposition, escape};
 use super::{CoreStats, LATENCY_BOUNDS_S, Latency};
 use crate::catalog::Catalog;
-use crate::node::Shared;
+use crate::shared::Shared;
 use m3_http::server::StatsSnapshot;
 use std::collections::BTreeMap;
 
@@ -178,6 +178,9 @@ fn driver(text: &mut Exposition<'_>, shared: &Shared, cores: &[CoreStats]) {
     let labels = format!("{{driver=\"{}\",reason=\"{}\"}}", shared.driver.driver, escape(reason));
     text.family("m3ring_io_driver", "The I/O driver in use, and why.", "gauge", [(labels, 1.0)]);
     text.gauge("m3ring_cores", "Cores of the node.", cores.len() as f64);
+    let panics = cores.iter().map(|core| core.panics).sum();
+    let help = "Requests that failed because their work panicked; see the log.";
+    text.counter("m3ring_request_panics_total", help, panics);
     let of_core = |at: usize| format!("{{core=\"{at}\"}}");
     let tasks = cores.iter().enumerate().map(|(at, core)| (of_core(at), core.tasks as f64));
     text.family("m3ring_tasks", "Tasks alive.", "gauge", tasks.collect::<Vec<_>>());

@@ -18,6 +18,7 @@
 mod answers;
 mod crash;
 mod door;
+mod edges;
 mod harness;
 mod hostile;
 mod ledger;

@@ -1,4 +1,5 @@
-//! The whole node in the simulator: seeds, and the mutants that show what seeds see.
+//! The whole node in the simulator: seeds, stories of panics, and the mutants that show what seeds see.
 
 mod mutants;
+mod panics;
 mod seeds;

@@ -10,15 +10,15 @@ use super::{
     AdminCall, AdminRoute, ApiError, Call, Engine, ErrorKind, QueryOptions, Reply, Service,
     WriteCall, WriteSource,
 };
-use crate::ingest::remote_write::{self, DecodeLimits, Decoder, Found, Mode};
-use crate::ingest::{WriteOutcome, json_write, tag_map::TagMap};
+use crate::ingest::remote_write::{self, Contents, DecodeLimits, Decoder, Mode};
+use crate::ingest::{json_write, tag_map::TagMap};
 use crate::message::{Method, Request};
 use crate::reply::{Family, Shape};
 use m3_io::budget::{Budget, Promise};
 use m3_metric::limits::{
     ADMIN_BODY_BYTES_MAX, BODY_DECODED_BYTES_MAX, FORM_BYTES_MAX, READ_REQUEST_BYTES_MAX,
 };
-use m3_metric::{FingerprintKey, Record, Timestamp, WriteBatch};
+use m3_metric::{FingerprintKey, Record, Timestamp, WriteBatch, WriteOutcome};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
@@ -197,13 +197,15 @@ impl Api {
     /// # Errors
     /// The body is malformed, or there is no memory for it; none of it must be stored.
     pub fn decode(&self, call: &mut WriteCall) -> Result<(), ApiError> {
-        let WriteSource::RemoteWritePacked { body } = &mut call.source else { return Ok(()) };
+        if call.source != WriteSource::RemoteWritePacked {
+            return Ok(());
+        }
         self.packed.failed();
-        let body = std::mem::take(body);
-        let declared = remote_write::declared_len(&body, self.settings.body_decoded_bytes_max)?;
+        let limit = self.settings.body_decoded_bytes_max;
+        let declared = remote_write::declared_len(&call.body, limit)?;
         let _promise = self.promise(declared, &call.batch)?;
-        let (body_len, found) = self.unpack(&body, &mut call.batch, Mode::Fast)?;
-        call.outcome = found.outcome();
+        let (body_len, contents) = self.unpack(&call.body, &mut call.batch, Mode::Fast)?;
+        call.outcome = contents.outcome();
         call.source = WriteSource::RemoteWriteFast { body_len };
         Ok(())
     }
@@ -220,7 +222,7 @@ impl Api {
         body: &[u8],
         batch: &mut WriteBatch,
         mode: Mode,
-    ) -> Result<(usize, Found), ApiError> {
+    ) -> Result<(usize, Contents), ApiError> {
         let mut decoder = self.decoder.borrow_mut();
         let body_len = decoder.decompress(body, batch)?;
         Ok((body_len, decoder.split(body_len, batch, mode)?))
@@ -235,8 +237,8 @@ impl Api {
         let WriteSource::RemoteWriteFast { body_len } = call.source else { return Ok(()) };
         call.batch.buffer.truncate(body_len);
         call.batch.records.clear();
-        let found = self.decoder.borrow_mut().split(body_len, &mut call.batch, Mode::Strict)?;
-        call.outcome = found.outcome();
+        let contents = self.decoder.borrow_mut().split(body_len, &mut call.batch, Mode::Strict)?;
+        call.outcome = contents.outcome();
         call.source = WriteSource::RemoteWriteStrict { body_len };
         Ok(())
     }
@@ -379,11 +381,11 @@ impl Api {
             }
         };
         if mode == Mode::Fast && self.read_packed(&request.body, &mut batch) {
-            let source = WriteSource::RemoteWritePacked { body: std::mem::take(&mut request.body) };
-            let outcome = WriteOutcome::default();
-            return Ok(Call::Write(Box::new(WriteCall { batch, source, outcome, options })));
+            let (source, outcome) = (WriteSource::RemoteWritePacked, WriteOutcome::default());
+            let body = std::mem::take(&mut request.body);
+            return Ok(Call::Write(Box::new(WriteCall { batch, source, outcome, options, body })));
         }
-        let (body_len, found) = match self.unpack(&request.body, &mut batch, mode) {
+        let (body_len, contents) = match self.unpack(&request.body, &mut batch, mode) {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.recycle(batch);
@@ -400,8 +402,8 @@ impl Api {
             }
             map.apply(&mut batch, limit)?;
         }
-        let outcome = found.outcome();
-        Ok(Call::Write(Box::new(WriteCall { batch, source, outcome, options })))
+        let (outcome, body) = (contents.outcome(), Vec::new());
+        Ok(Call::Write(Box::new(WriteCall { batch, source, outcome, options, body })))
     }
 
     fn read_packed(&self, body: &[u8], batch: &mut WriteBatch) -> bool {
@@ -431,6 +433,7 @@ impl Api {
             source: WriteSource::Json,
             outcome: WriteOutcome::default(),
             options,
+            body: Vec::new(),
         })))
     }
 

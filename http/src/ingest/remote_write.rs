@@ -25,13 +25,11 @@
 //! 2 samples, 3 exemplars, 4 histograms; M3's own 101, 102 and 1001 are skipped), `Sample`
 //! (1 value, 2 timestamp in milliseconds).
 
-use super::WriteOutcome;
 use crate::api::{ApiError, ErrorKind};
 use crate::message::Headers;
-use m3_metric::LabelError;
 use m3_metric::labels::read_label;
 use m3_metric::limits::BODY_DECODED_BYTES_MAX;
-use m3_metric::{FingerprintKey, Record, Timestamp, WriteBatch};
+use m3_metric::{FingerprintKey, Record, Refused, Timestamp, WriteBatch, WriteOutcome};
 
 mod packed;
 mod strict;
@@ -88,11 +86,6 @@ pub enum IngestError {
         /// Where in the decompressed body.
         at: usize,
     },
-    /// A timestamp that nanoseconds cannot hold.
-    Timestamp {
-        /// In milliseconds since the epoch.
-        ms: i64,
-    },
 }
 
 impl std::fmt::Display for IngestError {
@@ -108,10 +101,6 @@ impl std::fmt::Display for IngestError {
             Self::Malformed { what, at } => {
                 write!(f, "malformed remote write request: {what} at byte {at}")
             }
-            Self::Timestamp { ms } => write!(
-                f,
-                "timestamp out of range: {ms} ms since the epoch; years 1677 to 2262 can be stored"
-            ),
         }
     }
 }
@@ -131,8 +120,8 @@ impl From<IngestError> for ApiError {
 }
 
 /// What a body held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
     /// Float samples, each a record.
     pub samples: u64,
     /// Native histograms, which cannot be stored yet.
@@ -141,29 +130,21 @@ pub struct Found {
     pub exemplars: u64,
     /// Metadata entries, skipped.
     pub metadata: u64,
-    /// Samples of series whose labels are over [`m3_metric::limits::LABEL_BLOCK_BYTES_MAX`];
-    /// they are no records.
-    pub oversized: u64,
-    /// Bytes of the labels of the last of them.
-    pub oversized_bytes: usize,
+    /// Float samples that no namespace could store, whatever its options; they are no records.
+    pub refused: Refused,
 }
 
-impl Found {
+impl Contents {
     /// The outcome so far: histograms are refused, since they are not stored.
     #[must_use]
     pub fn outcome(&self) -> WriteOutcome {
-        let mut outcome = WriteOutcome::default();
-        if self.oversized > 0 {
-            outcome.bad_requests = self.oversized;
-            let error = LabelError::BlockTooLong { bytes: self.oversized_bytes };
-            outcome.last_bad = Some(error.to_string());
-        }
+        let mut outcome = WriteOutcome { bad: self.refused.clone(), ..WriteOutcome::default() };
         if self.histograms > 0 {
-            outcome.bad_requests += self.histograms;
-            outcome.last_bad = Some(format!(
+            let why = format!(
                 "native histograms are not supported yet: {} not stored; send classic histograms",
                 self.histograms
-            ));
+            );
+            outcome.bad.add(self.histograms, why);
         }
         outcome
     }
@@ -245,7 +226,7 @@ impl Decoder {
         body_len: usize,
         batch: &mut WriteBatch,
         mode: Mode,
-    ) -> Result<Found, IngestError> {
+    ) -> Result<Contents, IngestError> {
         self.gathered.clear();
         let WriteBatch { buffer, records, .. } = batch;
         let mut walk = strict::Walk {
@@ -253,13 +234,14 @@ impl Decoder {
             at: 0,
             records,
             gathered: &mut self.gathered,
-            found: Found::default(),
+            contents: Contents::default(),
+            last_refused: None,
             samples_max: self.limits.samples,
         };
         walk.request(mode)?;
-        let found = walk.found;
+        let contents = walk.finish();
         buffer.extend_from_slice(&self.gathered);
-        Ok(Found { samples: batch.records.len() as u64, ..found })
+        Ok(Contents { samples: batch.records.len() as u64, ..contents })
     }
 }
 
@@ -296,9 +278,9 @@ pub fn is_label_fields(span: &[u8]) -> bool {
 }
 
 /// The one sample at the end of `frame`, if it ends as senders write it: bytes of the label
-/// fields before it, time in milliseconds, value.
+/// fields before it, time, value.
 #[inline]
-fn split_tail(frame: &[u8]) -> Option<(usize, i64, u64)> {
+fn split_tail(frame: &[u8]) -> Option<(usize, Timestamp, u64)> {
     const FULL: usize = 18;
     const ZERO: usize = 9;
     let len = frame.len();
@@ -321,9 +303,9 @@ fn split_tail(frame: &[u8]) -> Option<(usize, i64, u64)> {
     None
 }
 
-/// A varint of exactly six bytes: any time between 1971 and 2109.
+/// A varint of exactly six bytes: any time in milliseconds between 1971 and 2109.
 #[inline]
-fn time_of(bytes: &[u8; 6]) -> Option<i64> {
+fn time_of(bytes: &[u8; 6]) -> Option<Timestamp> {
     let mut word = [0u8; 8];
     word[..6].copy_from_slice(bytes);
     let word = u64::from_le_bytes(word);
@@ -335,14 +317,13 @@ fn time_of(bytes: &[u8; 6]) -> Option<i64> {
     for (place, &byte) in bytes.iter().enumerate() {
         ms |= u64::from(byte & 0x7f) << (7 * place);
     }
-    Some(ms.cast_signed())
+    Timestamp::from_ms(ms.cast_signed())
 }
 
 /// A record of `labels` bytes at `offset`.
-fn record(offset: usize, labels: usize, ms: i64, value_bits: u64) -> Result<Record, IngestError> {
-    let timestamp = Timestamp::from_ms(ms).ok_or(IngestError::Timestamp { ms })?;
+fn record(offset: usize, labels: usize, timestamp: Timestamp, value_bits: u64) -> Record {
     let narrow = |n: usize| u32::try_from(n).expect("bodies are bounded by 1 GiB");
-    Ok(Record { labels_offset: narrow(offset), labels_len: narrow(labels), timestamp, value_bits })
+    Record { labels_offset: narrow(offset), labels_len: narrow(labels), timestamp, value_bits }
 }
 
 /// Checks that the headers of a write announce what this decoder reads. A content type without

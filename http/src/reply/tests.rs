@@ -204,7 +204,7 @@ fn writes_answer_nothing_or_what_was_lost() {
     let response = shape(Family::Write).render(Ok(Reply::Write(WriteOutcome::default())));
     assert_eq!((response.status, response.body.len(), response.headers.len()), (200, 0, 0));
     let mut bad = WriteOutcome::default();
-    bad.refuse("datapoint too far in past: x");
+    bad.bad.add(1, "datapoint too far in past: x");
     let response = shape(Family::Write).render(Ok(Reply::Write(bad.clone())));
     assert_eq!(response.status, 400);
     assert!(
@@ -214,7 +214,7 @@ fn writes_answer_nothing_or_what_was_lost() {
     let response = shape(Family::JsonWrite).render(Ok(Reply::Write(bad)));
     assert!(text(&response).contains("\"error\":\"datapoint too far in past: x\""));
     let mut full = WriteOutcome::default();
-    full.exhaust("x");
+    full.exhausted.add(1, "x");
     let response = shape(Family::Write).render(Ok(Reply::Write(full)));
     assert_eq!((response.status, response.header("retry-after")), (429, Some("1")));
 }

@@ -8,7 +8,8 @@ use crate::wire::head::{self, Framing, Head, Scanner};
 use m3_io::budget::Promise;
 use m3_io::net::TcpStream;
 use m3_io::time::{self, Monotonic};
-use m3_io::{Either, race};
+use m3_io::{Either, panics, race};
+use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -38,6 +39,13 @@ impl From<WireError> for End {
     fn from(error: WireError) -> Self {
         Self::Refuse(answer::wire_refusal(&error))
     }
+}
+
+/// Runs a step before anything of the answer is sent: if it panics the client gets a 500.
+async fn caught<T>(step: impl Future<Output = Result<T, End>>) -> Result<T, End> {
+    panics::catch_future(step)
+        .await
+        .unwrap_or_else(|panicked| Err(End::Refuse(answer::refusal(500, &panicked.to_string()))))
 }
 
 struct Connection<'a, H> {
@@ -95,14 +103,18 @@ pub(super) async fn refuse<H: Handler>(shared: &Shared<H>, stream: TcpStream) {
 impl<H: Handler> Connection<'_, H> {
     /// Serves one request; says whether another may follow.
     async fn serve_one(&mut self) -> Result<bool, End> {
-        let head = self.read_head().await?;
+        let head = caught(self.read_head()).await?;
         let begun = time::now();
-        self.read_body(&head).await?;
+        caught(self.read_body(&head)).await?;
         let mut response = self.answer().await?;
         let body = std::mem::take(&mut self.request.body);
         self.shared.bodies.give(body, self.shared.limits.spare_body_bytes);
         if head.accepts_gzip && answer::has_body(self.request.method, response.status) {
-            Box::pin(gzip::deflate_response(&mut response)).await;
+            caught(Box::pin(async {
+                gzip::deflate_response(&mut response).await;
+                Ok(())
+            }))
+            .await?;
         }
         let keep_alive = head.keep_alive && !self.shared.stop.is_closed();
         let (route, status, method) = (response.route, response.status, self.request.method);

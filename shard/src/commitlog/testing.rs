@@ -257,7 +257,8 @@ impl Cores {
         for (core, (buffer, records)) in self.cores.iter_mut().zip(&batches) {
             let store = core.store.namespace_mut(namespace).unwrap();
             let outcome = store.write(buffer, records, self.now_ns, &mut core.log.pending());
-            assert_eq!(outcome.accepted, records.len() as u64, "{:?}", outcome.last_refusal);
+            let counts = outcome.counts;
+            assert_eq!(counts.accepted, records.len() as u64, "{:?}", counts.bad.last);
         }
     }
 

@@ -282,6 +282,17 @@ impl CommitLog {
         }
     }
 
+    /// Gives up what is pending and takes nothing more: it may end in half a request, because `why`
+    /// came between. Whoever waits for it is told that it failed; the node must end.
+    pub fn give_up(&self, why: &str) {
+        let mut state = self.0.state.borrow_mut();
+        let spare = std::mem::take(&mut state.spare);
+        drop(state.pending.take(spare));
+        state.failed.get_or_insert_with(|| LogFailed(why.to_owned()));
+        drop(state);
+        self.0.done.notify_waiters();
+    }
+
     /// Writes what is pending, seals the segment and returns once it is synced.
     ///
     /// # Errors

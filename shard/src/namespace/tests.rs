@@ -36,7 +36,7 @@ fn request(samples: &[(&str, i64, f64)]) -> Request {
     request
 }
 
-fn write(store: &mut NamespaceStore, samples: &[(&str, i64, f64)]) -> WriteOutcome {
+fn write(store: &mut NamespaceStore, samples: &[(&str, i64, f64)]) -> Written {
     let request = request(samples);
     store.write(&request.buffer, &request.records, NOW, &mut Payload::default())
 }
@@ -58,7 +58,7 @@ fn a_repeated_request_is_followed_not_looked_up() {
     for round in 0..10 {
         let at = NOW + round * 1_000_000_000;
         assert_eq!(
-            write(&mut store, &[("a", at, 1.0), ("b", at, 2.0), ("c", at, 3.0)]).accepted,
+            write(&mut store, &[("a", at, 1.0), ("b", at, 2.0), ("c", at, 3.0)]).counts.accepted,
             3
         );
     }
@@ -87,7 +87,7 @@ fn any_order_any_repeats_the_last_write_wins() {
             NOW - (random() % spread) as i64 * 1_000_000_000 - (random() % 2) as i64 * 500_000_000;
         let value = f64::from_bits(random() << 3 ^ random());
         let value = if random() % 2 == 0 { (random() % 9) as f64 } else { value };
-        assert_eq!(write(&mut store, &[(name, ts, value)]).accepted, 1);
+        assert_eq!(write(&mut store, &[(name, ts, value)]).counts.accepted, 1);
         wanted.entry(name).or_default().insert(ts / 1_000_000, value.to_bits());
     }
     let check = |store: &NamespaceStore| {
@@ -113,7 +113,7 @@ fn a_value_that_comes_back_wins_over_the_one_between() {
         write(&mut store, &[("a", at, 1.0), ("a", at, 2.0)]);
         let earlier: Vec<_> = (1..=late_ones).map(|k| ("a", at - k * 1_000_000, 0.0)).collect();
         write(&mut store, &earlier);
-        assert_eq!(write(&mut store, &[("a", at, 1.0), ("a", at, 1.0)]).accepted, 2);
+        assert_eq!(write(&mut store, &[("a", at, 1.0), ("a", at, 1.0)]).counts.accepted, 2);
         let last = read(&store, "a").last().copied();
         assert_eq!(last, Some((at / 1_000_000, 1.0f64.to_bits())), "{late_ones} late ones");
         write(&mut store, &[("a", at, 2.0)]);
@@ -135,9 +135,9 @@ fn windows_refuse_as_m3_does() {
         &mut store,
         &[("a", NOW - 600 * s, 1.0), ("a", NOW - 600 * s - 1, 2.0), ("a", NOW + 120 * s, 3.0)],
     );
-    assert_eq!((outcome.accepted, outcome.refused), (1, 2));
+    assert_eq!((outcome.counts.accepted, outcome.counts.bad.count), (1, 2));
     assert_eq!(
-        outcome.last_refusal.unwrap(),
+        outcome.counts.bad.last.unwrap(),
         "datapoint too far in future: id={__name__=\"a\",job=\"test\"}, off_by=0s, \
          timestamp=2027-01-15T08:02:00Z, future_limit=2027-01-15T08:02:00Z, \
          timestamp_unix_nanos=1800000120000000000, future_limit_unix_nanos=1800000120000000000"
@@ -149,7 +149,8 @@ fn windows_refuse_as_m3_does() {
 fn a_refused_sample_leaves_no_series() {
     let mut store = store(ONE);
     let outcome = write(&mut store, &[("early", 0, 1.0), ("a", NOW, 1.0)]);
-    assert_eq!((outcome.accepted, outcome.refused, store.series_count()), (1, 1, 1));
+    let counts = outcome.counts;
+    assert_eq!((counts.accepted, counts.bad.count, store.series_count()), (1, 1, 1));
     let all = Matchers::compile(&[Matcher::new(MatchOp::Equal, "job", "test")]).unwrap();
     assert_eq!(store.search(&all, i64::MIN, i64::MAX).len(), 1);
 }
@@ -165,10 +166,12 @@ fn without_a_window_retention_and_a_day_ahead_are_the_limits() {
         ("a", NOW + 25 * hour, 1.0),
     ];
     let outcome = write(&mut store, &samples);
-    assert_eq!((outcome.accepted, outcome.refused), (2, 2));
+    assert_eq!((outcome.counts.accepted, outcome.counts.bad.count), (2, 2));
     assert!(
         outcome
-            .last_refusal
+            .counts
+            .bad
+            .last
             .unwrap()
             .starts_with("datapoint too far in future and out of retention: id=")
     );
@@ -181,8 +184,8 @@ fn what_belongs_to_another_core_is_passed_on() {
     let names: Vec<String> = (0..100).map(|i| format!("m{i}")).collect();
     let samples: Vec<_> = names.iter().map(|n| (n.as_str(), NOW, 1.0)).collect();
     let outcome = write(&mut store, &samples);
-    assert_eq!(outcome.accepted as usize + outcome.misrouted.len(), 100);
-    assert!(outcome.accepted > 20 && outcome.misrouted.len() > 20);
+    assert_eq!(outcome.counts.accepted as usize + outcome.misrouted.len(), 100);
+    assert!(outcome.counts.accepted > 20 && outcome.misrouted.len() > 20);
     assert!(outcome.misrouted.iter().all(|(_, core)| *core == CoreId(1)));
 }
 
@@ -192,8 +195,8 @@ fn bad_labels_are_named_and_the_rest_is_stored() {
     let mut request = request(&[("a", NOW, 1.0), ("b", NOW, 1.0)]);
     request.buffer[0] ^= 0xff;
     let outcome = store.write(&request.buffer, &request.records, NOW, &mut Payload::default());
-    assert_eq!((outcome.accepted, outcome.malformed), (1, vec![0]));
-    assert_eq!(outcome.last_malformed.unwrap(), "malformed labels: expected a label field");
+    assert_eq!((outcome.counts.accepted, outcome.malformed), (1, 1));
+    assert_eq!(outcome.counts.bad.last.unwrap(), "malformed labels: expected a label field");
 }
 
 #[test]

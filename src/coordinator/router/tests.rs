@@ -117,7 +117,7 @@ impl Cores {
             known += part.known.len();
             let outcome = store.write(buffer, &part.records, NOW_NS, &mut payload);
             assert!(outcome.misrouted.is_empty());
-            self.router.learn(buffer, &part, &outcome.found);
+            self.router.learn(buffer, &part, &outcome.known);
         }
         known
     }
@@ -198,23 +198,23 @@ fn what_is_told_of_routes_that_were_forgotten_meanwhile_does_no_harm() {
     let parts = cores.router.split(&buffer, &records);
     let outcome =
         cores.stores[0].write(&buffer, &parts[0].records, NOW_NS, &mut Payload::default());
-    assert!(outcome.found.len() > 100);
+    assert!(outcome.known.len() > 100);
     let known = |router: &mut Router| {
         let parts = router.split(&buffer, &records);
         parts.iter().map(|part| part.known.len()).sum::<usize>()
     };
     // As when the namespace is deleted between a message and its answer.
     let mut fresh = Router::new(shards(2), key());
-    fresh.learn(&buffer, &parts[0], &outcome.found);
+    fresh.learn(&buffer, &parts[0], &outcome.known);
     assert_eq!(known(&mut fresh), 0);
     // The entries are there again, and others' by their numbers.
     let (others, other_records) = batch(1000, 'b');
     let mut fresh = Router::new(shards(2), key());
     fresh.split(&others, &other_records);
-    fresh.learn(&buffer, &parts[0], &outcome.found);
+    fresh.learn(&buffer, &parts[0], &outcome.known);
     assert_eq!(known(&mut fresh), 0);
-    cores.router.learn(&buffer, &parts[0], &outcome.found);
-    assert_eq!(known(&mut cores.router), outcome.found.len());
+    cores.router.learn(&buffer, &parts[0], &outcome.known);
+    assert_eq!(known(&mut cores.router), outcome.known.len());
 }
 
 #[test]

@@ -209,7 +209,7 @@ fn a_body_is_read_packed_where_series_are_known_and_decoded_where_they_are_not()
             other => panic!("{other:?}"),
         }
     };
-    let is_packed = |call: &WriteCall| matches!(call.source, WriteSource::RemoteWritePacked { .. });
+    let is_packed = |call: &WriteCall| matches!(call.source, WriteSource::RemoteWritePacked);
     for _ in 0..3 {
         let call = write();
         assert!(is_packed(&call));
@@ -251,7 +251,7 @@ fn bodies_that_cannot_be_read_packed_are_not_tried_each_time() {
         request.body = body.to_vec();
         let routed = api.route(Listener::Api, &mut request, NOW);
         let Ok(Call::Write(call)) = routed.call else { panic!() };
-        matches!(call.source, WriteSource::RemoteWritePacked { .. })
+        matches!(call.source, WriteSource::RemoteWritePacked)
     };
     assert!(is_packed(&usual) && !is_packed(&unusual));
     assert!(!is_packed(&usual) && is_packed(&usual));

@@ -107,11 +107,11 @@ impl Pass<'_> {
         while let Some((begin, len)) = header(&window[self.read..])? {
             let begin = self.read + begin;
             let Some(frame) = window.get(begin..begin + len) else { break };
-            let (labels, ms, value_bits) = split_tail(frame)?;
+            let (labels, timestamp, value_bits) = split_tail(frame)?;
             if batch.records.len() >= self.samples_max {
                 return None;
             }
-            batch.records.push(record(0, labels, ms, value_bits).ok()?);
+            batch.records.push(record(0, labels, timestamp, value_bits));
             batch.fingerprints.push(self.key.fingerprint(&frame[..labels])?);
             self.read = begin + len;
         }

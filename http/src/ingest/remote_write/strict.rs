@@ -1,9 +1,9 @@
 //! The walk over a body, field by field.
 
-use super::{Found, IngestError, Mode, is_label_fields, record, split_tail};
+use super::{Contents, IngestError, Mode, is_label_fields, record, split_tail};
 use crate::proto::{Field, Reader, Value};
-use m3_metric::Record;
 use m3_metric::limits::LABEL_BLOCK_BYTES_MAX;
+use m3_metric::{Labels, Record, Timestamp};
 
 /// A body on its way into records.
 pub(super) struct Walk<'a> {
@@ -16,9 +16,18 @@ pub(super) struct Walk<'a> {
     /// Label fields that did not stand together.
     pub(super) gathered: &'a mut Vec<u8>,
     /// What was seen so far.
-    pub(super) found: Found,
-    /// How many records there may be.
+    pub(super) contents: Contents,
+    /// The last of the samples that no namespace could store.
+    pub(super) last_refused: Option<RefusedSample>,
+    /// How many samples there may be.
     pub(super) samples_max: usize,
+}
+
+/// A sample that no namespace could store: its labels are too long, or its time out of range.
+pub(super) struct RefusedSample {
+    offset: usize,
+    labels: usize,
+    ms: i64,
 }
 
 impl Walk<'_> {
@@ -36,31 +45,63 @@ impl Walk<'_> {
                     let start = reader.position() - frame.len();
                     self.series(start, frame, mode)?;
                 }
-                (3, Value::Bytes(_)) => self.found.metadata += 1,
+                (3, Value::Bytes(_)) => self.contents.metadata += 1,
                 (1 | 3, _) => return Err(self.malformed("wrong wire type")),
                 _ => {}
             }
         }
     }
 
+    /// What the body held. A text is made for the last refused sample only: one for each would take
+    /// longer than storing them.
+    pub(super) fn finish(mut self) -> Contents {
+        if let Some(RefusedSample { offset, labels: len, ms }) = self.last_refused {
+            self.contents.refused.last = Some(match Labels::parse(self.span(offset, len)) {
+                Ok(labels) => format!(
+                    "timestamp out of range: id={}, timestamp_unix_millis={ms}; years 1677 to \
+                     2262 can be stored, and remote write sends milliseconds",
+                    labels.quoted_id()
+                ),
+                Err(why) => why.to_string(),
+            });
+        }
+        self.contents
+    }
+
+    /// The `len` label bytes at `offset` of the body with what was gathered behind it.
+    fn span(&self, offset: usize, len: usize) -> &[u8] {
+        match offset.checked_sub(self.body.len()) {
+            // No labels at the body's very end are in either.
+            Some(at) if len > 0 => &self.gathered[at..at + len],
+            _ => &self.body[offset..offset + len],
+        }
+    }
+
     #[inline]
     fn series(&mut self, start: usize, frame: &[u8], mode: Mode) -> Result<(), IngestError> {
         if mode == Mode::Fast
-            && let Some((labels, ms, value_bits)) = split_tail(frame)
+            && let Some((labels, timestamp, value_bits)) = split_tail(frame)
             // Longer than labels can be: many samples, or an attack that nobody is to hash.
             && labels <= LABEL_BLOCK_BYTES_MAX
         {
-            return self.push(record(start, labels, ms, value_bits)?);
+            return self.push(record(start, labels, timestamp, value_bits));
         }
         self.series_strictly(start, frame)
     }
 
     fn push(&mut self, record: Record) -> Result<(), IngestError> {
-        if self.records.len() >= self.samples_max {
-            return Err(IngestError::TooManySamples { limit: self.samples_max });
-        }
+        self.claim_one()?;
         self.records.push(record);
         Ok(())
+    }
+
+    /// Whether the request may have one more sample beside the records and those that were refused.
+    fn claim_one(&self) -> Result<(), IngestError> {
+        let seen = self.contents.refused.count.saturating_add(self.records.len() as u64);
+        if seen < self.samples_max as u64 {
+            return Ok(());
+        }
+        Err(IngestError::TooManySamples { limit: self.samples_max })
     }
 
     /// Two passes: one to find where the labels are, one for the samples, which may stand before.
@@ -71,15 +112,19 @@ impl Walk<'_> {
             match (field.number, field.value) {
                 (2, Value::Bytes(sample)) => {
                     let (ms, value_bits) = self.sample(sample)?;
-                    if labels > LABEL_BLOCK_BYTES_MAX {
-                        self.found.oversized += 1;
-                        self.found.oversized_bytes = labels;
-                        continue;
+                    self.claim_one()?;
+                    match Timestamp::from_ms(ms) {
+                        Some(timestamp) if labels <= LABEL_BLOCK_BYTES_MAX => {
+                            self.records.push(record(offset, labels, timestamp, value_bits));
+                        }
+                        _ => {
+                            self.contents.refused.count += 1;
+                            self.last_refused = Some(RefusedSample { offset, labels, ms });
+                        }
                     }
-                    self.push(record(offset, labels, ms, value_bits)?)?;
                 }
-                (3, Value::Bytes(_)) => self.found.exemplars += 1,
-                (4, Value::Bytes(_)) => self.found.histograms += 1,
+                (3, Value::Bytes(_)) => self.contents.exemplars += 1,
+                (4, Value::Bytes(_)) => self.contents.histograms += 1,
                 (1..=4, value) if !matches!(value, Value::Bytes(_)) => {
                     return Err(self.malformed("wrong wire type"));
                 }
@@ -110,11 +155,7 @@ impl Walk<'_> {
         // its series, and the owner says so.
         let (offset, labels) =
             if together { (start + first, end - first) } else { self.gather(frame)? };
-        let span = match offset.checked_sub(self.body.len()) {
-            Some(gathered) if !together => &self.gathered[gathered..],
-            _ => &self.body[offset..offset + labels],
-        };
-        if labels > LABEL_BLOCK_BYTES_MAX || is_label_fields(span) {
+        if labels > LABEL_BLOCK_BYTES_MAX || is_label_fields(self.span(offset, labels)) {
             Ok((offset, labels))
         } else {
             Err(self.malformed("a label is no label message"))

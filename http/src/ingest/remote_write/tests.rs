@@ -1,6 +1,7 @@
 //! Remote write decoding: the fast path against the slow one, and bad bodies.
 
 use super::*;
+use crate::ingest::{status_of, text_of};
 use crate::proto::write::WriteRequestWriter;
 use crate::proto::{put_bytes, put_fixed64, put_varint};
 use m3_metric::Labels;
@@ -8,7 +9,7 @@ use m3_metric::labels::write_label;
 
 const TS: i64 = 1_700_000_000_123;
 
-fn decode(message: &[u8], mode: Mode) -> Result<(WriteBatch, Found), IngestError> {
+fn decode(message: &[u8], mode: Mode) -> Result<(WriteBatch, Contents), IngestError> {
     let mut decoder = Decoder::new(DecodeLimits::default());
     let mut batch = WriteBatch::default();
     let body = snap::raw::Encoder::new().compress_vec(message).unwrap();
@@ -24,7 +25,7 @@ fn meaning(batch: &WriteBatch) -> Vec<(Vec<u8>, i64, u64)> {
     batch.records.iter().map(one).collect()
 }
 
-fn both(message: &[u8]) -> (WriteBatch, Found) {
+fn both(message: &[u8]) -> (WriteBatch, Contents) {
     let (fast, found) = decode(message, Mode::Fast).unwrap();
     let (strict, strict_found) = decode(message, Mode::Strict).unwrap();
     assert_eq!(meaning(&fast), meaning(&strict));
@@ -45,7 +46,7 @@ fn packed(body: &[u8]) -> bool {
     let mut fast = WriteBatch::default();
     let len = decoder.decompress(body, &mut fast).expect("what is read packed is sound");
     let found = decoder.split(len, &mut fast, Mode::Fast).expect("what is read packed is sound");
-    assert_eq!(found, Found { samples: batch.records.len() as u64, ..Found::default() });
+    assert_eq!(found, Contents { samples: batch.records.len() as u64, ..Contents::default() });
     let of_fast = fast.records.iter().map(|r| (key.fingerprint(fast.labels_of(r)), r));
     let of_packed = batch.fingerprints.iter().map(|print| Some(*print)).zip(&batch.records);
     let meant = |(print, r): (_, &Record)| (print, r.labels_len, r.timestamp, r.value_bits);
@@ -207,7 +208,7 @@ fn a_sender_s_body_is_split_without_decoding_labels() {
     writer.push(&up, &[(TS, 1.5)]).push(&up, &[(TS, 0.0)]).push(&up, &[(TS + 1, -0.0)]);
     writer.push(&up, &[(TS, f64::from_bits(m3_metric::STALE_NAN_BITS))]);
     let (batch, found) = both(writer.message());
-    assert_eq!(found, Found { samples: 4, ..Found::default() });
+    assert_eq!(found, Contents { samples: 4, ..Contents::default() });
     let bits: Vec<_> = batch.records.iter().map(|r| r.value_bits).collect();
     let wanted = [1.5f64.to_bits(), 0, (-0.0f64).to_bits(), m3_metric::STALE_NAN_BITS];
     assert_eq!(bits, wanted);
@@ -248,7 +249,7 @@ fn odd_shapes_mean_the_same() {
     let mut message = request(&[frame]);
     put_bytes(&mut message, 3, b"\x12\x02up");
     let (batch, found) = both(&message);
-    assert_eq!(found, Found { samples: 3, exemplars: 1, metadata: 1, ..Found::default() });
+    assert_eq!(found, Contents { samples: 3, exemplars: 1, metadata: 1, ..Contents::default() });
     let times: Vec<_> = batch.records.iter().map(|r| r.timestamp.to_ms()).collect();
     assert_eq!(times, [1, -5, TS]);
     // An empty sample is zero at the epoch; a series without labels is the owner's to refuse.
@@ -269,8 +270,8 @@ fn histograms_are_reported_as_not_stored() {
     let (batch, found) = both(&request(&[frame]));
     assert!(batch.records.is_empty());
     let outcome = found.outcome();
-    assert_eq!((outcome.status(), outcome.bad_requests), (400, 1));
-    assert!(outcome.text().contains("native histograms are not supported yet"), "{outcome:?}");
+    assert_eq!((status_of(&outcome), outcome.bad.count), (400, 1));
+    assert!(text_of(&outcome).contains("native histograms are not supported yet"), "{outcome:?}");
 }
 
 #[test]
@@ -336,10 +337,45 @@ fn malformed_messages_are_refused() {
         let error = decode(message, Mode::Fast).unwrap_err();
         assert!(error.to_string().contains(what), "{message:?}: {error}");
     }
+}
+
+#[test]
+fn a_time_that_cannot_be_said_in_nanoseconds_costs_its_own_sample_only() {
+    for ms in [i64::MIN, -9_223_372_036_855, 9_223_372_036_855, TS * 1000, i64::MAX] {
+        let series = |name: &str, times: &[i64]| {
+            let mut frame = labels(&[("__name__", "up"), ("i", name)]);
+            times.iter().for_each(|ms| put_bytes(&mut frame, 2, &sample(*ms, 1.0)));
+            frame
+        };
+        let frames = [series("1", &[TS]), series("2", &[ms]), series("3", &[TS])];
+        let (batch, contents) = both(&request(&frames));
+        assert_eq!((batch.records.len(), contents.refused.count), (2, 1), "{ms}");
+        let outcome = contents.outcome();
+        assert_eq!((status_of(&outcome), outcome.bad.count), (400, 1));
+        let wanted = format!("id={{__name__=\"up\",i=\"2\"}}, timestamp_unix_millis={ms}");
+        assert!(text_of(&outcome).contains(&wanted), "{}", text_of(&outcome));
+        // Among others of its series too.
+        let message = request(&[series("2", &[TS, ms, TS + 1])]);
+        let (batch, contents) = decode(&message, Mode::Strict).unwrap();
+        assert_eq!((batch.records.len(), contents.refused.count), (2, 1), "{ms}");
+    }
+    // The ends of what nanoseconds can say are records, for the namespace to judge.
     let mut frame = labels(&[("a", "b")]);
-    put_bytes(&mut frame, 2, &sample(i64::MAX, 1.0));
-    let error = decode(&request(&[frame]), Mode::Fast).unwrap_err();
-    assert_eq!(error, IngestError::Timestamp { ms: i64::MAX });
+    for ms in [-9_223_372_036_854, 9_223_372_036_854] {
+        put_bytes(&mut frame, 2, &sample(ms, 1.0));
+    }
+    assert_eq!(both(&request(&[frame])).0.records.len(), 2);
+}
+
+#[test]
+fn refused_samples_count_against_the_limit_of_samples() {
+    let mut frame = labels(&[("a", "b")]);
+    (0..5).for_each(|_| put_bytes(&mut frame, 2, &sample(i64::MAX, 1.0)));
+    let message = request(&[frame]);
+    let mut decoder = Decoder::new(DecodeLimits { decoded_bytes: 1 << 20, samples: 4 });
+    let mut batch = WriteBatch { buffer: message.clone(), ..WriteBatch::default() };
+    let refused = decoder.split(message.len(), &mut batch, Mode::Fast);
+    assert_eq!(refused, Err(IngestError::TooManySamples { limit: 4 }));
 }
 
 /// A small generator: seeded, printed, settable.

@@ -1,0 +1,27 @@
+//! What every core of a node can see: facts of its start, and the budget of memory.
+
+use crate::memory::Memory;
+use crate::quarantine::Quarantine;
+use crate::settings::QuerySettings;
+use m3_io::driver::DriverReport;
+use m3_io::time::Monotonic;
+use m3_shard::ShardMap;
+
+/// What all cores know and none changes.
+#[derive(Debug)]
+pub struct Shared {
+    /// When the cores were started.
+    pub started: Monotonic,
+    /// How series are spread.
+    pub shards: ShardMap,
+    /// The driver in use.
+    pub driver: DriverReport,
+    /// Limits of queries.
+    pub query: QuerySettings,
+    /// What memory there is and how much of it is in use.
+    pub memory: Memory,
+    /// Series of one namespace on this node; 0 is no bound.
+    pub series_per_namespace_max: u64,
+    /// Bodies that ended the node before and are refused now.
+    pub quarantine: Quarantine,
+}
