@@ -41,6 +41,25 @@ pub enum Message {
     Close,
 }
 
+impl Message {
+    /// What kind of message it is, for a log.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Write(_) => "write",
+            Self::Fragment(_) => "fragment",
+            Self::Metadata(_) => "metadata",
+            Self::Read(_) => "read",
+            Self::Admin(..) => "admin",
+            Self::Catalog(..) => "catalog",
+            Self::Stats(_) => "stats",
+            Self::Serve => "serve",
+            Self::Drain(_) => "drain",
+            Self::Close => "close",
+        }
+    }
+}
+
 const _: () = assert!(size_of::<Message>() <= 256, "a message is moved often: box what is large");
 
 /// Records to store.

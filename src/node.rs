@@ -6,6 +6,8 @@
 
 mod core;
 mod keeper;
+mod signals;
+mod start;
 
 use crate::memory::Memory;
 use crate::message::Message;

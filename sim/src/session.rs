@@ -59,7 +59,7 @@ impl Session {
         let talk = talk(Client::new(self.settings.http_listen));
         self.world.spawn(async move {
             while client.send("GET", "/ready", &[], b"").await.is_err() {
-                time::sleep(Duration::from_millis(10)).await;
+                time::sleep(Duration::from_micros(20)).await;
             }
             talk.await;
             done.set(true);

@@ -1,5 +1,6 @@
-//! The whole node in the simulator: seeds, stories of panics, and the mutants that show what seeds see.
+//! The whole node in the simulator: seeds, stories of panics and starts, and the mutants that show what seeds see.
 
 mod mutants;
 mod panics;
 mod seeds;
+mod start;
