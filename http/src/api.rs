@@ -15,6 +15,7 @@ use m3_metric::value::{Series, Value};
 use m3_metric::{Labels, Matcher, Timestamp, WriteBatch, WriteOutcome};
 use std::time::Duration;
 
+pub mod build;
 pub mod duration;
 pub mod options;
 pub mod route;

@@ -131,6 +131,21 @@ fn gzip_both_ways() {
     assert_eq!(value(&client.query("zipped", seconds(ms))), "7");
 }
 
+/// `version` is Prometheus', whose clients ask here; ours is the one that everything else says.
+#[test]
+fn the_versions_of_the_language_and_of_the_node() {
+    let node = Node::start(&["--cores", "0"]);
+    let own = env!("CARGO_PKG_VERSION");
+    for path in ["/api/v1/status/buildinfo", "/prometheus/api/v1/status/buildinfo"] {
+        let data = node.client().get(path).expect(200).json()["data"].clone();
+        assert_eq!(data["version"], m3_http::api::build::PROMETHEUS_VERSION);
+        assert_eq!(data["application"], "m3ring");
+        assert_eq!(data["applicationVersion"], own);
+    }
+    let metrics = node.metrics_text();
+    assert!(metrics.contains(&format!("build_version=\"{own}\"")), "{metrics}");
+}
+
 #[test]
 fn browsers_may_ask_from_anywhere() {
     let node = Node::start(&["--cores", "0"]);

@@ -5,6 +5,7 @@
 //!
 //! Always holds: a request is answered by exactly one route; GET implies HEAD.
 
+use super::build::build_info;
 use super::options::{query_options, write_options};
 use super::{
     AdminCall, AdminRoute, ApiError, Call, Engine, ErrorKind, QueryOptions, Reply, Service,
@@ -63,7 +64,7 @@ pub struct ApiSettings {
     pub labels_need_range: bool,
     /// Whether `/series` must name its range.
     pub series_need_range: bool,
-    /// What `/api/v1/status/buildinfo` says.
+    /// The node's own version, for `/api/v1/status/buildinfo`.
     pub version: &'static str,
     /// The commit it was built from; may be empty.
     pub revision: &'static str,
@@ -473,11 +474,7 @@ impl Api {
             Kind::ReadyText => Call::ReadyText,
             Kind::Metrics => Call::Metrics,
             Kind::Routes => Call::Answered(Reply::Routes(routes())),
-            Kind::BuildInfo => data(&format!(
-                "{{\"version\":{:?},\"revision\":{:?},\"branch\":\"\",\"buildUser\":\"\",\
-                 \"buildDate\":\"\",\"goVersion\":\"\"}}",
-                self.settings.version, self.settings.revision
-            )),
+            Kind::BuildInfo => data(&build_info(self.settings.version, self.settings.revision)),
             Kind::Metadata => data("{}"),
             Kind::Rules => data("{\"groups\":[]}"),
             Kind::Alerts => data("{\"alerts\":[]}"),

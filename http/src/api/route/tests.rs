@@ -326,6 +326,38 @@ fn what_needs_no_node_is_answered_at_once() {
     assert!(paths.contains(&"/api/v1/label/{name}/values") && paths.len() > 40);
 }
 
+/// Clients compare `version` with those of Prometheus; the node's own is another field.
+#[test]
+fn build_information_names_the_prometheus_that_is_spoken() {
+    let settings = ApiSettings { version: "0.1.7", revision: "abc", ..ApiSettings::default() };
+    let mut request = Request { path: "/api/v1/status/buildinfo".to_owned(), ..Request::default() };
+    let routed = Api::new(settings).route(Listener::Api, &mut request, NOW);
+    let body = String::from_utf8(routed.shape.render(Ok(answered(routed.call))).body).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let data = &json["data"];
+    let version = data["version"].as_str().unwrap();
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap());
+    let (major, minor) = (numbers.next().unwrap(), numbers.next().unwrap());
+    assert!((major, minor) >= (3, 0) && numbers.count() == 1, "{version}");
+    assert_eq!(
+        (&data["application"], &data["applicationVersion"]),
+        (&"m3ring".into(), &"0.1.7".into())
+    );
+    assert_eq!(data["revision"], "abc");
+    for name in ["branch", "buildUser", "buildDate", "goVersion"] {
+        assert!(data[name].is_string(), "Prometheus' field {name}: {body}");
+    }
+    // Grafana takes a server that has this field for Mimir.
+    assert!(data.get("features").is_none());
+}
+
+fn answered(call: Result<Call, ApiError>) -> Reply {
+    match call {
+        Ok(Call::Answered(reply)) => reply,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn remote_reads() {
     let query = super::super::ReadQuery {
