@@ -246,9 +246,11 @@ pub struct QueryOptions {
     pub storage: Option<StorageRestriction>,
     /// Limits of the fetch.
     pub limits: FetchLimits,
-    /// Prometheus' `limit` on labels, values and series: results beyond it are left out with the
-    /// warning [`WARNING_TRUNCATED`]. The reply writer does it; the coordinator may stop early
-    /// once it has one more than this. `None`: all.
+    /// Prometheus' `limit`: results beyond it are left out with the warning [`WARNING_TRUNCATED`].
+    /// Names, values and series are cut by the reply writer; the coordinator may stop early once it
+    /// has one more than this. The results of a query are cut by the coordinator, because there
+    /// `limit` is M3's limit of the fetch where the namespace was created by M3's routes. `None`
+    /// and zero: all.
     pub truncate: Option<u64>,
     /// Whether `stats` asks for the cost of the query.
     pub stats: bool,

@@ -183,9 +183,8 @@ impl Shape {
 
     /// How many of `len` results `limit` and the metadata limit leave; a warning if `limit` cut.
     fn cut(&self, len: usize, notes: &mut Notes) -> usize {
-        let Some(limit) = self.truncate.and_then(|limit| usize::try_from(limit).ok()) else {
-            return len;
-        };
+        let limit = self.truncate.filter(|limit| *limit > 0);
+        let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()) else { return len };
         if len > limit {
             notes.warnings.push(WARNING_TRUNCATED.to_owned());
         }

@@ -9,7 +9,7 @@ use crate::message::{FetchError, FragmentAnswer, FragmentJob, Message, ReadError
 use m3_http::api::{
     ApiError, FetchStats, Held, MetricStats, Notes, QueryCall, QueryOptions, QueryRangeCall,
     ReadQuery, ReadResult, RemoteReadCall, Reply, SERIES_LIMIT_APPLIED, Selection,
-    WARNING_NOT_EXHAUSTIVE,
+    WARNING_NOT_EXHAUSTIVE, WARNING_TRUNCATED,
 };
 use m3_io::failpoint;
 use m3_io::oneshot;
@@ -116,12 +116,20 @@ impl Coordinator {
             plan.restrict(&tags.matchers, &tags.strip);
         }
         let notes = self.limit_range(&mut plan, options)?;
-        let limits = self.limits(options);
+        let mut limits = self.limits(options);
+        let mut shown_max = options.truncate.filter(|limit| *limit > 0);
+        if namespace.registered {
+            // M3 has one limit, that of the fetch, and its header goes before the parameter.
+            if options.limits.series.is_none() && options.truncate.is_some() {
+                limits.series = shown_max.unwrap_or(u64::MAX);
+            }
+            shown_max = None;
+        }
         let mut running = Running { namespace, limits, deadline, notes };
         let partials = self.fetch(&plan, &mut running).await?;
         let mut turn = self.node.turns().begin().await;
         let mut evaluation = Evaluation::new(plan, partials);
-        let output = loop {
+        let mut output = loop {
             failpoint("evaluate", b"");
             match evaluation.step() {
                 Step::Yield => {
@@ -135,6 +143,9 @@ impl Coordinator {
         };
         drop(turn);
         let mut notes = running.notes;
+        if shown_max.is_some_and(|most| cut(&mut output.value, most)) {
+            notes.warnings.push(WARNING_TRUNCATED.to_owned());
+        }
         notes.held = self.held(ANSWER_SAMPLE_BYTES * samples(&output.value))?;
         if is_annotated {
             notes.warnings.extend(output.warnings);
@@ -446,6 +457,26 @@ fn refuse(error: QueryError) -> ApiError {
             ApiError::execution(error.to_string())
         }
     }
+}
+
+/// Leaves the first `most` series of a result and says whether there were more. A scalar or a
+/// string is no list and stays, as in Prometheus.
+fn cut(value: &mut Value, most: u64) -> bool {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let len = match value {
+        Value::Scalar { .. } | Value::String { .. } => return false,
+        Value::Vector(elements) => {
+            let len = elements.len();
+            elements.truncate(most);
+            len
+        }
+        Value::Matrix(series) => {
+            let len = series.len();
+            series.truncate(most);
+            len
+        }
+    };
+    len > most
 }
 
 /// Samples of a value.

@@ -1,6 +1,6 @@
 //! The door: HTTP as clients really speak it, and what the node says of itself.
 
-use crate::harness::{Client, Node, Response, now_ms, parse_exposition, write_body};
+use crate::harness::{Client, Node, Response, escape, now_ms, parse_exposition, write_body};
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use std::io::{Read, Write};
@@ -260,6 +260,72 @@ fn limits_by_header() {
         b"",
     );
     assert_eq!(values.expect(200).json()["data"].as_array().unwrap().len(), 4);
+}
+
+/// Prometheus' parameter cuts the answer with a warning. In a namespace that M3's routes have made
+/// it is M3's, which refuses a fetch of so many series.
+#[test]
+fn the_parameter_limit_is_prometheus_and_in_m3s_namespaces_m3s() {
+    let (node, ms) = node_with("a", 4);
+    let mut client = node.client();
+    let mut ask = |query: &str, more: &str| {
+        let query = escape(query);
+        let at = seconds(ms);
+        let instant = format!("/api/v1/query?query={query}&time={at}&{more}");
+        let end = at + 60.0;
+        let range =
+            format!("/api/v1/query_range?query={query}&start={at}&end={end}&step=30&{more}");
+        [instant, range].map(|path| client.get(&path))
+    };
+    let count = |answer: &Response| answer.json()["data"]["result"].as_array().unwrap().len();
+    let truncated = serde_json::json!(["results truncated due to limit"]);
+    for limit in [1, 3] {
+        for answer in ask("a", &format!("limit={limit}")) {
+            let answer = answer.expect(200);
+            assert_eq!(count(&answer), limit);
+            assert_eq!(answer.json()["warnings"], truncated);
+        }
+    }
+    // Not where there is nothing to cut: as many as may be, no limit, and what is no list.
+    for more in ["limit=4", "limit=5", "limit=0", "limit="] {
+        for answer in ask("a", more) {
+            let answer = answer.expect(200);
+            assert_eq!(count(&answer), 4, "{more}");
+            assert!(answer.json().get("warnings").is_none(), "{more}");
+        }
+    }
+    for query in ["1", "scalar(sum(a))", "\"text\""] {
+        let [instant, _] = ask(query, "limit=1");
+        let instant = instant.expect(200);
+        assert!(instant.json().get("warnings").is_none(), "{query}");
+        assert_eq!(count(&instant), 2, "a time and a value: {query}");
+    }
+    // What is cut is the answer, not what it is made of.
+    for answer in ask("count(a)", "limit=1") {
+        let text = answer.expect(200).text();
+        assert!(text.contains("\"4\""), "{text}");
+    }
+    for (limit, why) in [("-1", "limit must be non-negative"), ("x", "invalid syntax")] {
+        for answer in ask("a", &format!("limit={limit}")) {
+            let error = answer.expect(400).json()["error"].as_str().unwrap().to_owned();
+            assert!(error.starts_with("invalid parameter \"limit\": "), "{error}");
+            assert!(error.ends_with(why), "{error}");
+        }
+    }
+    let create = r#"{"type":"local","namespaceName":"default","retentionTime":"12h"}"#;
+    node.client().send("POST", "/api/v1/database/create", &[], create.as_bytes()).expect(200);
+    for answer in ask("a", "limit=3") {
+        let text = answer.expect(400).text();
+        assert!(text.contains("query exceeded limit") && text.contains("series_limit=3"), "{text}");
+    }
+    for answer in ask("a", "limit=3&requireExhaustive=false") {
+        let answer = answer.expect(200);
+        assert_eq!(count(&answer), 3);
+        assert!(answer.header("m3-results-limited").is_some());
+    }
+    for answer in ask("a", "limit=0") {
+        assert_eq!(count(&answer.expect(200)), 4);
+    }
 }
 
 #[test]

@@ -18,6 +18,15 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// Bytes of `M3-Restrict-By-Tags-JSON`; the head's limit holds it anyway, this names it.
 pub const RESTRICT_MATCHERS_MAX: usize = 64;
 
+/// Whose the parameter `limit` of a route is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitParam {
+    /// Prometheus': results beyond it are left out of the answer.
+    Answer,
+    /// M3's, the same as `M3-Limit-Max-Series`: a fetch of more series is refused.
+    Fetch,
+}
+
 /// Reads the options of a query. `pinned` is the engine that the path names, `default_timeout`
 /// the node's.
 ///
@@ -27,16 +36,26 @@ pub fn query_options(
     request: &Request,
     pinned: Option<Engine>,
     default_timeout: Duration,
+    limit: LimitParam,
 ) -> Result<QueryOptions, ApiError> {
     check_choices(request)?;
+    let mut limits = fetch_limits(request)?;
+    let mut truncate = None;
+    match limit {
+        LimitParam::Answer => truncate = answer_limit(request)?,
+        LimitParam::Fetch if limits.series.is_none() => {
+            limits.series = request.query.filled("limit").map(parse_count).transpose()?;
+        }
+        LimitParam::Fetch => {}
+    }
     Ok(QueryOptions {
         engine: pinned.unwrap_or_else(|| engine(request)),
         timeout: timeout(request)?.unwrap_or(default_timeout),
         lookback_ms: lookback(request)?,
         tags: tag_restriction(request)?,
         storage: storage_restriction(request)?,
-        limits: fetch_limits(request)?,
-        truncate: None,
+        limits,
+        truncate,
         stats: request.query.filled("stats").is_some_and(|value| value != "false"),
     })
 }
@@ -179,7 +198,7 @@ fn fetch_limits(request: &Request) -> Result<FetchLimits, ApiError> {
         }
     };
     Ok(FetchLimits {
-        series: count("m3-limit-max-series", "limit")?,
+        series: request.headers.filled("m3-limit-max-series").map(parse_count).transpose()?,
         docs: count("m3-limit-max-docs", "docsLimit")?,
         range_ms,
         returned_series: count("m3-limit-max-returned-series", "returnedSeriesLimit")?,
@@ -196,6 +215,26 @@ fn fetch_limits(request: &Request) -> Result<FetchLimits, ApiError> {
         require_no_wait: flag("m3-limit-require-no-wait", "requireNoWait", "no-wait")?
             .unwrap_or(false),
     })
+}
+
+/// Prometheus' `limit`, refused in Prometheus' words.
+fn answer_limit(request: &Request) -> Result<Option<u64>, ApiError> {
+    let Some(text) = request.query.filled("limit") else { return Ok(None) };
+    let refuse = |why: &str| Err(ApiError::bad_parameter("limit", why));
+    match text.parse::<i64>() {
+        Ok(limit) => match u64::try_from(limit) {
+            Ok(limit) => Ok(Some(limit)),
+            Err(_) => refuse("limit must be non-negative"),
+        },
+        Err(error) => {
+            use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+            let why = match error.kind() {
+                PosOverflow | NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            refuse(&format!("strconv.Atoi: parsing {text:?}: {why}"))
+        }
+    }
 }
 
 /// Reads a number that is not negative, refusing in M3's words.

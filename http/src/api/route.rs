@@ -6,7 +6,7 @@
 //! Always holds: a request is answered by exactly one route; GET implies HEAD.
 
 use super::build::build_info;
-use super::options::{query_options, write_options};
+use super::options::{LimitParam, query_options, write_options};
 use super::{
     AdminCall, AdminRoute, ApiError, Call, Engine, ErrorKind, QueryOptions, Reply, Service,
     WriteCall, WriteSource,
@@ -260,7 +260,7 @@ impl Api {
                 if pinned.is_none() {
                     shape.echo_engine(super::options::engine(request));
                 }
-                let options = self.query_options(request, pinned)?;
+                let options = self.query_options(request, pinned, LimitParam::Answer)?;
                 shape.follow(&options);
                 if kind == Kind::Query {
                     return calls::query(request, now, options).map(Call::Query);
@@ -275,11 +275,7 @@ impl Api {
                 Ok(Call::QueryRange(call))
             }
             Kind::Labels | Kind::LabelValues | Kind::Series => {
-                let mut options = self.query_options(request, None)?;
-                options.truncate = calls::truncation(request)?;
-                // Here `limit` is Prometheus' parameter and cuts the answer; M3's limit of the
-                // fetch is its header.
-                options.limits.series = calls::series_limit_header(request)?;
+                let options = self.query_options(request, None, LimitParam::Answer)?;
                 shape.follow(&options);
                 self.check_range_given(kind, request)?;
                 let metadata = calls::metadata(request, now, options)?;
@@ -293,7 +289,7 @@ impl Api {
                 }
             }
             Kind::Search => {
-                let options = self.query_options(request, None)?;
+                let options = self.query_options(request, None, LimitParam::Fetch)?;
                 shape.follow(&options);
                 let call = calls::search(request, now, options)?;
                 shape.names_only = call.names_only;
@@ -303,7 +299,8 @@ impl Api {
                 // The body is protobuf whatever its content type says: curl says it is a form.
                 let limit = READ_REQUEST_BYTES_MAX.min(self.settings.body_decoded_bytes_max);
                 self.inflate(request, limit)?;
-                let options = query_options(request, None, self.settings.query_timeout)?;
+                let timeout = self.settings.query_timeout;
+                let options = query_options(request, None, timeout, LimitParam::Fetch)?;
                 shape.follow(&options);
                 calls::remote_read(request, now, options, limit).map(Call::RemoteRead)
             }
@@ -319,12 +316,13 @@ impl Api {
         &self,
         request: &mut Request,
         pinned: Option<Engine>,
+        limit: LimitParam,
     ) -> Result<QueryOptions, ApiError> {
         self.inflate(request, FORM_BYTES_MAX)?;
         if request.method != Method::Get {
             request.merge_form().map_err(ApiError::bad_data)?;
         }
-        query_options(request, pinned, self.settings.query_timeout)
+        query_options(request, pinned, self.settings.query_timeout, limit)
     }
 
     /// The level that the log is to have; none is asked for by a GET.

@@ -3,10 +3,18 @@
 use super::*;
 
 fn with(headers: &[(&str, &str)], params: &[(&str, &str)]) -> Result<QueryOptions, String> {
+    options_of(LimitParam::Fetch, headers, params)
+}
+
+fn options_of(
+    limit: LimitParam,
+    headers: &[(&str, &str)],
+    params: &[(&str, &str)],
+) -> Result<QueryOptions, String> {
     let mut request = Request::default();
     headers.iter().for_each(|(name, value)| request.headers.push(name, value.as_bytes()));
     params.iter().for_each(|(n, v)| request.query.push((*n).to_owned(), (*v).to_owned()));
-    query_options(&request, None, Duration::from_secs(30)).map_err(|e| {
+    query_options(&request, None, Duration::from_secs(30), limit).map_err(|e| {
         assert_eq!(e.kind.status(), 400);
         e.message
     })
@@ -130,6 +138,36 @@ fn limits_are_read_from_headers_and_parameters() {
     );
     assert!(with(&[], &[("requireExhaustive", "maybe")]).unwrap_err().contains("ParseBool"));
     assert!(with(&[], &[("docsLimit", "-1")]).unwrap_err().contains("negative"));
+}
+
+/// `limit` of the routes that Prometheus has is Prometheus'; of those that only M3 has, M3's.
+#[test]
+fn the_limit_of_an_answer_is_not_that_of_a_fetch() {
+    let limits = |limit, headers: &[_], text: &str| {
+        options_of(limit, headers, &[("limit", text)]).map(|o| (o.truncate, o.limits.series))
+    };
+    let header = ("M3-Limit-Max-Series", "3");
+    assert_eq!(limits(LimitParam::Answer, &[], "7"), Ok((Some(7), None)));
+    assert_eq!(limits(LimitParam::Answer, &[header], "7"), Ok((Some(7), Some(3))));
+    assert_eq!(limits(LimitParam::Answer, &[], ""), Ok((None, None)));
+    assert_eq!(limits(LimitParam::Answer, &[], "0"), Ok((Some(0), None)));
+    assert_eq!(limits(LimitParam::Fetch, &[], "7"), Ok((None, Some(7))));
+    assert_eq!(limits(LimitParam::Fetch, &[header], "7"), Ok((None, Some(3))));
+    for (text, why) in [
+        ("-1", "limit must be non-negative"),
+        ("x", "strconv.Atoi: parsing \"x\": invalid syntax"),
+        ("-x", "strconv.Atoi: parsing \"-x\": invalid syntax"),
+        ("1.5", "strconv.Atoi: parsing \"1.5\": invalid syntax"),
+        (
+            "99999999999999999999",
+            "strconv.Atoi: parsing \"99999999999999999999\": value out of range",
+        ),
+    ] {
+        let refused = limits(LimitParam::Answer, &[], text).unwrap_err();
+        assert_eq!(refused, format!("invalid parameter \"limit\": {why}"));
+        let refused = limits(LimitParam::Fetch, &[], text).unwrap_err();
+        assert!(refused.starts_with("could not parse value: input="), "{refused}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::super::{
     ApiError, ErrorKind, MetadataCall, QueryCall, QueryOptions, QueryRangeCall, ReadQuery,
-    RemoteReadCall, SearchCall, Selection, TIME_MS_MAX, TIME_MS_MIN, duration, options, time,
+    RemoteReadCall, SearchCall, Selection, TIME_MS_MAX, TIME_MS_MIN, duration, time,
 };
 use crate::message::{Method, Request};
 use crate::proto::{ProtoError, read::decode_request};
@@ -78,27 +78,6 @@ pub(super) fn require_selector(metadata: MetadataCall) -> Result<MetadataCall, A
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     Ok(metadata)
-}
-
-/// Prometheus' `limit`: zero is none.
-pub(super) fn truncation(request: &Request) -> Result<Option<u64>, ApiError> {
-    let Some(text) = request.query.filled("limit") else { return Ok(None) };
-    match text.parse::<u64>() {
-        Ok(0) => Ok(None),
-        Ok(limit) => Ok(Some(limit)),
-        Err(_) if text.starts_with('-') => {
-            Err(ApiError::bad_parameter("limit", "limit must be non-negative"))
-        }
-        Err(_) => Err(ApiError::bad_parameter(
-            "limit",
-            &format!("strconv.Atoi: parsing {text:?}: invalid syntax"),
-        )),
-    }
-}
-
-/// The series limit where `limit` has another meaning.
-pub(super) fn series_limit_header(request: &Request) -> Result<Option<u64>, ApiError> {
-    request.headers.filled("m3-limit-max-series").map(options::parse_count).transpose()
 }
 
 /// Reads a tag completion.

@@ -124,7 +124,14 @@ fn metadata_routes() {
     assert_eq!(refused("/api/v1/series"), (400, "no match[] parameter provided".to_owned()));
     let Call::Series(call) = get("/api/v1/series?match[]={a=\"b\"}") else { panic!() };
     assert_eq!(call.selectors, ["{a=\"b\"}"]);
-    assert_eq!(refused("/api/v1/labels?limit=-1").0, 400);
+    for path in ["labels?", "query?query=a", "query_range?query=a&start=1&end=2&step=1"] {
+        assert_eq!(
+            refused(&format!("/api/v1/{path}&limit=-1")),
+            (400, "invalid parameter \"limit\": limit must be non-negative".to_owned())
+        );
+    }
+    let Call::Query(call) = get("/api/v1/query?query=a&limit=3") else { panic!() };
+    assert_eq!((call.options.truncate, call.options.limits.series), (Some(3), None));
     let Call::Search(call) = get("/api/v1/search?query=code:.*&tag=a&tag=b&result=tagNamesOnly")
     else {
         panic!()
