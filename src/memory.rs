@@ -2,9 +2,9 @@
 //! that the node is never killed for memory.
 //!
 //! What counts is what the process holds, and what requests in flight were promised
-//! ([`m3_io::budget`]): bodies while they arrive (`http::server`) and while they are unpacked
-//! (`http::api`), answers while they are written. Whoever takes memory step by step, a write its
-//! new series and a query its samples, looks again every few milliseconds.
+//! ([`m3_io::budget`]): heads and bodies while they arrive (`http::server`), bodies while they are
+//! unpacked (`http::api`), answers while they are written. Whoever takes memory step by step, a
+//! write its new series and a query its samples, looks again every few milliseconds.
 
 use m3_http::api::ApiError;
 use m3_io::budget::{Budget, Promise};

@@ -76,6 +76,13 @@ impl Headers {
         self.ends.clear();
     }
 
+    /// Frees memory of more than `bytes_max` bytes; for headers that are not looked at any more.
+    fn let_go(&mut self, bytes_max: usize) {
+        if self.text.capacity() > bytes_max {
+            *self = Self::default();
+        }
+    }
+
     /// Adds a header. Bytes of the value beyond ASCII that are not UTF-8 are replaced.
     pub fn push(&mut self, name: &str, value: &[u8]) {
         self.text.push_str(name);
@@ -126,6 +133,13 @@ impl Params {
     /// Forgets all.
     pub fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// Frees their texts, and the list if it takes more than `bytes_max` bytes; for parameters that
+    /// are not looked at any more.
+    fn let_go(&mut self, bytes_max: usize) {
+        self.0.clear();
+        self.0.shrink_to(bytes_max / size_of::<(String, String)>());
     }
 
     /// Adds one.
@@ -182,6 +196,16 @@ pub struct Request {
 }
 
 impl Request {
+    /// Frees what path, parameters and headers hold beyond `bytes_max` bytes each: once the request
+    /// is answered, the next is to find memory for an ordinary one and not for the largest so far.
+    pub(crate) fn let_go(&mut self, bytes_max: usize) {
+        if self.path.capacity() > bytes_max {
+            self.path = String::new();
+        }
+        self.query.let_go(bytes_max);
+        self.headers.let_go(bytes_max);
+    }
+
     /// Resolves when the client has gone, and never for a request that came by no socket. For
     /// answers that are in vain then: race a long query against this and answer `canceled`.
     pub fn client_gone(&self) -> impl Future<Output = ()> + use<> {

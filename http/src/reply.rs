@@ -30,6 +30,9 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 /// The content type of the text exposition.
 pub const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Bytes of an error's text. A refusal quotes what it refuses, which may be a megabyte.
+const ERROR_BYTES_MAX: usize = 8 << 10;
+
 /// Entries of `M3-Metric-Stats` unless the request says otherwise, as in M3.
 const METRIC_STATS_DEFAULT: u64 = 4;
 
@@ -436,7 +439,12 @@ pub fn error_body(kind: Option<&str>, message: &str) -> Vec<u8> {
         push_string(&mut body, kind);
     }
     body.push_str(",\"error\":");
-    push_string(&mut body, message);
+    if message.len() > ERROR_BYTES_MAX {
+        let kept = &message[..message.floor_char_boundary(ERROR_BYTES_MAX)];
+        push_string(&mut body, &format!("{kept}... ({} bytes in all)", message.len()));
+    } else {
+        push_string(&mut body, message);
+    }
     body.push_str("}\n");
     body.into_bytes()
 }

@@ -210,6 +210,29 @@ fn bad_bodies_are_refused_and_the_connection_lives() {
     node.client().get("/health").expect(200);
 }
 
+/// A dashboard's variable of many values asks by GET only, and names all of them.
+#[test]
+fn a_selector_of_many_values_is_taken_by_every_route() {
+    let (node, ms) = node_with("a", 3);
+    let mut client = node.client();
+    let hosts: Vec<_> = (0..1500).map(|n| format!("host-{n:05}.example.org:9100")).collect();
+    for hosts in [hosts.join("|"), hosts.join("|").replace('.', "\\\\.")] {
+        let selector = escape(&format!("a{{id=~\"1|2|{hosts}\"}}"));
+        let at = seconds(ms);
+        let ends = format!("start={}&end={}", at - 60.0, at + 60.0);
+        for (path, want) in [
+            (format!("/api/v1/query?query={selector}&time={at}"), "\"id\":\"2\""),
+            (format!("/api/v1/query_range?query={selector}&{ends}&step=30"), "\"id\":\"2\""),
+            (format!("/api/v1/labels?match[]={selector}"), "\"job\""),
+            (format!("/api/v1/label/id/values?match[]={selector}&{ends}"), "[\"1\",\"2\"]"),
+            (format!("/api/v1/series?match[]={selector}&match[]={selector}"), "\"id\":\"2\""),
+        ] {
+            let answer = client.get(&path).expect(200);
+            assert!(answer.text().contains(want), "{}", answer.text());
+        }
+    }
+}
+
 #[test]
 fn query_errors_are_prometheus_own() {
     let node = Node::start(&["--cores", "0"]);

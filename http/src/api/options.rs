@@ -9,13 +9,17 @@ use super::{
     WriteOptions, duration,
 };
 use crate::message::Request;
+use m3_metric::limits::QUERY_BYTES_MAX;
 use m3_metric::{MatchOp, Matcher, Span};
 use serde_json::Value as Json;
 use std::time::Duration;
 
 /// The longest a query may ask to take, as in M3.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
-/// Bytes of `M3-Restrict-By-Tags-JSON`; the head's limit holds it anyway, this names it.
+/// Bytes of a header that is JSON: as a query's text. What is read of it takes many times as much
+/// memory, so a head's limit would not do.
+pub const JSON_HEADER_BYTES_MAX: usize = QUERY_BYTES_MAX;
+/// Matchers and labels that `M3-Restrict-By-Tags-JSON` may name.
 pub const RESTRICT_MATCHERS_MAX: usize = 64;
 
 /// Whose the parameter `limit` of a route is.
@@ -81,6 +85,22 @@ fn check_choices(request: &Request) -> Result<(), ApiError> {
         if !choices.split(' ').any(|choice| choice == given) {
             let words = format!("invalid {name} '{given}' valid types are: [{choices}]");
             return Err(ApiError::bad_data(words));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses headers of JSON that are too long to be read, before anything reads them.
+///
+/// # Errors
+/// The first that is too long.
+pub fn check_json_headers(request: &Request) -> Result<(), ApiError> {
+    for name in ["M3-Restrict-By-Tags-JSON", "M3-Map-Tags-JSON"] {
+        let len = request.headers.get(name).map_or(0, str::len);
+        if len > JSON_HEADER_BYTES_MAX {
+            return Err(ApiError::bad_data(format!(
+                "header {name} is {len} bytes long, at most {JSON_HEADER_BYTES_MAX} are allowed"
+            )));
         }
     }
     Ok(())

@@ -252,6 +252,7 @@ impl Api {
         now: Timestamp,
         shape: &mut Shape,
     ) -> Result<Call, ApiError> {
+        super::options::check_json_headers(request)?;
         match kind {
             Kind::RemoteWrite => self.remote_write(request),
             Kind::JsonWrite => self.json_write(request),

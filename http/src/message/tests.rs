@@ -33,3 +33,21 @@ fn headers_keep_their_order_and_answers_their_head() {
     response.push_header("X", "a\r\nSet-Cookie: b".to_owned());
     assert_eq!(response.header("x"), Some("a  Set-Cookie: b"));
 }
+
+/// A connection fills one request again and again: an ordinary one keeps its memory, one that was
+/// large does not hold it for ever.
+#[test]
+fn memory_of_a_large_request_is_let_go() {
+    let mut request = Request { path: "a".repeat(100), ..Request::default() };
+    request.headers.push("a", &[b'x'; 100]);
+    request.let_go(1000);
+    assert!(request.path.capacity() >= 100 && request.headers.text.capacity() >= 100);
+    request.path = "a".repeat(2000);
+    request.headers.push("b", &[b'x'; 2000]);
+    for n in 0..1000 {
+        request.query.push(n.to_string(), "x".repeat(100));
+    }
+    request.let_go(1000);
+    assert_eq!((request.path.capacity(), request.headers.text.capacity()), (0, 0));
+    assert!(request.query.0.capacity() < 100, "{}", request.query.0.capacity());
+}

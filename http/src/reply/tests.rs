@@ -273,3 +273,18 @@ fn remote_reads_answer_json_or_protobuf() {
     let back = crate::proto::read::decode_response(&response.body, 1000).unwrap();
     assert_eq!(back[0][0].points, [(30_500, -0.0215)]);
 }
+
+/// What a client sends by the megabyte does not come back by the megabyte.
+#[test]
+fn a_long_error_is_cut() {
+    let shape = shape(Family::Query);
+    let long = "\u{1f600}".repeat(1 << 18);
+    let body = shape.render(Err(ApiError::bad_data(format!("a{long}")))).body;
+    let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let error = json["error"].as_str().unwrap();
+    assert!(error.len() < 9000 && error.starts_with("a\u{1f600}"), "{}", error.len());
+    assert!(error.ends_with("... (1048577 bytes in all)"), "{error:.100}");
+    let whole = "x".repeat(8 << 10);
+    let body = shape.render(Err(ApiError::bad_data(&whole))).body;
+    assert!(String::from_utf8(body).unwrap().contains(&format!("\"{whole}\"")));
+}

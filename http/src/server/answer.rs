@@ -55,9 +55,10 @@ pub(super) fn refusal(status: u16, message: &str) -> Response {
     Response::with_body(status, crate::reply::JSON, body)
 }
 
-/// The answer to a body of which the memory limit has no more than `arrived` bytes take room.
-pub(super) fn no_memory(arrived: usize, budget: &Budget) -> Response {
-    let what = format!("the body is refused for now after {} KiB of it", arrived >> 10);
+/// The answer to a head or a body (`what`) that the memory limit leaves no room for once `arrived`
+/// bytes of it are there.
+pub(super) fn no_memory(what: &str, arrived: usize, budget: &Budget) -> Response {
+    let what = format!("the {what} is refused for now after {} KiB of it", arrived >> 10);
     let error = ApiError::no_memory(&what, budget);
     let mut response = refusal(error.kind.status(), &error.message);
     response.push_header("Retry-After", NO_MEMORY_RETRY_S.to_string());

@@ -5,6 +5,7 @@ use crate::message::{Method, Request, Response};
 use crate::wire::WireError;
 use crate::wire::body::Chunked;
 use crate::wire::head::{self, Framing, Head, Scanner};
+use crate::wire::target::PARAMS_MAX;
 use m3_io::budget::Promise;
 use m3_io::net::TcpStream;
 use m3_io::time::{self, Monotonic};
@@ -19,9 +20,20 @@ const READ_BYTES: usize = 8 << 10;
 /// declared length takes no memory before its bytes come.
 const BODY_READ_BYTES: usize = 64 << 10;
 
-/// Bytes of a body that are taken without a look at the memory limit: a query or an admin request,
-/// which may be what frees memory.
+/// Bytes of a body, and of a head that is parsed, that are taken without a look at the memory
+/// limit: a query or an admin request, which may be what frees memory.
 const SMALL_BODY_BYTES: usize = 4 << 10;
+/// Bytes of a buffer for heads that is taken without such a look. A connection keeps no more of it
+/// between two requests.
+const SMALL_HEAD_BYTES: usize = 4 * READ_BYTES;
+
+/// What a parsed head of `len` bytes may take: a header's byte that is no UTF-8 becomes a character
+/// of three, and the shortest parameter is two texts for two bytes, in a list that grows by
+/// doubling.
+fn parsed_bytes_max(len: usize) -> u64 {
+    let params = PARAMS_MAX.min(len / 2);
+    (3 * len + 3 * params * size_of::<(String, String)>()) as u64
+}
 
 /// Bytes of the answer's buffer that a connection keeps between requests: an acknowledged write
 /// needs no more, and idle connections are many.
@@ -107,6 +119,7 @@ impl<H: Handler> Connection<'_, H> {
         let begun = time::now();
         caught(self.read_body(&head)).await?;
         let mut response = self.answer().await?;
+        self.request.let_go(SMALL_HEAD_BYTES);
         let body = std::mem::take(&mut self.request.body);
         self.shared.bodies.give(body, self.shared.limits.spare_body_bytes);
         if head.accepts_gzip && answer::has_body(self.request.method, response.status) {
@@ -151,13 +164,11 @@ impl<H: Handler> Connection<'_, H> {
         let limits = self.shared.limits;
         let mut scanner = Scanner::default();
         let mut deadline: Option<Monotonic> = None;
+        let mut promise = self.shared.budget.nothing();
         loop {
             let waiting = &self.inbound[self.start..];
             if let Some(len) = scanner.scan(waiting, limits.head_bytes)? {
-                let bytes = &waiting[..len];
-                let head = head::parse(bytes, limits.body_bytes, &mut self.request)?;
-                self.start += len;
-                return Ok(head);
+                return self.parse_head(len, &mut promise);
             }
             let idle = waiting.is_empty();
             if idle && self.shared.connections.is_closed() {
@@ -172,6 +183,8 @@ impl<H: Handler> Connection<'_, H> {
                 let now = time::now();
                 deadline.get_or_insert_with(|| now.plus(limits.head_timeout)).since(now)
             };
+            self.grow_inbound(limits.head_bytes, &mut promise)?;
+            let before = self.inbound.len();
             self.fill(span, idle, || {
                 format!(
                     "the request's head did not arrive within {} s",
@@ -179,7 +192,34 @@ impl<H: Handler> Connection<'_, H> {
                 )
             })
             .await?;
+            promise.settle((self.inbound.len() - before) as u64);
         }
+    }
+
+    /// Parses the head of `len` bytes that stands first. What it becomes is promised as well unless
+    /// it is small, and the bytes of a large head are let go of before the request does anything.
+    fn parse_head(&mut self, len: usize, promise: &mut Promise) -> Result<Head, End> {
+        if len > SMALL_BODY_BYTES && !promise.extend(parsed_bytes_max(len)) {
+            return Err(self.no_memory("head", len));
+        }
+        let bytes = &self.inbound[self.start..self.start + len];
+        let head = head::parse(bytes, self.shared.limits.body_bytes, &mut self.request)?;
+        self.start += len;
+        if self.start == self.inbound.len() {
+            self.compact();
+        }
+        Ok(head)
+    }
+
+    /// Makes room for the next read of a head: as much again as has arrived, so that a client gets
+    /// no more memory than it has sent bytes for.
+    fn grow_inbound(&mut self, head_max: usize, promise: &mut Promise) -> Result<(), End> {
+        let mut inbound = std::mem::take(&mut self.inbound);
+        let most = head_max.saturating_sub(inbound.len());
+        let room = inbound.len().min(most).max(READ_BYTES);
+        let grown = self.grow(&mut inbound, room, "head", SMALL_HEAD_BYTES, promise);
+        self.inbound = inbound;
+        grown
     }
 
     /// Reads the body into the request.
@@ -217,7 +257,7 @@ impl<H: Handler> Connection<'_, H> {
         let mut promise = self.shared.budget.nothing();
         while body.len() < len {
             let room = body.len().max(BODY_READ_BYTES).min(len - body.len());
-            self.grow(&mut body, room, &mut promise)?;
+            self.grow(&mut body, room, "body", SMALL_BODY_BYTES, &mut promise)?;
             let span = self.body_span(begun, body.len())?;
             let read = time::timeout(span, self.stream.read(body)).await;
             let Ok((result, back)) = read else { return Err(self.body_too_slow()) };
@@ -252,7 +292,7 @@ impl<H: Handler> Connection<'_, H> {
             if body.capacity() - body.len() < input.len() {
                 let most = limit.saturating_sub(body.len());
                 let room = body.len().min(most).max(input.len());
-                self.grow(&mut body, room, &mut promise)?;
+                self.grow(&mut body, room, "body", SMALL_BODY_BYTES, &mut promise)?;
             }
             let before = body.len();
             let (taken, done) = chunked.feed(input, &mut body, limit)?;
@@ -269,20 +309,32 @@ impl<H: Handler> Connection<'_, H> {
         }
     }
 
-    /// Makes room for `room` more bytes of a body. A buffer that is not small is promised first,
-    /// for a declared length or many clients at once must not take more than there is.
-    fn grow(&self, body: &mut Vec<u8>, room: usize, promise: &mut Promise) -> Result<(), End> {
-        if body.capacity() - body.len() >= room {
+    /// Makes room for `room` more bytes of a head or a body (`what`). A buffer of more than `small`
+    /// bytes is promised first, for a declared length or many clients at once must not take more
+    /// than there is.
+    fn grow(
+        &self,
+        buffer: &mut Vec<u8>,
+        room: usize,
+        what: &str,
+        small: usize,
+        promise: &mut Promise,
+    ) -> Result<(), End> {
+        if buffer.capacity() - buffer.len() >= room {
             return Ok(());
         }
         // The old buffer lives until its bytes are in the new one.
-        let whole = body.len() + room;
-        if whole > SMALL_BODY_BYTES && !promise.extend(whole as u64) {
-            return Err(End::Refuse(answer::no_memory(body.len(), &self.shared.budget)));
+        let whole = buffer.len() + room;
+        if whole > small && !promise.extend(whole as u64) {
+            return Err(self.no_memory(what, buffer.len()));
         }
-        body.reserve_exact(room);
-        promise.settle(body.len() as u64);
+        buffer.reserve_exact(room);
+        promise.settle(buffer.len() as u64);
         Ok(())
+    }
+
+    fn no_memory(&self, what: &str, arrived: usize) -> End {
+        End::Refuse(answer::no_memory(what, arrived, &self.shared.budget))
     }
 
     /// How long the next piece of a body may take: until the average falls below the least rate,
@@ -345,15 +397,12 @@ impl<H: Handler> Connection<'_, H> {
 
     /// Moves what is unconsumed to the front and lets go of a buffer that has grown.
     fn compact(&mut self) {
-        if self.start == self.inbound.len() {
-            self.inbound.clear();
-            if self.inbound.capacity() > 4 * READ_BYTES {
-                self.inbound = Vec::new();
-            }
-        } else {
-            self.inbound.drain(..self.start);
-        }
+        self.inbound.drain(..self.start);
         self.start = 0;
+        // Exactly once a buffer that has grown, for what is left is then all that it holds.
+        if self.inbound.capacity() > SMALL_HEAD_BYTES && self.inbound.len() < READ_BYTES {
+            self.inbound.shrink_to_fit();
+        }
     }
 
     async fn send(
@@ -417,6 +466,8 @@ impl<H: Handler> Connection<'_, H> {
         let limits = self.shared.limits;
         let until = time::now().plus(limits.linger_timeout);
         let mut left = limits.linger_bytes;
+        self.start = self.inbound.len();
+        self.compact();
         let mut buffer = std::mem::take(&mut self.inbound);
         loop {
             buffer.clear();

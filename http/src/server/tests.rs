@@ -66,6 +66,7 @@ fn short() -> ServerLimits {
         idle_timeout: Duration::from_millis(400),
         drain_timeout: Duration::from_millis(600),
         linger_timeout: Duration::from_millis(200),
+        head_bytes: 16 << 10,
         body_bytes: 100_000,
         ..ServerLimits::default()
     }
@@ -442,6 +443,51 @@ fn at_the_memory_limit_a_large_body_is_refused_before_it_is_held() {
             assert_eq!(statuses(&answer), [429], "{answer}");
             assert!(answer.contains("Retry-After: 5\r\n"), "{answer}");
             assert!(answer.contains("memory limit reached"), "{answer}");
+        }
+    });
+}
+
+/// As large as Go's servers take it, in one piece or in many, and behind another one.
+#[test]
+fn a_large_head_is_taken_up_to_its_limit() {
+    with_server(ServerLimits::default(), |addr| {
+        let head = |bytes: usize| {
+            let rest = format!("GET /large?a= HTTP/1.1\r\n{CLOSE}\r\n").len();
+            format!("GET /large?a={} HTTP/1.1\r\n{CLOSE}\r\n", "x".repeat(bytes - rest))
+        };
+        let limit = ServerLimits::default().head_bytes;
+        for bytes in [17 << 10, 100_000, limit] {
+            let answer = exchange(addr, head(bytes).as_bytes());
+            assert_eq!(statuses(&answer), [200], "{bytes} bytes");
+            assert!(answer.len() > bytes, "all of the parameter is there: {}", answer.len());
+        }
+        let refused = exchange(addr, head(limit + 1).as_bytes());
+        assert_eq!(statuses(&refused), [431]);
+        assert!(refused.contains(&format!("at most {limit} bytes")), "{refused}");
+
+        let mut client = connect(addr);
+        let behind = format!("GET /first HTTP/1.1\r\nHost: x\r\n\r\n{}", head(300_000));
+        for piece in behind.as_bytes().chunks(50_000) {
+            client.write_all(piece).unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(statuses(&read_all(&mut client)), [200, 200]);
+    });
+}
+
+/// What a client has sent is what it may hold: heads beyond a small one wait for memory, others
+/// are answered.
+#[test]
+fn at_the_memory_limit_a_large_head_is_refused_before_it_is_held() {
+    with_server_within(1 << 20, ServerLimits::default(), |addr| {
+        let small = exchange(addr, format!("GET /x HTTP/1.1\r\n{CLOSE}\r\n").as_bytes());
+        assert_eq!(statuses(&small), [200], "{small}");
+        for bytes in [100 << 10, 1 << 20] {
+            let head = format!("GET /x?a={} HTTP/1.1\r\n{CLOSE}\r\n", "x".repeat(bytes));
+            let answer = exchange(addr, head.as_bytes());
+            assert_eq!(statuses(&answer), [429], "{answer}");
+            assert!(answer.contains("Retry-After: 5\r\n"), "{answer}");
+            assert!(answer.contains("the head is refused for now after "), "{answer}");
         }
     });
 }

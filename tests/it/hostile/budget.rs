@@ -3,7 +3,7 @@
 
 use super::floods::{numbered, write};
 use super::{Arena, Bounds, Got, answer_on, connect, get, post, scaled, shoot};
-use crate::harness::{escape, now_ms, setting};
+use crate::harness::{PATIENCE, escape, now_ms, parse_exposition, setting, until};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -122,6 +122,92 @@ fn large_bodies_at_the_same_moment() {
         });
     }
     assert_eq!(cgroup.as_ref().map_or(0, Cgroup::kills), 0);
+}
+
+/// A head of about a megabyte, a third of it each in the path, a parameter and a header.
+fn large_head() -> Vec<u8> {
+    let third = "x".repeat(340_000);
+    format!("GET /{third}?a={third} HTTP/1.1\r\nHost: x\r\nX: {third}\r\n\r\n").into_bytes()
+}
+
+/// Waits until the node has read at least `bytes` and then reads no more by the megabyte.
+fn until_all_is_read(arena: &Arena, bytes: usize) {
+    let read = || {
+        let metrics = parse_exposition(&arena.node.metrics_text());
+        metrics["m3ring_http_received_bytes_total"]
+    };
+    let mut before = 0.0;
+    until("the node to have read all", PATIENCE, || {
+        std::thread::sleep(Duration::from_millis(300));
+        let now = read();
+        let is_quiet = now - before < 1e6 && now > bytes as f64;
+        before = now;
+        is_quiet.then_some(())
+    });
+}
+
+/// All but the last byte from each, then the last from each: what the node holds of the heads is
+/// within its limit, and those it has no room for are told so.
+#[test]
+fn large_heads_from_many_connections() {
+    let limit = 192;
+    let config = format!("memory: {{ limit: {} }}\nhttp: {{ headTimeout: 120s }}\n", limit << 20);
+    let arena = Arena::start_through(&[], &config, true);
+    let count = scaled(300, 2000);
+    let head = large_head();
+    let (last, first) = head.split_last().unwrap();
+    let bounds = Bounds { peak_mib: limit + SLACK_MIB, ..Bounds::default() };
+    for round in ["", ", again"] {
+        arena.case(&format!("{count} heads of 1 MB at once{round}"), bounds, |arena| {
+            let streams: Vec<_> = (0..count)
+                .map(|_| {
+                    let stream = connect(arena.addr());
+                    let _ = (&stream).write_all(first);
+                    stream
+                })
+                .collect();
+            // The kernel takes more than a head at once: the node is to have read them all first.
+            until_all_is_read(arena, count * first.len() / 4);
+            streams.iter().for_each(|mut stream| drop(stream.write_all(&[*last])));
+            let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+            for got in streams.iter().map(answer_on) {
+                if let Got::Answer(429, text, retry) = &got {
+                    assert!(*retry && text.contains("memory limit reached: the head is refused"));
+                }
+                *kinds.entry(got.shown().chars().take(20).collect()).or_default() += 1;
+            }
+            let peak = arena.node.peak_mib();
+            assert!(peak < limit + SLACK_MIB, "{peak} MiB, the limit is {limit}: {kinds:?}");
+            let known = |kind: &String| kind.starts_with("429") || kind.starts_with("404");
+            assert!(kinds.keys().all(known), "{kinds:?}");
+            for status in ["429", "404"] {
+                assert!(kinds.keys().any(|kind| kind.starts_with(status)), "{kinds:?}");
+            }
+            format!("{kinds:?}")
+        });
+    }
+    shoot(arena.addr(), &get("/health")).expect("the node lives", &[200], "uptime");
+}
+
+/// A connection that has sent a large head once is as cheap as others when it idles.
+#[test]
+fn connections_that_idle_after_a_large_head() {
+    let arena = Arena::start("http: { idleTimeout: 120s }\n");
+    let count = scaled(300, 2000);
+    let head = large_head();
+    let mut idle = Vec::new();
+    let name = format!("{count} connections idle after a head of 1 MB");
+    arena.case(&name, Bounds::default(), |arena| {
+        for _ in 0..count {
+            let stream = connect(arena.addr());
+            (&stream).write_all(&head).unwrap();
+            let got = answer_on(&stream);
+            assert!(matches!(&got, Got::Answer(404, ..)), "{got:?}");
+            idle.push(stream);
+        }
+        format!("{count} x 404")
+    });
+    assert_eq!(idle.len(), count);
 }
 
 /// New series, queries of all of them, large bodies and wide documents, from more clients than the

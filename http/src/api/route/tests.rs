@@ -265,6 +265,22 @@ fn bodies_that_cannot_be_read_packed_are_not_tried_each_time() {
 }
 
 #[test]
+fn a_header_of_json_has_a_bound_of_its_own() {
+    let wide = format!("[{}0]", "0,".repeat(100_000));
+    for (method, path, name) in [
+        (Method::Get, "/api/v1/query?query=a", "M3-Restrict-By-Tags-JSON"),
+        (Method::Get, "/api/v1/labels", "M3-Restrict-By-Tags-JSON"),
+        (Method::Post, "/api/v1/json/write", "M3-Map-Tags-JSON"),
+        (Method::Post, "/api/v1/prom/remote/write", "M3-Map-Tags-JSON"),
+    ] {
+        let error = ask(method, path, &[(name, &wide)], b"").call.unwrap_err();
+        assert_eq!(error.kind.status(), 400);
+        let want = format!("header {name} is 200003 bytes long, at most 131072 are allowed");
+        assert_eq!(error.message, want);
+    }
+}
+
+#[test]
 fn admin_routes() {
     let call = |method, target: &str| {
         let headers = [("Cluster-Environment-Name", "other"), ("Dry-Run", "true"), FORM];
