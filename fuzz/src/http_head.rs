@@ -94,7 +94,9 @@ fn again(head: Head, request: &Request) {
     let mut text = String::from(request.method.name());
     let at = if request.path.is_empty() { " http://h" } else { " " };
     text.push_str(at);
-    text.push_str(&if request.path == "*" { "*".to_owned() } else { escaped(&request.path) });
+    // A slash behind another one is part of a path only if it is escaped.
+    let path = escaped(&request.path).replace("//", "/%2F");
+    text.push_str(if request.path == "*" { "*" } else { &path });
     if request.path != "*" {
         text.push('?');
         text.push_str(&written(&request.query));

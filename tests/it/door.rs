@@ -181,6 +181,29 @@ fn wrong_methods_and_paths_are_told_what_is_right() {
     }
 }
 
+/// A base URL that ends in a slash; answered as the route it means, by any method.
+#[test]
+fn a_path_may_repeat_its_slashes() {
+    let node = Node::start(&["--cores", "0"]);
+    let mut client = node.client();
+    let ms = now_ms();
+    let snappy = [("Content-Encoding", "snappy")];
+    let body = numbered("a", 3, ms);
+    client.send("POST", "//api/v1/prom/remote/write", &snappy, &body).expect(200);
+    for path in ["//api/v1/query", "/api//v1///query", "//prometheus//api/v1/query"] {
+        let target = format!("{path}?query=count(a)&time={}", seconds(ms));
+        assert_eq!(value(&client.get(&target).expect(200)), "3");
+        let form = [("Content-Type", "application/x-www-form-urlencoded")];
+        let body = format!("query=count(a)&time={}", seconds(ms));
+        let answer = client.send("POST", path, &form, body.as_bytes()).expect(200);
+        assert_eq!(value(&answer), "3");
+    }
+    client.get("//health").expect(200);
+    client.get("//nosuch").expect(404);
+    // What stands behind the slashes is not what stands before them.
+    client.send("DELETE", "/api/v1/services/m3db/placement//", &[], b"").expect(404);
+}
+
 #[test]
 fn bad_bodies_are_refused_and_the_connection_lives() {
     let node = Node::start(&["--cores", "0"]);

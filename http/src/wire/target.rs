@@ -1,9 +1,16 @@
 //! Request targets: path and parameters, percent-decoded; forms have the same syntax.
 //!
+//! Slashes that follow each other in a path are one: a base URL that ends in a slash makes
+//! `//api/v1/query`, and the client means the route. Go's servers redirect a GET to the clean path;
+//! here it is answered at once, for a redirect costs a round trip, makes a GET of a POST, and with
+//! a path that begins `//` would name another host. A slash that is escaped, as one in a label's
+//! name is, stays.
+//!
 //! Always holds: what comes out is UTF-8, and no longer than what went in.
 
 use super::WireError;
 use crate::message::Params;
+use std::borrow::Cow;
 
 /// Parameters of one request; more are refused, so that their list stays cheap to search.
 pub const PARAMS_MAX: usize = 4_096;
@@ -20,12 +27,27 @@ pub fn split(target: &str, path: &mut String, query: &mut Params) -> Result<(), 
         Some((raw_path, raw_query)) => (raw_path, raw_query),
         None => (target, ""),
     };
+    let raw_path = clean(raw_path);
     if raw_path.bytes().any(|byte| byte == b'%') {
         path.push_str(&decode(raw_path.as_bytes(), false)?);
     } else {
-        path.push_str(raw_path);
+        path.push_str(&raw_path);
     }
     if raw_query.is_empty() { Ok(()) } else { read_params(raw_query.as_bytes(), query) }
+}
+
+/// A path with one slash where there are several.
+fn clean(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut clean = String::with_capacity(path.len());
+    for letter in path.chars() {
+        if letter != '/' || !clean.ends_with('/') {
+            clean.push(letter);
+        }
+    }
+    Cow::Owned(clean)
 }
 
 /// A proxy may send an absolute URL, `OPTIONS` may send `*`.

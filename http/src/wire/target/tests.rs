@@ -28,6 +28,23 @@ fn targets_are_split_and_decoded() {
     assert_eq!(split_ok("*").0, "*");
 }
 
+/// A base URL that ends in a slash means the route all the same.
+#[test]
+fn slashes_that_follow_each_other_are_one() {
+    for target in
+        ["//api/v1/query?a=b//c", "/api//v1///query?a=b//c", "http://h//api/v1//query?a=b//c"]
+    {
+        let (path, query) = split_ok(target);
+        assert_eq!(path, "/api/v1/query");
+        assert_eq!(query, [("a".to_owned(), "b//c".to_owned())], "parameters stay as they are");
+    }
+    assert_eq!(split_ok("//").0, "/");
+    assert_eq!(split_ok("/a//").0, "/a/");
+    // One that is escaped belongs to a name.
+    assert_eq!(split_ok("//label/a%2F%2Fb//values").0, "/label/a//b/values");
+    assert_eq!(split_ok("/label/\u{fc}//values").0, "/label/\u{fc}/values");
+}
+
 #[test]
 fn what_cannot_be_decoded_is_named() {
     let (mut path, mut query) = (String::new(), Params::default());
