@@ -16,6 +16,7 @@ pub mod commitlog;
 pub mod cut;
 pub mod http_head;
 pub mod json_write;
+pub mod multipart;
 pub mod node;
 pub mod promql;
 pub mod promql_eval;
@@ -35,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     ("commitlog", commitlog::run),
     ("http_head", http_head::run),
     ("json_write", json_write::run),
+    ("multipart", multipart::run),
     ("node", node::run),
     ("promql", promql::run),
     ("promql_eval", promql_eval::run),

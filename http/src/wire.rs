@@ -1,14 +1,15 @@
 //! HTTP/1.1 as bytes: heads, targets, bodies. No I/O.
 //!
-//! Suggested reading order: [`head`], [`target`], [`body`].
+//! Suggested reading order: [`head`], [`target`], [`body`], [`multipart`].
 //!
 //! Always holds: a request whose end is open to interpretation is refused and its connection
 //! closed, so that no two parties can disagree about where the next request begins.
 //!
-//! Format: RFC 9110 and RFC 9112.
+//! Format: RFC 9110 and RFC 9112; forms of parts, RFC 7578.
 
 pub mod body;
 pub mod head;
+pub mod multipart;
 pub mod target;
 
 /// Why bytes are no request this server serves.

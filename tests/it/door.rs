@@ -256,6 +256,53 @@ fn a_selector_of_many_values_is_taken_by_every_route() {
     }
 }
 
+/// Prometheus' server reads both kinds of forms, so clients send both.
+#[test]
+fn forms_in_parts_are_read_by_every_route_that_reads_forms() {
+    let (node, ms) = node_with("a", 3);
+    let mut client = node.client();
+    let at = seconds(ms).to_string();
+    let (start, end) = ((seconds(ms) - 60.0).to_string(), (seconds(ms) + 60.0).to_string());
+    let ends = [("start", start.as_str()), ("end", end.as_str())];
+    let headers = [("Content-Type", "multipart/form-data; boundary=----x7")];
+    let form = |fields: &[(&str, &str)]| {
+        let part = |(name, value): &(&str, &str)| {
+            let head = format!("Content-Disposition: form-data; name=\"{name}\"");
+            format!("------x7\r\n{head}\r\nContent-Type: text/plain\r\n\r\n{value}\r\n")
+        };
+        fields.iter().map(part).collect::<String>() + "------x7--\r\n"
+    };
+    for (path, fields, want) in [
+        ("/api/v1/query", vec![("query", "count(a)"), ("time", &at)], "\"3\""),
+        (
+            "/api/v1/query_range",
+            [&ends[..], &[("query", "count(a)"), ("step", "30")]].concat(),
+            "\"3\"",
+        ),
+        ("/api/v1/labels", [&ends[..], &[("match[]", "a")]].concat(), "\"job\""),
+        ("/api/v1/series", vec![("match[]", "b"), ("match[]", "a{id=\"1\"}")], "\"id\":\"1\""),
+        ("/api/v1/label/id/values", vec![("match[]", "a{id!=\"1\"}")], "[\"0\",\"2\"]"),
+        ("/api/v1/search", vec![("query", "id:.*"), ("result", "tagNamesOnly")], "\"job\""),
+        ("/debug/log/level", vec![("level", "info")], "\"info\""),
+    ] {
+        let answer = client.send("POST", path, &headers, form(&fields).as_bytes()).expect(200);
+        assert!(answer.text().contains(want), "{path}: {}", answer.text());
+    }
+    let whole = form(&[("query", "a")]);
+    let cut = &whole.as_bytes()[..whole.len() - 5];
+    for (headers, body, why) in [
+        (&headers[..], cut, "the body ends before the boundary"),
+        (&[("Content-Type", "multipart/form-data")], whole.as_bytes(), "names no boundary"),
+        // What is not read is not taken for an empty query.
+        (&[("Content-Type", JSON)], b"{\"query\":\"a\"}", "its Content-Type is application/json"),
+    ] {
+        let answer = client.send("POST", "/api/v1/query", headers, body).expect(400);
+        assert!(answer.text().contains(why), "{}", answer.text());
+    }
+    let long = form(&[("query", &"a".repeat(2 << 20))]);
+    client.send("POST", "/api/v1/query", &headers, long.as_bytes()).expect(413);
+}
+
 #[test]
 fn query_errors_are_prometheus_own() {
     let node = Node::start(&["--cores", "0"]);

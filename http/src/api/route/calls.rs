@@ -155,10 +155,11 @@ pub(super) fn remote_read(
 fn text_of(request: &Request) -> Result<String, ApiError> {
     let text = request.query.get("query").unwrap_or_default();
     if text.trim().is_empty() {
-        return Err(ApiError::bad_parameter(
-            "query",
-            "unknown position: parse error: no expression found in input",
-        ));
+        let mut why = "unknown position: parse error: no expression found in input".to_owned();
+        if let Some(unread) = request.unread_body() {
+            why = format!("{why}; {unread}");
+        }
+        return Err(ApiError::bad_parameter("query", &why));
     }
     check_length("query", text)?;
     Ok(text.to_owned())

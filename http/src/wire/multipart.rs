@@ -1,0 +1,284 @@
+//! Forms as `multipart/form-data`: each parameter is a part of its own, between lines that hold a
+//! boundary.
+//!
+//! ```text
+//! --BOUNDARY␍␊
+//! Content-Disposition: form-data; name="query"␍␊
+//! ␍␊
+//! up␍␊
+//! --BOUNDARY--␍␊
+//! ```
+//!
+//! A part with a file name is a file and no parameter: it is skipped, as Go's servers skip it.
+//! Lines end as the first boundary's does, with or without the carriage return. What stands before
+//! the first boundary and behind the last means nothing.
+//!
+//! Always holds: reading takes time in proportion to the body; what comes out is UTF-8 and no
+//! longer than what went in.
+//!
+//! Format: RFC 7578, RFC 2046 section 5.1.
+
+use super::target::PARAMS_MAX;
+use crate::message::Params;
+
+/// Bytes of a boundary, as RFC 2046 bounds it.
+const BOUNDARY_BYTES_MAX: usize = 70;
+/// Header lines of one part: three are known.
+const PART_HEADERS_MAX: usize = 16;
+
+/// Why a body is no form of parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MultipartError {
+    /// The content type names no boundary, or one that cannot be.
+    Boundary,
+    /// No line holds the boundary.
+    NoParts,
+    /// The body ends within a part.
+    Unfinished,
+    /// A line of a part's head is no header, or there are too many.
+    PartHeader,
+    /// A part has no name.
+    NoName,
+    /// A part is encoded.
+    Encoded(String),
+    /// A name or a value is no UTF-8.
+    NoUtf8,
+    /// More parts than a form may have.
+    TooMany,
+}
+
+impl std::fmt::Display for MultipartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("malformed multipart/form-data: ")?;
+        match self {
+            Self::Boundary => write!(
+                f,
+                "Content-Type names no boundary of 1 to {BOUNDARY_BYTES_MAX} characters, as in \
+                 multipart/form-data; boundary=x"
+            ),
+            Self::NoParts => f.write_str("no line of the body begins with -- and the boundary"),
+            Self::Unfinished => f.write_str("the body ends before the boundary with -- behind it"),
+            Self::PartHeader => {
+                write!(f, "a part begins with at most {PART_HEADERS_MAX} headers and an empty line")
+            }
+            Self::NoName => {
+                f.write_str("a part has no Content-Disposition: form-data; name=\"...\"")
+            }
+            Self::Encoded(how) => write!(
+                f,
+                "Content-Transfer-Encoding {how:?} is not understood: send the value as it is"
+            ),
+            Self::NoUtf8 => f.write_str("a name or a value is no UTF-8"),
+            Self::TooMany => write!(f, "more than {PARAMS_MAX} parts"),
+        }
+    }
+}
+
+impl std::error::Error for MultipartError {}
+
+/// Reads the parts of `body`, whose content type is `content_type`, into `params`.
+///
+/// # Errors
+/// The first thing that is wrong; `params` then has what stood before.
+pub fn read_params(
+    content_type: &str,
+    body: &[u8],
+    params: &mut Params,
+) -> Result<(), MultipartError> {
+    let (_, fields) = content_type.split_once(';').ok_or(MultipartError::Boundary)?;
+    let boundary = field(fields, "boundary").ok_or(MultipartError::Boundary)?;
+    if boundary.is_empty() || boundary.len() > BOUNDARY_BYTES_MAX {
+        return Err(MultipartError::Boundary);
+    }
+    let mut parts = Parts::open(body, &boundary)?;
+    let mut count = 0;
+    while let Some((head, value)) = parts.next()? {
+        if count == PARAMS_MAX {
+            return Err(MultipartError::TooMany);
+        }
+        count += 1;
+        if let Some(name) = name_of(head)? {
+            let value = std::str::from_utf8(value).map_err(|_| MultipartError::NoUtf8)?;
+            params.push(name, value.to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// What is left of a body, behind a boundary.
+struct Parts<'a> {
+    rest: &'a [u8],
+    /// `--BOUNDARY`, behind a line's end.
+    delimiter: Vec<u8>,
+    newline: &'static [u8],
+    is_last: bool,
+}
+
+/// What stands behind a boundary.
+enum Behind<'a> {
+    /// A part, which begins here.
+    Part(&'a [u8]),
+    /// Nothing more.
+    End,
+}
+
+impl<'a> Parts<'a> {
+    /// Finds the first line that holds the boundary, and how lines end here.
+    fn open(body: &'a [u8], boundary: &str) -> Result<Self, MultipartError> {
+        let mark = [b"--", boundary.as_bytes()].concat();
+        let mut line = body;
+        loop {
+            for newline in [b"\r\n".as_slice(), b"\n"] {
+                let behind = line.strip_prefix(&mark[..]).and_then(|rest| behind(rest, newline));
+                let (rest, is_last) = match behind {
+                    Some(Behind::Part(rest)) => (rest, false),
+                    Some(Behind::End) => (&line[..0], true),
+                    None => continue,
+                };
+                let delimiter = [newline, &mark].concat();
+                return Ok(Self { rest, delimiter, newline, is_last });
+            }
+            let end = line.iter().position(|byte| *byte == b'\n');
+            line = &line[end.ok_or(MultipartError::NoParts)? + 1..];
+        }
+    }
+
+    /// The next part: its head with the empty line, and its value.
+    fn next(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, MultipartError> {
+        if self.is_last {
+            return Ok(None);
+        }
+        let part = self.rest;
+        let head_len = head_len(part, self.newline)?;
+        // The line's end before a boundary belongs to the boundary, also where it is the one of
+        // the empty line: then there is no value at all.
+        let mut at = head_len - self.newline.len();
+        loop {
+            let found = find(&part[at..], &self.delimiter).ok_or(MultipartError::Unfinished)? + at;
+            let value_end = found.max(head_len);
+            match behind(&part[found + self.delimiter.len()..], self.newline) {
+                Some(Behind::Part(rest)) => self.rest = rest,
+                Some(Behind::End) => self.is_last = true,
+                // A line that begins like a boundary and goes on is part of the value.
+                None => {
+                    at = found + 1;
+                    continue;
+                }
+            }
+            return Ok(Some((&part[..head_len], &part[head_len..value_end])));
+        }
+    }
+}
+
+/// What `rest` is, which stands behind the boundary; `None`: it was none.
+fn behind<'a>(rest: &'a [u8], newline: &[u8]) -> Option<Behind<'a>> {
+    let (rest, is_last) = match rest.strip_prefix(b"--") {
+        Some(rest) => (rest, true),
+        None => (rest, false),
+    };
+    let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    match rest[blank..].strip_prefix(newline) {
+        Some(_) if is_last => Some(Behind::End),
+        Some(part) => Some(Behind::Part(part)),
+        // The last line of a body may lack its end.
+        None if is_last && blank == rest.len() => Some(Behind::End),
+        None => None,
+    }
+}
+
+/// The length of a part's head, the empty line behind it included.
+fn head_len(part: &[u8], newline: &[u8]) -> Result<usize, MultipartError> {
+    let mut len = 0;
+    for _ in 0..=PART_HEADERS_MAX {
+        let line = find(&part[len..], newline).ok_or(MultipartError::Unfinished)?;
+        len += line + newline.len();
+        if line == 0 {
+            return Ok(len);
+        }
+    }
+    Err(MultipartError::PartHeader)
+}
+
+/// The name in a part's head; `None` if the part is a file.
+fn name_of(head: &[u8]) -> Result<Option<String>, MultipartError> {
+    let head = std::str::from_utf8(head).map_err(|_| MultipartError::NoUtf8)?;
+    let mut name = None;
+    let mut is_file = false;
+    for line in head.split('\n').map(|line| line.trim_end_matches('\r')) {
+        if line.is_empty() {
+            continue;
+        }
+        let (header, value) = line.split_once(':').ok_or(MultipartError::PartHeader)?;
+        if header.eq_ignore_ascii_case("content-disposition") {
+            let (kind, fields) = value.split_once(';').ok_or(MultipartError::NoName)?;
+            if !kind.trim().eq_ignore_ascii_case("form-data") {
+                return Err(MultipartError::NoName);
+            }
+            name = field(fields, "name");
+            is_file = field(fields, "filename").is_some() || field(fields, "filename*").is_some();
+        } else if header.eq_ignore_ascii_case("content-transfer-encoding") {
+            let how = value.trim();
+            if !["7bit", "8bit", "binary"].iter().any(|plain| how.eq_ignore_ascii_case(plain)) {
+                return Err(MultipartError::Encoded(how.chars().take(40).collect()));
+            }
+        }
+    }
+    let name = name.filter(|name| !name.is_empty()).ok_or(MultipartError::NoName)?;
+    Ok((!is_file).then_some(name))
+}
+
+/// The field `wanted` of `a=b; c="d"`: in quotes a backslash makes the next character plain.
+fn field(fields: &str, wanted: &str) -> Option<String> {
+    let mut rest = fields;
+    loop {
+        rest = rest.trim_start_matches([';', ' ', '\t']);
+        let end = rest.find([';', '='])?;
+        let (name, after) = rest.split_at(end);
+        let Some(after) = after.strip_prefix('=') else {
+            rest = after;
+            continue;
+        };
+        let (value, behind) = match after.strip_prefix('"') {
+            Some(quoted) => unquote(quoted)?,
+            None => {
+                let end = after.find(';').unwrap_or(after.len());
+                (after[..end].trim().to_owned(), &after[end..])
+            }
+        };
+        if name.trim().eq_ignore_ascii_case(wanted) {
+            return Some(value);
+        }
+        rest = behind;
+    }
+}
+
+/// Reads up to the closing quote; gives what is behind it as well.
+fn unquote(quoted: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut letters = quoted.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return Some((value, &quoted[at + 1..])),
+            '\\' => value.push(letters.next()?.1),
+            letter => value.push(letter),
+        }
+    }
+    None
+}
+
+/// Where `needle` first is. Quick enough, for a needle begins with a line's end and has no other:
+/// no byte of `text` is compared with more than two beginnings.
+fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    let first = needle[0];
+    let mut from = 0;
+    loop {
+        from += text[from..].iter().position(|byte| *byte == first)?;
+        if text[from..].starts_with(needle) {
+            return Some(from);
+        }
+        from += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests;
