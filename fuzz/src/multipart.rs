@@ -1,6 +1,7 @@
 //! Forms of parts: parameters or a refusal with its reason; what was read, written and read again,
 //! is the same. The first line of `data` is the content type, what is behind it the body.
 
+use m3_http::api::form;
 use m3_http::wire::multipart::{MultipartError, read_params};
 use m3_http::wire::target::PARAMS_MAX;
 use m3_http::{Method, Params, Request};
@@ -43,7 +44,7 @@ fn request(content_type: &str, body: &[u8], read: &Result<(), MultipartError>, p
     let mut request = Request { method: Method::Post, body: body.to_vec(), ..Request::default() };
     request.headers.push("Content-Type", content_type.as_bytes());
     request.query.push("url".to_owned(), "first".to_owned());
-    assert_eq!(request.merge_form(), read.clone().map_err(|why| why.to_string()));
+    assert_eq!(form::merge(&mut request), read.clone().map_err(|why| why.to_string()));
     if read.is_ok() {
         let all = [("url", "first")].into_iter().chain(params.iter());
         assert!(request.query.iter().eq(all));

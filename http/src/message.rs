@@ -7,7 +7,6 @@
 //! Always holds: the path and the parameters are percent-decoded; header names compare without
 //! regard to case.
 
-use crate::wire::multipart;
 use m3_io::net::TcpStream;
 use std::net::SocketAddr;
 
@@ -155,7 +154,7 @@ impl Params {
     }
 
     /// Puts `last` behind what is here.
-    fn append(&mut self, mut last: Self) {
+    pub fn append(&mut self, mut last: Self) {
         self.0.append(&mut last.0);
     }
 
@@ -189,7 +188,7 @@ pub struct Request {
     pub method: Method,
     /// The path, percent-decoded.
     pub path: String,
-    /// Parameters of the URL, and of a form once [`Request::merge_form`] was called.
+    /// Parameters of the URL, and of a form once [`crate::api::form::merge`] was called.
     pub query: Params,
     /// The headers.
     pub headers: Headers,
@@ -223,71 +222,6 @@ impl Request {
             }
         }
     }
-
-    /// Takes the body for a form, where the content type says it is one, and puts its parameters
-    /// beside the URL's: in front of them those of a plain form, behind them those of one in parts,
-    /// as Go does. Another body, or that of a method without one, is left alone.
-    ///
-    /// # Errors
-    /// What is wrong with the form.
-    pub fn merge_form(&mut self) -> Result<(), String> {
-        if self.body.is_empty() {
-            return Ok(());
-        }
-        let mut form = Params::default();
-        match self.form() {
-            Some(Form::Plain) => {
-                crate::wire::target::read_params(&self.body, &mut form)
-                    .map_err(|e| e.to_string())?;
-                self.query.prepend(form);
-            }
-            Some(Form::Parts(content_type)) => {
-                multipart::read_params(content_type, &self.body, &mut form)
-                    .map_err(|e| e.to_string())?;
-                self.query.append(form);
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Which kind of form the body is.
-    fn form(&self) -> Option<Form<'_>> {
-        if !matches!(self.method, Method::Post | Method::Put | Method::Patch) {
-            return None;
-        }
-        let content_type = self.headers.get("content-type")?;
-        let kind = content_type.split(';').next().unwrap_or_default().trim();
-        if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            Some(Form::Plain)
-        } else if kind.eq_ignore_ascii_case("multipart/form-data") {
-            Some(Form::Parts(content_type))
-        } else {
-            None
-        }
-    }
-
-    /// Says, if there is a body that no form is read from, why its parameters are not seen.
-    #[must_use]
-    pub fn unread_body(&self) -> Option<String> {
-        let is_unread = !self.body.is_empty() && self.form().is_none();
-        is_unread.then(|| {
-            let given = self.headers.filled("content-type").unwrap_or("not given");
-            let given: String = given.chars().take(80).collect();
-            format!(
-                "the body is not read: its Content-Type is {given}, and parameters come as \
-                 application/x-www-form-urlencoded or multipart/form-data"
-            )
-        })
-    }
-}
-
-/// How a body holds parameters.
-enum Form<'a> {
-    /// `a=b&c=d`.
-    Plain,
-    /// In parts; the content type names their boundary.
-    Parts(&'a str),
 }
 
 /// What the server answers.

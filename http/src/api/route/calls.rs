@@ -1,8 +1,8 @@
 //! Parameters of the read routes, with Prometheus' texts.
 
-use super::super::{
-    ApiError, ErrorKind, MetadataCall, QueryCall, QueryOptions, QueryRangeCall, ReadQuery,
-    RemoteReadCall, SearchCall, Selection, TIME_MS_MAX, TIME_MS_MIN, duration, time,
+use crate::api::{
+    ApiError, Call, ErrorKind, MetadataCall, QueryCall, QueryOptions, QueryRangeCall, ReadQuery,
+    RemoteReadCall, SearchCall, Selection, TIME_MS_MAX, TIME_MS_MIN, duration, form, options, time,
 };
 use crate::message::{Method, Request};
 use crate::proto::{ProtoError, read::decode_request};
@@ -156,7 +156,7 @@ fn text_of(request: &Request) -> Result<String, ApiError> {
     let text = request.query.get("query").unwrap_or_default();
     if text.trim().is_empty() {
         let mut why = "unknown position: parse error: no expression found in input".to_owned();
-        if let Some(unread) = request.unread_body() {
+        if let Some(unread) = form::unread(request) {
             why = format!("{why}; {unread}");
         }
         return Err(ApiError::bad_parameter("query", &why));
@@ -196,6 +196,15 @@ fn read_time(name: &str, text: &str, now: Timestamp) -> Result<i64, ApiError> {
     time::parse_ms(text, now).ok_or_else(|| {
         ApiError::bad_parameter(name, &format!("cannot parse {text:?} to a valid timestamp"))
     })
+}
+
+/// Reads which of reads and writes the node is to be ready for: both, unless told otherwise.
+pub(super) fn ready(request: &Request) -> Result<Call, ApiError> {
+    let asked = |name| match request.query.filled(name) {
+        None => Ok(true),
+        Some(text) => options::parse_bool(text).map_err(ApiError::bad_data),
+    };
+    Ok(Call::Ready { reads: asked("reads")?, writes: asked("writes")? })
 }
 
 /// Undoes Prometheus' `U__` escaping of label names in paths; a name that is not escaped, or

@@ -1,7 +1,9 @@
 //! The table of routes and the look-up in it.
 
-use super::{AdminRoute, ApiError, Engine, ErrorKind, Listener, SERVICES, Service, no_route};
+use super::Listener;
+use crate::api::{AdminRoute, ApiError, Engine, ErrorKind, Service};
 use crate::message::Method;
+use crate::reply::Family;
 
 /// What a route does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,20 @@ pub(super) enum Kind {
     Rules,
     Alerts,
     Admin(AdminRoute),
+}
+
+impl Kind {
+    /// What kind of route it is, for the reply.
+    pub(super) fn family(self) -> Family {
+        match self {
+            Self::RemoteWrite => Family::Write,
+            Self::JsonWrite => Family::JsonWrite,
+            Self::Query | Self::QueryRange => Family::Query,
+            Self::RemoteRead => Family::RemoteRead,
+            Self::Admin(_) => Family::Admin,
+            _ => Family::Metadata,
+        }
+    }
 }
 
 /// The methods of a route, as `Allow` lists them.
@@ -101,6 +117,9 @@ static TABLE: &[Entry] = &[
     admin("/api/v1/services/m3db/namespace/{id}", DELETE, AdminRoute::NamespaceNamed),
     admin("/api/v1/namespace/{id}", DELETE, AdminRoute::NamespaceNamed),
 ];
+
+/// The services that have placements, in the order of `/routes`.
+const SERVICES: [Service; 3] = [Service::M3db, Service::M3aggregator, Service::M3coordinator];
 
 /// What stands below a service's placement path; one set for each service.
 type PlacementRoute = (&'static str, [&'static str; 3], Methods, fn(Service) -> AdminRoute);
@@ -228,6 +247,15 @@ fn find_placement(path: &str, method: Method) -> Result<(Kind, Target<'_>), ApiE
         }
     }
     Err(no_route(path))
+}
+
+/// A refusal of a path that is no route.
+fn no_route(path: &str) -> ApiError {
+    let shown: String = path.chars().take(200).collect();
+    ApiError::new(
+        ErrorKind::NotFound,
+        format!("no such route: {shown}; GET /routes lists what there is"),
+    )
 }
 
 fn check_method(methods: Methods, method: Method, path: &str) -> Result<(), ApiError> {

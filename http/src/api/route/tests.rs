@@ -1,8 +1,12 @@
 //! Routes: which call a request becomes, and what is answered at once.
 
 use super::*;
+use crate::api::{AdminRoute, Service, WriteCall, WriteSource};
 use crate::proto::write::WriteRequestWriter;
 use crate::reply::JSON;
+use m3_metric::FingerprintKey;
+use std::sync::Arc;
+use std::time::Duration;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_500_000_000);
 

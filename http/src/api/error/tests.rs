@@ -1,4 +1,4 @@
-//! The types of a call and their errors.
+//! Kinds of errors and their texts.
 
 use super::*;
 

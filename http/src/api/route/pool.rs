@@ -1,0 +1,31 @@
+//! Batches whose memory is used again: what a core has decoded into once, it decodes into again.
+
+use m3_metric::WriteBatch;
+use std::cell::RefCell;
+
+/// Batches that wait for their next use, per core.
+const SPARE_BATCHES: usize = 8;
+/// Bytes of a batch's buffer that are worth keeping; a larger one is freed after use.
+const SPARE_BATCH_BYTES: usize = 8 << 20;
+
+/// Batches that wait for their next use.
+#[derive(Debug, Default)]
+pub(super) struct SpareBatches(RefCell<Vec<WriteBatch>>);
+
+impl SpareBatches {
+    /// A batch for the next write; its buffer may still hold bytes of an earlier one.
+    pub(super) fn take(&self) -> WriteBatch {
+        self.0.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Gives a batch back so that a later write can use its memory.
+    pub(super) fn give(&self, mut batch: WriteBatch) {
+        let mut spare = self.0.borrow_mut();
+        if spare.len() < SPARE_BATCHES && batch.buffer.capacity() <= SPARE_BATCH_BYTES {
+            // The buffer keeps its bytes: the next body overwrites them, clearing would cost a
+            // pass over memory when it grows again.
+            batch.clear_records();
+            spare.push(batch);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What the door must know of the node.
+
+use m3_io::budget::Budget;
+use m3_metric::FingerprintKey;
+use m3_metric::limits::BODY_DECODED_BYTES_MAX;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the door must know of the node.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// How long a query may take when it does not say; M3's 30 s.
+    pub query_timeout: Duration,
+    /// Bytes of a body after decompression.
+    pub body_decoded_bytes_max: usize,
+    /// What memory bodies may take while they are unpacked.
+    pub budget: Arc<Budget>,
+    /// For a node that knows series by their fingerprints: what those are taken with.
+    pub fingerprints: Option<Arc<FingerprintKey>>,
+    /// Whether `/labels` must name its range.
+    pub labels_need_range: bool,
+    /// Whether `/series` must name its range.
+    pub series_need_range: bool,
+    /// The node's own version, for `/api/v1/status/buildinfo`.
+    pub version: &'static str,
+    /// The commit it was built from; may be empty.
+    pub revision: &'static str,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            query_timeout: Duration::from_secs(30),
+            body_decoded_bytes_max: BODY_DECODED_BYTES_MAX,
+            budget: Budget::new(0),
+            fingerprints: None,
+            labels_need_range: false,
+            series_need_range: false,
+            version: env!("CARGO_PKG_VERSION"),
+            revision: "",
+        }
+    }
+}
