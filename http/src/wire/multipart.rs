@@ -92,7 +92,7 @@ pub fn read_params(
     }
     let mut parts = Parts::open(body, &boundary)?;
     let mut count = 0;
-    while let Some((head, value)) = parts.next()? {
+    while let Some(Part { head, value }) = parts.next()? {
         if count == PARAMS_MAX {
             return Err(MultipartError::TooMany);
         }
@@ -112,6 +112,13 @@ struct Parts<'a> {
     delimiter: Vec<u8>,
     newline: &'static [u8],
     is_last: bool,
+}
+
+/// A part.
+struct Part<'a> {
+    /// Its headers, with the empty line behind them.
+    head: &'a [u8],
+    value: &'a [u8],
 }
 
 /// What stands behind a boundary.
@@ -143,8 +150,8 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The next part: its head with the empty line, and its value.
-    fn next(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, MultipartError> {
+    /// The next part, or `None` behind the last boundary.
+    fn next(&mut self) -> Result<Option<Part<'a>>, MultipartError> {
         if self.is_last {
             return Ok(None);
         }
@@ -165,7 +172,8 @@ impl<'a> Parts<'a> {
                     continue;
                 }
             }
-            return Ok(Some((&part[..head_len], &part[head_len..value_end])));
+            let (head, value) = (&part[..head_len], &part[head_len..value_end]);
+            return Ok(Some(Part { head, value }));
         }
     }
 }
