@@ -17,6 +17,7 @@ pub mod message;
 pub mod proto;
 pub mod reply;
 pub mod server;
+pub mod snappy;
 pub mod wire;
 
 pub use api::{Api, ApiError, ApiSettings, Call, Listener, Reply, Routed};

@@ -9,6 +9,7 @@
 pub mod read;
 pub mod write;
 
+use crate::snappy::SnappyError;
 use m3_metric::labels::write_varint;
 
 /// One field.
@@ -172,13 +173,11 @@ impl std::fmt::Display for ProtoError {
 
 impl std::error::Error for ProtoError {}
 
-impl From<crate::ingest::remote_write::IngestError> for ProtoError {
-    fn from(error: crate::ingest::remote_write::IngestError) -> Self {
-        use crate::ingest::remote_write::IngestError;
+impl From<SnappyError> for ProtoError {
+    fn from(error: SnappyError) -> Self {
         match error {
-            IngestError::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
-            IngestError::Malformed { what, .. } => Self::Malformed(what),
-            _ => Self::Snappy,
+            SnappyError::Corrupt => Self::Snappy,
+            SnappyError::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
         }
     }
 }

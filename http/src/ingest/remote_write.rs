@@ -27,6 +27,7 @@
 
 use crate::api::{ApiError, ErrorKind};
 use crate::message::Headers;
+use crate::snappy::{self, SnappyError};
 use m3_metric::labels::read_label;
 use m3_metric::limits::BODY_DECODED_BYTES_MAX;
 use m3_metric::{FingerprintKey, Record, Refused, Timestamp, WriteBatch, WriteOutcome};
@@ -106,6 +107,15 @@ impl std::fmt::Display for IngestError {
 }
 
 impl std::error::Error for IngestError {}
+
+impl From<SnappyError> for IngestError {
+    fn from(error: SnappyError) -> Self {
+        match error {
+            SnappyError::Corrupt => Self::Snappy,
+            SnappyError::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
+        }
+    }
+}
 
 impl From<IngestError> for ApiError {
     fn from(error: IngestError) -> Self {
@@ -250,19 +260,7 @@ impl Decoder {
 /// # Errors
 /// It is no snappy block, or over `limit`.
 pub fn declared_len(body: &[u8], limit: usize) -> Result<usize, IngestError> {
-    if body.is_empty() {
-        return Err(IngestError::Snappy);
-    }
-    let bytes = snap::raw::decompress_len(body).map_err(|_| IngestError::Snappy)?;
-    if bytes > limit {
-        return Err(IngestError::TooLarge { bytes, limit });
-    }
-    // No snappy element makes more than 64 bytes out of three, so a short body that declares much
-    // is corrupt, and is found out before memory is taken.
-    if bytes as u64 * 3 > body.len() as u64 * 64 {
-        return Err(IngestError::Snappy);
-    }
-    Ok(bytes)
+    Ok(snappy::declared_len(body, limit)?)
 }
 
 /// Whether `span` is whole label fields: what makes a record of the fast path true.

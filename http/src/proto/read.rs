@@ -7,7 +7,7 @@
 
 use super::{ProtoError, Reader, Value, put_bytes, put_fixed64, put_varint};
 use crate::api::{ReadQuery, Selection, TIME_MS_MAX, TIME_MS_MIN};
-use crate::ingest::remote_write::declared_len;
+use crate::snappy::declared_len;
 use m3_metric::labels::{varint_len, write_varint};
 use m3_metric::value::Series;
 use m3_metric::{Labels, MatchOp, Matcher};
