@@ -1,48 +1,33 @@
-//! Turns a [`Call`] from the door into messages to cores, and their answers into a [`Reply`].
+//! Turns a [`Call`] from the door into what the engine is asked, and its output into a [`Reply`].
 //!
-//! Every core has a coordinator; it serves the connections that the core accepted. What the own
-//! core stores is reached directly, what others store by [`Message`].
+//! Every core has a coordinator; it serves the connections that the core accepted. Here the words
+//! of HTTP end: what stands below, the [`Engine`], knows neither routes nor codes.
 
 mod admin;
-mod metadata;
+mod error;
 mod read;
-mod router;
 mod write;
 
-use crate::catalog::Namespace;
 use crate::config::LogLevel;
-use crate::dbnode::DbNode;
+use crate::engine::Engine;
 use crate::log;
 use crate::message::Message;
 use crate::shared::Shared;
-use crate::telemetry::{CallStats, CoreStats};
-use m3_http::api::{
-    Api, ApiError, Call, ErrorKind, QueryOptions, Readiness, ReadyNamespace, Reply,
-    StorageRestriction, TagRestriction,
-};
-use m3_io::mesh::Port;
+use error::refuse;
+use m3_http::api::{Api, ApiError, Call, Readiness, ReadyNamespace, Reply};
 use m3_io::panics::Panicked;
-use m3_io::time::{self, Monotonic};
-use m3_io::{CoreId, Gone, ReplyTo, oneshot};
-use m3_metric::{FingerprintKey, NamespaceId, Span, Timestamp};
-use router::Router;
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use m3_io::time;
+use m3_metric::Timestamp;
+use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// One core's coordinator.
 pub struct Coordinator {
-    node: Rc<DbNode>,
-    port: Rc<Port<Message>>,
+    engine: Rc<Engine>,
     shared: Arc<Shared>,
     api: Rc<Api>,
-    /// By namespace; with several cores only.
-    routers: RefCell<BTreeMap<NamespaceId, Router>>,
-    /// What the routers' fingerprints are taken with, and the door's.
-    fingerprints: Arc<FingerprintKey>,
-    stats: RefCell<CallStats>,
     stopping: Cell<bool>,
     half_stored: Cell<Option<HalfStored>>,
 }
@@ -57,26 +42,11 @@ pub struct HalfStored {
 }
 
 impl Coordinator {
-    /// The coordinator of the core that `port` belongs to.
+    /// A coordinator that asks `engine`; `api` decodes what the door left encoded.
     #[must_use]
-    pub fn new(
-        node: Rc<DbNode>,
-        port: Rc<Port<Message>>,
-        shared: Arc<Shared>,
-        api: Rc<Api>,
-        fingerprints: Arc<FingerprintKey>,
-    ) -> Self {
-        Self {
-            node,
-            port,
-            shared,
-            api,
-            routers: RefCell::default(),
-            fingerprints,
-            stats: RefCell::new(CallStats::default()),
-            stopping: Cell::new(false),
-            half_stored: Cell::new(None),
-        }
+    pub fn new(engine: Rc<Engine>, shared: Arc<Shared>, api: Rc<Api>) -> Self {
+        let (stopping, half_stored) = Default::default();
+        Self { engine, shared, api, stopping, half_stored }
     }
 
     /// Answers a call. What is not a write is boxed: a connection holds room for the largest of its
@@ -103,7 +73,7 @@ impl Coordinator {
             Call::Ready { reads, writes } => Ok(Reply::Ready(self.readiness(reads, writes))),
             Call::ReadyText => {
                 if self.stopping.get() {
-                    return Err(ApiError::unavailable("the node is stopping", 5));
+                    return Err(refuse(crate::engine::EngineError::Stopping));
                 }
                 Ok(Reply::Text("m3ring is Ready.\n".to_owned()))
             }
@@ -112,6 +82,16 @@ impl Coordinator {
             Call::Admin(call) => Box::pin(self.admin(*call)).await,
             Call::Answered(reply) => Ok(reply),
         }
+    }
+
+    /// From here on the node says that it is stopping.
+    pub fn set_stopping(&self) {
+        self.stopping.set(true);
+    }
+
+    /// Forgets what the engine remembers of senders' series: a request that it routed panicked.
+    pub fn forget_routes(&self) {
+        self.engine.forget_routes();
     }
 
     /// What the call that was handled last has left half stored: the node must end.
@@ -131,31 +111,8 @@ impl Coordinator {
         self.shared.quarantine.keep(body, panicked).await;
     }
 
-    /// What the coordinator has counted.
-    #[must_use]
-    pub fn stats(&self) -> CallStats {
-        self.stats.borrow().clone()
-    }
-
-    /// From here on the node says that it is stopping.
-    pub fn set_stopping(&self) {
-        self.stopping.set(true);
-    }
-
-    /// The namespace that a request means.
-    fn namespace(&self, storage: Option<&StorageRestriction>) -> Result<Namespace, ApiError> {
-        let catalog = self.node.catalog();
-        match storage {
-            None | Some(StorageRestriction::Unaggregated) => Ok(catalog.unaggregated().clone()),
-            Some(StorageRestriction::Aggregated(policy)) => catalog
-                .aggregated(Span(policy.resolution_ns), Span(policy.retention_ns))
-                .cloned()
-                .ok_or_else(|| ApiError::no_such_policy(policy)),
-        }
-    }
-
     fn readiness(&self, reads: bool, writes: bool) -> Readiness {
-        let catalog = self.node.catalog();
+        let catalog = self.engine.catalog();
         let registered = catalog.namespaces.iter().filter(|n| n.registered);
         let list: Vec<_> = registered
             .map(|n| ReadyNamespace {
@@ -176,50 +133,13 @@ impl Coordinator {
 
     async fn metrics(&self) -> Result<Reply, ApiError> {
         let mut all = Vec::new();
-        for core in self.port.peers() {
-            all.push(*self.ask(core, Message::Stats).await?);
+        for core in self.engine.cores() {
+            all.push(*self.engine.ask(core, Message::Stats).await.map_err(refuse)?);
         }
         let mut text = Vec::new();
-        crate::telemetry::render(&mut text, &self.shared, &self.node.catalog(), &all);
+        crate::telemetry::render(&mut text, &self.shared, &self.engine.catalog(), &all);
         Ok(Reply::Metrics(text))
     }
-
-    /// Sends `core` a message and waits for the answer.
-    async fn ask<T: Send>(
-        &self,
-        core: CoreId,
-        message: impl FnOnce(ReplyTo<T>) -> Message,
-    ) -> Result<T, ApiError> {
-        let (reply_to, reply) = oneshot();
-        self.port.send(core, message(reply_to)).await.map_err(|_| stopping())?;
-        reply.await.map_err(|Gone| stopping())
-    }
-
-    /// Which series the request may see: as it says, or else as configured.
-    fn tags<'a>(&'a self, options: &'a QueryOptions) -> Option<&'a TagRestriction> {
-        options.tags.as_ref().or(self.shared.query.restrict.as_ref())
-    }
-
-    /// When a query with these options must have ended.
-    fn deadline(options: &QueryOptions) -> Monotonic {
-        time::now().plus(options.timeout)
-    }
-
-    /// The core's counters.
-    #[must_use]
-    pub fn core_stats(&self) -> CoreStats {
-        CoreStats::gather(&self.node, self.stats())
-    }
-}
-
-/// The node ends while a request is under way.
-fn stopping() -> ApiError {
-    ApiError::unavailable("the node is stopping", 5)
-}
-
-/// What a timeout says, in Prometheus' words.
-fn timed_out() -> ApiError {
-    ApiError::new(ErrorKind::Timeout, "query timed out in expression evaluation")
 }
 
 /// Changes the level of the log, if one is wanted, and says which is in force.

@@ -8,7 +8,7 @@
 use crate::catalog::Catalog;
 use crate::message::{
     FetchError, FragmentAnswer, FragmentJob, METRIC_NAMES_MAX, MetadataAnswer, MetadataJob,
-    MetadataWant, ReadError, ReadJob, WriteAnswer, WriteJob,
+    MetadataWant, ReadJob, WriteAnswer, WriteJob,
 };
 use crate::shared::Shared;
 use crate::turn::{Turn, Turns};
@@ -206,7 +206,7 @@ impl DbNode {
         answer.add(whole);
         let left = (all.len() - done) as u64;
         if left > 0 {
-            answer.counts.exhausted.add(left, self.shared.memory.refuse_write().message);
+            answer.counts.exhausted.add(left, self.shared.memory.refuse_write().text);
         }
         Ok(())
     }
@@ -217,6 +217,10 @@ impl DbNode {
     /// [`FetchError::Ending`].
     pub fn check_whole(&self) -> Result<(), FetchError> {
         if self.is_broken.get() { Err(FetchError::Ending) } else { Ok(()) }
+    }
+
+    fn no_memory(&self) -> FetchError {
+        FetchError::Memory(self.shared.memory.refuse_query())
     }
 
     /// Does a [`WriteJob`] of another core.
@@ -392,7 +396,7 @@ impl DbNode {
     ) -> Result<Vec<String>, FetchError> {
         let most = store.label_values_max(name).min(found.len());
         let promise = self.shared.memory.budget().promise(most * NAME_BYTES);
-        let _promise = promise.ok_or(FetchError::Memory)?;
+        let _promise = promise.ok_or_else(|| self.no_memory())?;
         Ok(store.label_values(name, found))
     }
 
@@ -415,17 +419,15 @@ impl DbNode {
     /// Does a [`ReadJob`].
     pub async fn read(&self, job: ReadJob) {
         let read = panics::catch_future(self.read_series(&job)).await;
-        let panicked = |panicked| Err(ReadError::Fetch(FetchError::Panicked(panicked)));
-        job.reply.send(read.unwrap_or_else(panicked));
+        job.reply.send(read.unwrap_or_else(|panicked| Err(FetchError::Panicked(panicked))));
     }
 
-    async fn read_series(&self, job: &ReadJob) -> Result<Vec<Series>, ReadError> {
+    async fn read_series(&self, job: &ReadJob) -> Result<Vec<Series>, FetchError> {
         let (from, to) = range_ns(job.start_ms, job.end_ms);
         let mut slice = self.slice(job.deadline).await;
-        let postings =
-            self.search(job.namespace, &job.matchers, from, to).map_err(ReadError::Fetch)?;
+        let postings = self.search(job.namespace, &job.matchers, from, to)?;
         if postings.len() >= job.series_max && !job.cut {
-            return Err(ReadError::TooMuch(format!(
+            return Err(FetchError::TooMuch(format!(
                 "remote read matches {} series on one core, the limit is {}: narrow the matchers, \
                  raise limits.perQuery.maxFetchedSeries (or the M3-Limit-Max-Series header), or \
                  accept a cut answer with M3-Limit-Require-Exhaustive: false",
@@ -438,19 +440,17 @@ impl DbNode {
         let mut samples = 0;
         let mut buffer = ReadBuffer::default();
         for series in postings.iter().take(most) {
-            slice.pause(buffer.values.len()).await.map_err(ReadError::Fetch)?;
+            slice.pause(buffer.values.len()).await?;
             let store = self.store.borrow();
             let Some(store) = store.namespace(job.namespace) else { break };
             let from = from.max(kept_from(store));
-            store
-                .read(series, from, to, &mut buffer)
-                .map_err(|_| ReadError::Fetch(FetchError::Broken))?;
+            store.read(series, from, to, &mut buffer).map_err(|_| FetchError::Broken)?;
             if buffer.values.is_empty() {
                 continue;
             }
             samples += buffer.values.len() as u64;
             if samples > job.samples_max {
-                return Err(ReadError::TooMuch(format!(
+                return Err(FetchError::TooMuch(format!(
                     "remote read would return more than {} samples: ask for a shorter range or \
                      fewer series",
                     job.samples_max
@@ -547,7 +547,7 @@ impl Slice<'_> {
         }
         if self.turn.is_over() {
             if self.node.shared.memory.is_full() {
-                return Err(FetchError::Memory);
+                return Err(self.node.no_memory());
             }
             self.turn.next().await;
             // Others had the core, and a write of theirs may have broken the store.

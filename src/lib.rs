@@ -2,7 +2,8 @@
 //!
 //! Suggested reading order: [`settings`] and [`shared`] (what everything else stands on), [`node`]
 //! (start and stop), `door` (a request becomes a call), [`message`] (what cores ask each other),
-//! [`coordinator`] (a call becomes messages), [`dbnode`] (one core's storage), [`catalog`]
+//! [`coordinator`] (a call becomes what the engine is asked), [`engine`] (what a node can do,
+//! whoever asks), [`dbnode`] (one core's storage), [`catalog`]
 //! (namespaces), [`memory`], [`turn`], [`quarantine`], [`telemetry`], [`log`], [`limits`],
 //! [`banner`], [`health`].
 
@@ -12,6 +13,7 @@ pub mod config;
 pub mod coordinator;
 pub mod dbnode;
 pub(crate) mod door;
+pub mod engine;
 pub mod health;
 pub mod limits;
 pub mod log;

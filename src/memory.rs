@@ -6,10 +6,10 @@
 //! unpacked (`http::api`), answers while they are written. Whoever takes memory step by step, a
 //! write its new series and a query its samples, looks again every few milliseconds.
 
-use m3_http::api::ApiError;
 use m3_io::budget::{Budget, Promise};
 use m3_io::time::{self, Monotonic};
 use std::cell::Cell;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -63,6 +63,19 @@ fn give_back_all() {
 
 /// Memory for an admin document that is not asked for.
 const DOCUMENT_BYTES_SURE: u64 = 4 << 20;
+
+/// The memory limit is reached; the text says what follows from it and what can be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoMemory {
+    /// What a sender is told.
+    pub text: String,
+}
+
+impl fmt::Display for NoMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
 
 /// What memory there is and how much of it is in use.
 #[derive(Debug)]
@@ -131,8 +144,8 @@ impl Memory {
     /// Lets a write in, unless the limit is reached, or was and little came free since.
     ///
     /// # Errors
-    /// 429 with Retry-After.
-    pub fn admit_write(&self) -> Result<(), ApiError> {
+    /// [`NoMemory`]; later it may be let in.
+    pub fn admit_write(&self) -> Result<(), NoMemory> {
         let waits = self.writes_wait.load(Ordering::Relaxed);
         if self.is_full() || waits && !self.budget.has_room(self.limit() / FREE_AGAIN_PART) {
             return Err(self.refuse_write());
@@ -145,7 +158,7 @@ impl Memory {
 
     /// Why a write that met the limit is not stored, or not all of it.
     #[must_use]
-    pub fn refuse_write(&self) -> ApiError {
+    pub fn refuse_write(&self) -> NoMemory {
         self.refused_writes.fetch_add(1, Ordering::Relaxed);
         self.writes_wait.store(true, Ordering::Relaxed);
         self.refusal("the write is refused for now")
@@ -154,14 +167,14 @@ impl Memory {
     /// Lets a query in or go on, unless the limit is reached.
     ///
     /// # Errors
-    /// 429 with Retry-After.
-    pub fn admit_query(&self) -> Result<(), ApiError> {
+    /// [`NoMemory`]; later it may be let in.
+    pub fn admit_query(&self) -> Result<(), NoMemory> {
         if self.is_full() { Err(self.refuse_query()) } else { Ok(()) }
     }
 
-    /// Why a query that met the limit is not answered: 429 with Retry-After.
+    /// Why a query that met the limit is not answered.
     #[must_use]
-    pub fn refuse_query(&self) -> ApiError {
+    pub fn refuse_query(&self) -> NoMemory {
         self.refused_queries.fetch_add(1, Ordering::Relaxed);
         self.refusal("the query is refused")
     }
@@ -170,8 +183,8 @@ impl Memory {
     /// They are promised until what is given is dropped.
     ///
     /// # Errors
-    /// 429 with Retry-After.
-    pub fn admit_answer(&self, bytes: u64) -> Result<Promise, ApiError> {
+    /// [`NoMemory`]; later it may be let in.
+    pub fn admit_answer(&self, bytes: u64) -> Result<Promise, NoMemory> {
         self.budget.promise(bytes).ok_or_else(|| {
             self.refused_queries.fetch_add(1, Ordering::Relaxed);
             self.refusal(&format!("the query's answer of about {} MiB is refused", bytes >> 20))
@@ -182,8 +195,8 @@ impl Memory {
     /// small one always is, for it may be what frees memory.
     ///
     /// # Errors
-    /// 429 with Retry-After.
-    pub fn admit_document(&self, bytes: u64) -> Result<Promise, ApiError> {
+    /// [`NoMemory`]; later it may be let in.
+    pub fn admit_document(&self, bytes: u64) -> Result<Promise, NoMemory> {
         let mut promise = self.budget.nothing();
         if bytes <= DOCUMENT_BYTES_SURE || promise.extend(bytes) {
             return Ok(promise);
@@ -191,8 +204,8 @@ impl Memory {
         Err(self.refusal("the document is refused"))
     }
 
-    fn refusal(&self, what: &str) -> ApiError {
-        ApiError::no_memory(what, &self.budget)
+    fn refusal(&self, what: &str) -> NoMemory {
+        NoMemory { text: self.budget.refusal(what) }
     }
 }
 

@@ -5,6 +5,7 @@
 //! is gone) is dropped without effect.
 
 use crate::catalog::Catalog;
+use crate::memory::NoMemory;
 use crate::telemetry::CoreStats;
 use m3_cluster::admin::{AdminReply, AdminRequest};
 use m3_io::ReplyTo;
@@ -138,7 +139,9 @@ pub enum FetchError {
     /// The query's time is up.
     Timeout,
     /// The node's memory limit is reached.
-    Memory,
+    Memory(NoMemory),
+    /// More series or samples than allowed; the text says how many may be.
+    TooMuch(String),
     /// The work panicked; it changed nothing.
     Panicked(Panicked),
     /// The node ends because its store may be half changed.
@@ -213,14 +216,5 @@ pub struct ReadJob {
     /// When time is up.
     pub deadline: Monotonic,
     /// The way back.
-    pub reply: ReplyTo<Result<Vec<Series>, ReadError>>,
-}
-
-/// Why a [`ReadJob`] was not done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ReadError {
-    /// More series or samples than allowed.
-    TooMuch(String),
-    /// As for a fragment.
-    Fetch(FetchError),
+    pub reply: ReplyTo<Result<Vec<Series>, FetchError>>,
 }

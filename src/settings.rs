@@ -3,9 +3,9 @@
 use crate::config::{CommitAck, Config, RestrictTags};
 use crate::memory;
 use m3_http::ServerLimits;
-use m3_http::api::TagRestriction;
 use m3_io::driver::DriverChoice;
 use m3_io::runtime;
+use m3_metric::fetch::TagRestriction;
 use m3_metric::labels::LabelLimits;
 use m3_metric::{MatchOp, Matcher};
 use m3_shard::commitlog::Ack;

@@ -20,15 +20,14 @@ pub mod settings;
 pub mod time;
 
 pub use call::{
-    AdminCall, AdminRoute, Call, Engine, FetchLimits, MetadataCall, QueryCall, QueryOptions,
-    QueryRangeCall, ReadQuery, RemoteReadCall, SearchCall, Selection, Service, StoragePolicy,
-    StorageRestriction, TIME_MS_MAX, TIME_MS_MIN, TagRestriction, WriteCall, WriteOptions,
-    WriteSource,
+    AdminCall, AdminRoute, Call, EngineName, FetchLimits, MetadataCall, QueryCall, QueryOptions,
+    QueryRangeCall, ReadQuery, RemoteReadCall, SearchCall, Selection, Service, TIME_MS_MAX,
+    TIME_MS_MIN, WriteCall, WriteOptions, WriteSource,
 };
 pub use error::{ApiError, ErrorKind, NO_MEMORY_RETRY_S};
 pub use reply::{
-    FetchStats, Held, MetricStats, Notes, ReadResult, Readiness, ReadyNamespace, Reply,
-    SERIES_LIMIT_APPLIED, WARNING_NOT_EXHAUSTIVE, WARNING_TRUNCATED,
+    Held, Notes, ReadResult, Readiness, ReadyNamespace, Reply, SERIES_LIMIT_APPLIED,
+    WARNING_TRUNCATED,
 };
 pub use route::{Api, Listener, Routed};
 pub use settings::ApiSettings;

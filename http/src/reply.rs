@@ -8,12 +8,13 @@
 //! else.
 
 use crate::api::{
-    ApiError, Engine, FetchLimits, FetchStats, MetricStats, Notes, QueryOptions, ReadResult,
-    Readiness, ReadyNamespace, Reply, WARNING_TRUNCATED,
+    ApiError, EngineName, FetchLimits, Notes, QueryOptions, ReadResult, Readiness, ReadyNamespace,
+    Reply, WARNING_TRUNCATED,
 };
 use crate::ingest::{status_of, text_of};
 use crate::message::{Request, Response};
 use crate::proto::read::encode_response;
+use m3_metric::fetch::{FetchStats, MetricStats};
 use m3_metric::{MatchOp, Span, Timestamp, WriteOutcome};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -65,7 +66,7 @@ pub struct Shape {
     pub step_size_ms: Option<i64>,
     /// Whether a search wants names only.
     pub names_only: bool,
-    engine: Option<Engine>,
+    engine: Option<EngineName>,
     timeout: Option<Duration>,
     limits: FetchLimits,
     truncate: Option<u64>,
@@ -87,7 +88,7 @@ impl Shape {
     }
 
     /// Names the engine in `M3-Engine`, on errors too.
-    pub fn echo_engine(&mut self, engine: Engine) {
+    pub fn echo_engine(&mut self, engine: EngineName) {
         self.engine = Some(engine);
     }
 

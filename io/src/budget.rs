@@ -96,6 +96,16 @@ impl Budget {
         self.refused.load(Ordering::Relaxed)
     }
 
+    /// What a client is told where the limit is reached and `what` follows from it.
+    #[must_use]
+    pub fn refusal(&self, what: &str) -> String {
+        let (used, limit) = (self.used() >> 20, self.limit() >> 20);
+        format!(
+            "memory limit reached: {what}; {used} MiB are in use, memory.limit is {limit} MiB. \
+             Raise memory.limit, shorten the retention or send fewer series"
+        )
+    }
+
     fn renew(&self) {
         if self.limit == 0 {
             return;

@@ -3,8 +3,8 @@
 //! Suggested reading order: [`driver`] (io_uring or epoll, and why), [`runtime`] (one pinned thread
 //! per core), [`task`] and [`local`] (what runs on a core), [`time`], [`mesh`] and [`oneshot`]
 //! (between cores), [`file`], [`net`], [`idle`] (CPU-heavy work), [`signal`], [`process`],
-//! [`budget`], [`panics`], [`blocking`] (before the cores start); with the feature `sim`, `sim` (a world in one
-//! thread).
+//! [`budget`], [`panics`], [`blocking`] (before the cores start); with the feature `sim`, `sim` (a
+//! world in one thread).
 //!
 //! Always holds: no type of the runtime beneath appears in a public signature, so that a second
 //! body (`sim`, with a seeded clock, disk and network) fits under the same names. Buffers are

@@ -53,7 +53,7 @@ impl fmt::Display for Panicked {
 
 impl std::error::Error for Panicked {}
 
-/// Panics that became errors on this core since it began; those of [`catch_to_end`] are not counted.
+/// Panics that became errors on this core since it began, without those of [`catch_to_end`].
 pub fn caught() -> u64 {
     CAUGHT.get()
 }

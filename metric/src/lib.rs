@@ -1,12 +1,13 @@
 //! The nouns every crate shares: time, labels, matchers, samples, batches, limits.
 //!
 //! Suggested reading order: [`time`], [`labels`], [`sample`], [`batch`], [`fingerprint`],
-//! [`outcome`], [`matcher`], [`pattern`], [`limits`].
+//! [`outcome`], [`matcher`], [`fetch`], [`pattern`], [`limits`].
 //!
 //! Always holds: no I/O, no clock, no knowledge of any other crate of ours. A value of this crate
 //! can be sent to another core or written to disk as it is.
 
 pub mod batch;
+pub mod fetch;
 pub mod fingerprint;
 pub mod labels;
 pub mod limits;

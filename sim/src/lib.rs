@@ -3,8 +3,8 @@
 //! [`run`] lives through one seed: clients write, read, create and delete a namespace; the node is
 //! killed, cut from its power, stopped, met with failing files, and started again, each time on
 //! another number of cores. Suggested reading order: [`ledger`] (what must hold), `clients` (what
-//! is done), [`client`] (HTTP), this file (the lives of the node). [`session`] is for tests that tell a
-//! story instead.
+//! is done), [`client`] (HTTP), this file (the lives of the node). [`session`] is for tests that
+//! tell a story instead.
 //!
 //! Always holds: a seed gives the same run each time ([`Report::trace`]), so a failure is replayed
 //! by its seed alone: `cargo run -p m3-sim -- --seed N`.

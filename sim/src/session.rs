@@ -43,8 +43,8 @@ impl Session {
         &mut self.settings
     }
 
-    /// Starts the node on `cores` cores and has `talk` talk to it to its end; then the node is asked
-    /// to stop. Says how the node ended.
+    /// Starts the node on `cores` cores and has `talk` talk to it; when that has ended, the node is
+    /// asked to stop. Says how the node ended.
     ///
     /// # Panics
     /// If the node does not start.

@@ -1,6 +1,7 @@
 //! Admin calls: handed to core 0, which keeps the KV.
 
 use super::Coordinator;
+use super::error::refuse;
 use crate::message::Message;
 use m3_cluster::admin::{AdminRequest, AdminRoute as Route, Service as ClusterService};
 use m3_http::api::{AdminCall, AdminRoute, ApiError, ErrorKind, Reply, Service};
@@ -22,9 +23,11 @@ fn wanted_for(document: &[u8]) -> u64 {
 
 impl Coordinator {
     pub(super) async fn admin(&self, call: AdminCall) -> Result<Reply, ApiError> {
-        let _promise = self.shared.memory.admit_document(wanted_for(&call.body))?;
+        let admitted = self.shared.memory.admit_document(wanted_for(&call.body));
+        let _promise = admitted.map_err(|no_memory| refuse(no_memory.into()))?;
         let request = request_of(call)?;
-        let reply = self.ask(KEEPER, |back| Message::Admin(request, back)).await?;
+        let reply = self.engine.ask(KEEPER, |back| Message::Admin(request, back)).await;
+        let reply = reply.map_err(refuse)?;
         Ok(Reply::Admin {
             status: reply.status,
             content_type: reply.content_type,

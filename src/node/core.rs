@@ -7,7 +7,9 @@ use super::start::{self, NotBegun};
 use crate::coordinator::Coordinator;
 use crate::dbnode::DbNode;
 use crate::door::Door;
+use crate::engine::Engine;
 use crate::message::Message;
+use crate::telemetry::CoreStats;
 use m3_http::api::{Api, ApiSettings, Listener};
 use m3_http::server::{self, ServerLimits, ServerStats};
 use m3_io::budget::Budget;
@@ -52,16 +54,15 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
         revision: option_env!("M3RING_REVISION").unwrap_or(""),
     }));
     let node = Rc::new(begun.node);
-    let coordinator = Rc::new(Coordinator::new(
-        Rc::clone(&node),
-        Rc::clone(&port),
-        Arc::clone(&plan.shared),
-        Rc::clone(&api),
-        fingerprints,
-    ));
+    let shared = Arc::clone(&plan.shared);
+    let engine = Engine::new(Rc::clone(&node), Rc::clone(&port), Arc::clone(&shared), fingerprints);
+    let engine = Rc::new(engine);
+    let coordinator = Coordinator::new(Rc::clone(&engine), shared, Rc::clone(&api));
+    let coordinator = Rc::new(coordinator);
     let core = Rc::new(Core {
         port,
         node,
+        engine,
         coordinator,
         keeper: begun.keeper.map(Rc::new),
         replay: begun.replay,
@@ -88,6 +89,7 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
 struct Core {
     port: Rc<Port<Message>>,
     node: Rc<DbNode>,
+    engine: Rc<Engine>,
     coordinator: Rc<Coordinator>,
     keeper: Option<Rc<Keeper>>,
     replay: ReplayStats,
@@ -166,7 +168,7 @@ impl Core {
             Message::Read(job) => spawn(async move { node.read(job).await }),
             Message::Metadata(job) => spawn(async move { node.metadata(job).await }),
             Message::Catalog(catalog, back) => {
-                self.coordinator.forget_deleted(&catalog);
+                self.engine.forget_deleted(&catalog);
                 node.set_catalog(catalog);
                 back.send(());
             }
@@ -198,8 +200,8 @@ impl Core {
         }
     }
 
-    fn stats(&self) -> crate::telemetry::CoreStats {
-        let mut stats = self.coordinator.core_stats();
+    fn stats(&self) -> CoreStats {
+        let mut stats = CoreStats::gather(&self.node, self.engine.stats());
         stats.replay = self.replay.clone();
         stats.api = self.api_stats.snapshot();
         stats.metrics = self.metrics_stats.snapshot();

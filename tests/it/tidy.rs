@@ -118,6 +118,20 @@ fn what_readers_may_copy_is_taken_by_curl() {
     none(&broken);
 }
 
+/// Other protocols, rules and other nodes ask the same engine as HTTP does.
+#[test]
+fn the_engine_and_what_it_stands_on_know_no_http() {
+    let rooms = ["engine", "engine.rs", "dbnode.rs", "memory.rs", "message.rs", "catalog.rs"];
+    let is_below =
+        |path: &Path| rooms.iter().any(|room| path.starts_with(Path::new("src").join(room)));
+    let mut broken = Vec::new();
+    for (path, text) in files("rs").into_iter().filter(|(path, _)| is_below(path)) {
+        let lines = text.lines().enumerate().filter(|(_, line)| line.contains("m3_http"));
+        broken.extend(lines.map(|(n, line)| format!("{}:{}: {line}", path.display(), n + 1)));
+    }
+    none(&broken);
+}
+
 #[test]
 fn only_io_names_the_runtime() {
     let may = |path: &Path| ["io", "benches"].iter().any(|dir| path.starts_with(dir));

@@ -6,6 +6,7 @@
 
 use super::reply::Reply;
 use crate::message::{Method, Params};
+use m3_metric::fetch::{StorageRestriction, TagRestriction};
 use m3_metric::{Matcher, WriteBatch, WriteOutcome};
 use std::time::Duration;
 
@@ -193,9 +194,10 @@ pub enum Selection {
     Text(String),
 }
 
-/// Which engine's manners the answer has. There is one engine underneath.
+/// The engine that a request names in `M3-Engine`. One engine answers all of them; the name decides
+/// what its JSON looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Engine {
+pub enum EngineName {
     /// Prometheus' JSON.
     #[default]
     Prometheus,
@@ -203,7 +205,7 @@ pub enum Engine {
     M3Query,
 }
 
-impl Engine {
+impl EngineName {
     /// The engine's name in `M3-Engine`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -218,7 +220,7 @@ impl Engine {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryOptions {
     /// Whose manners the answer has.
-    pub engine: Engine,
+    pub engine: EngineName,
     /// How long the query may take, at most ten minutes.
     pub timeout: Duration,
     /// The lookback in milliseconds; `None` is the node's default.
@@ -261,36 +263,6 @@ pub struct FetchLimits {
     pub require_exhaustive: Option<bool>,
     /// Refuse rather than wait for a turn.
     pub require_no_wait: bool,
-}
-
-/// Matchers that a query gets and labels that its results lose.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TagRestriction {
-    /// ANDed into every selector.
-    pub matchers: Vec<Matcher>,
-    /// Labels taken out of results and of label lists.
-    pub strip: Vec<String>,
-}
-
-/// Which namespaces serve a request.
-#[derive(Clone, Debug, PartialEq)]
-pub enum StorageRestriction {
-    /// The unaggregated namespace.
-    Unaggregated,
-    /// The aggregated namespace of this policy; none there: refuse with
-    /// [`super::ApiError::no_such_policy`].
-    Aggregated(StoragePolicy),
-}
-
-/// A resolution and a retention.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoragePolicy {
-    /// Nanoseconds between samples.
-    pub resolution_ns: i64,
-    /// Nanoseconds for which they are kept.
-    pub retention_ns: i64,
-    /// The policy as the sender wrote it, e.g. `1m:14d`.
-    pub text: String,
 }
 
 /// A request to an admin route.

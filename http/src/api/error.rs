@@ -1,7 +1,7 @@
 //! How the node refuses: an [`ApiError`] says what was wrong, and its kind which status that is.
 
-use super::call::StoragePolicy;
 use m3_io::budget::Budget;
+use m3_metric::fetch::StoragePolicy;
 
 /// Seconds after which a sender may try again that the memory limit refused.
 pub const NO_MEMORY_RETRY_S: u32 = 5;
@@ -135,11 +135,11 @@ impl ApiError {
     /// The memory limit is reached and `what` follows from it: 429, and when to come again.
     #[must_use]
     pub fn no_memory(what: &str, budget: &Budget) -> Self {
-        let (used, limit) = (budget.used() >> 20, budget.limit() >> 20);
-        let message = format!(
-            "memory limit reached: {what}; {used} MiB are in use, memory.limit is {limit} MiB. \
-             Raise memory.limit, shorten the retention or send fewer series"
-        );
+        Self::exhausted(budget.refusal(what))
+    }
+
+    /// A limit is reached that passes with time: 429, and when to come again.
+    pub fn exhausted(message: impl Into<String>) -> Self {
         Self { retry_after_s: Some(NO_MEMORY_RETRY_S), ..Self::new(ErrorKind::Exhausted, message) }
     }
 

@@ -4,11 +4,9 @@
 //! Always holds: a header wins over the parameter of the same meaning, and an empty one counts as
 //! absent.
 
-use super::{
-    ApiError, Engine, FetchLimits, QueryOptions, StoragePolicy, StorageRestriction, TagRestriction,
-    WriteOptions, duration,
-};
+use super::{ApiError, EngineName, FetchLimits, QueryOptions, WriteOptions, duration};
 use crate::message::Request;
+use m3_metric::fetch::{StoragePolicy, StorageRestriction, TagRestriction};
 use m3_metric::limits::QUERY_BYTES_MAX;
 use m3_metric::{MatchOp, Matcher, Span};
 use serde_json::Value as Json;
@@ -38,7 +36,7 @@ pub enum LimitParam {
 /// The first option that cannot be read.
 pub fn query_options(
     request: &Request,
-    pinned: Option<Engine>,
+    pinned: Option<EngineName>,
     default_timeout: Duration,
     limit: LimitParam,
 ) -> Result<QueryOptions, ApiError> {
@@ -144,10 +142,10 @@ fn write_storage(request: &Request) -> Result<Option<StorageRestriction>, ApiErr
 /// The engine that `M3-Engine` or `engine` asks for; what is neither of the two names none, as in
 /// M3.
 #[must_use]
-pub fn engine(request: &Request) -> Engine {
+pub fn engine(request: &Request) -> EngineName {
     match either(request, "m3-engine", "engine") {
-        Some("m3query") => Engine::M3Query,
-        _ => Engine::Prometheus,
+        Some("m3query") => EngineName::M3Query,
+        _ => EngineName::Prometheus,
     }
 }
 

@@ -1,14 +1,13 @@
 //! What the node answers: a [`Reply`] and what it says beside its data. [`crate::reply`] writes it.
 
 use m3_io::budget::Promise;
+use m3_metric::fetch::FetchStats;
 use m3_metric::value::{Series, Value};
 use m3_metric::{Labels, Matcher, Timestamp, WriteOutcome};
 use std::time::Duration;
 
 /// Prometheus' warning where `limit` left results out.
 pub const WARNING_TRUNCATED: &str = "results truncated due to limit";
-/// M3's warning where a fetch limit left series out.
-pub const WARNING_NOT_EXHAUSTIVE: &str = "m3db exceeded query limit: results not exhaustive";
 /// The `M3-Results-Limited` entry where the series limit left series out.
 pub const SERIES_LIMIT_APPLIED: &str = "max_fetch_series_limit_applied";
 
@@ -110,40 +109,6 @@ impl PartialEq for Held {
     fn eq(&self, _: &Self) -> bool {
         true
     }
-}
-
-/// What a fetch cost, for M3's response headers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FetchStats {
-    /// Names of the namespaces that were asked (`M3-Namespaces`).
-    pub namespaces: Vec<String>,
-    /// Storage answers (`M3-Fetched-Responses`).
-    pub responses: u64,
-    /// Bytes of what was fetched, roughly (`M3-Fetched-Bytes-Estimate`).
-    pub bytes: u64,
-    /// Series with a sample in the range (`M3-Series-With-Samples-Count`).
-    pub series_with_samples: u64,
-    /// Series without one (`M3-Series-No-Samples-Count`).
-    pub series_no_samples: u64,
-    /// Of all series, those of aggregated namespaces (`M3-Aggregated-Series-Count`).
-    pub series_aggregated: u64,
-    /// Names or values that a metadata search saw (`M3-Metadata-Count`).
-    pub metadata: u64,
-    /// Series by metric name (`M3-Metric-Stats`).
-    pub metrics: Vec<(String, MetricStats)>,
-}
-
-/// The series of one metric that a fetch saw.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MetricStats {
-    /// Without a sample in the range.
-    pub no_samples: u64,
-    /// With one.
-    pub with_samples: u64,
-    /// From aggregated namespaces.
-    pub aggregated: u64,
-    /// From unaggregated ones.
-    pub unaggregated: u64,
 }
 
 /// One query's result of a remote read.

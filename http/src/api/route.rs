@@ -8,7 +8,7 @@
 
 use super::build::build_info;
 use super::options::{self, LimitParam, query_options};
-use super::{ApiError, ApiSettings, Call, Engine, QueryOptions, Reply, form, inflate};
+use super::{ApiError, ApiSettings, Call, EngineName, QueryOptions, Reply, form, inflate};
 use crate::ingest::remote_write::{DecodeLimits, Decoder};
 use crate::message::{Method, Request};
 use crate::reply::Shape;
@@ -126,7 +126,7 @@ impl Api {
                     return calls::query(request, now, options).map(Call::Query);
                 }
                 let call = calls::query_range(request, now, options)?;
-                if call.options.engine == Engine::M3Query {
+                if call.options.engine == EngineName::M3Query {
                     shape.step_size_ms = Some(call.step_ms);
                 }
                 if pinned.is_none() {
@@ -178,7 +178,7 @@ impl Api {
     fn query_options(
         &self,
         request: &mut Request,
-        pinned: Option<Engine>,
+        pinned: Option<EngineName>,
         limit: LimitParam,
     ) -> Result<QueryOptions, ApiError> {
         self.inflate(request, FORM_BYTES_MAX)?;

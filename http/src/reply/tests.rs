@@ -33,7 +33,7 @@ fn value(value: Value) -> Reply {
 #[test]
 fn queries_answer_as_prometheus_does() {
     let mut shape = shape(Family::Query);
-    shape.echo_engine(Engine::Prometheus);
+    shape.echo_engine(EngineName::Prometheus);
     let response = shape.render(Ok(value(matrix())));
     assert_eq!(
         text(&response),

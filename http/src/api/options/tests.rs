@@ -172,8 +172,8 @@ fn the_limit_of_an_answer_is_not_that_of_a_fetch() {
 
 #[test]
 fn engines_and_lookback() {
-    assert_eq!(with(&[("M3-Engine", "m3query")], &[]).unwrap().engine, Engine::M3Query);
-    assert_eq!(with(&[], &[("engine", "thanos")]).unwrap().engine, Engine::Prometheus);
+    assert_eq!(with(&[("M3-Engine", "m3query")], &[]).unwrap().engine, EngineName::M3Query);
+    assert_eq!(with(&[], &[("engine", "thanos")]).unwrap().engine, EngineName::Prometheus);
     assert_eq!(with(&[], &[("lookback", "2m")]).unwrap().lookback_ms, Some(120_000));
     assert_eq!(
         with(&[], &[("lookback", "step"), ("step", "15")]).unwrap().lookback_ms,

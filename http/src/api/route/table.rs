@@ -1,7 +1,7 @@
 //! The table of routes and the look-up in it.
 
 use super::Listener;
-use crate::api::{AdminRoute, ApiError, Engine, ErrorKind, Service};
+use crate::api::{AdminRoute, ApiError, EngineName, ErrorKind, Service};
 use crate::message::Method;
 use crate::reply::Family;
 
@@ -202,7 +202,7 @@ pub(super) struct Target<'a> {
     /// What stands at the braces.
     pub(super) id: Option<&'a str>,
     /// The engine that a prefix pins.
-    pub(super) engine: Option<Engine>,
+    pub(super) engine: Option<EngineName>,
 }
 
 /// Finds the route of `path` and checks the method.
@@ -271,8 +271,10 @@ fn check_method(methods: Methods, method: Method, path: &str) -> Result<(), ApiE
     })
 }
 
-fn split_prefix(path: &str) -> (Option<Engine>, &str) {
-    for (prefix, engine) in [("/prometheus", Engine::Prometheus), ("/m3query", Engine::M3Query)] {
+fn split_prefix(path: &str) -> (Option<EngineName>, &str) {
+    for (prefix, engine) in
+        [("/prometheus", EngineName::Prometheus), ("/m3query", EngineName::M3Query)]
+    {
         if let Some(rest) = path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')) {
             return (Some(engine), rest);
         }

@@ -88,7 +88,7 @@ fn prefixes_pin_the_engine() {
         ask(Method::Get, "/m3query/api/v1/query_range?query=a&start=0&end=1&step=30", &[], b"");
     assert_eq!(routed.shape.step_size_ms, Some(30_000));
     let Ok(Call::QueryRange(call)) = routed.call else { panic!() };
-    assert_eq!(call.options.engine, Engine::M3Query);
+    assert_eq!(call.options.engine, EngineName::M3Query);
     assert_eq!(routed.shape.render(Err(ApiError::internal("x"))).header("m3-engine"), None);
     let routed = ask(Method::Get, "/prometheus/api/v1/query", &[("M3-Engine", "m3query")], b"");
     assert_eq!(routed.shape.render(routed.call.map(|_| unreachable!())).header("m3-engine"), None);
