@@ -1,8 +1,8 @@
 //! The door of one core: a request becomes a call, its result a response.
 //!
 //! A panic in the work of one request ends that request with 500 and nothing else, because such
-//! work changes nothing that outlives it. Storing does, so a panic there ends the node ([`DbNode`]);
-//! the request's body is kept first, so that the node refuses it from then on
+//! work changes nothing that outlives it. Storing does, so a panic there ends the node
+//! ([`DbNode`]); the request's body is kept first, so that the node refuses it from then on
 //! ([`crate::quarantine`]).
 //!
 //! [`DbNode`]: crate::dbnode::DbNode

@@ -2,8 +2,8 @@
 //!
 //! A sender repeats what got no answer, so a body that makes the node panic while the store changes
 //! would end it again after every start. Before the process ends such a body is written to
-//! `quarantine/` in the data directory; a node that starts reads what is there, and the door answers
-//! 400 to the same bytes, so that the sender goes on with its next body.
+//! `quarantine/` in the data directory; a node that starts reads what is there, and the door
+//! answers 400 to the same bytes, so that the sender goes on with its next body.
 
 use m3_io::panics::Panicked;
 use m3_io::{blocking, file, time};

@@ -1,4 +1,5 @@
-//! The whole node in the simulator: seeds, stories of panics and starts, and the mutants that show what seeds see.
+//! The whole node in the simulator: seeds, stories of panics and of starts, and the mutants that
+//! show what seeds see.
 
 mod mutants;
 mod panics;
