@@ -1,10 +1,10 @@
 //! How a core begins: from its first message to the moment it may serve.
 //!
 //! Core 0 leads. It opens the KV, sends every core the catalog, replays its own log as all do,
-//! waits until all have replayed, and says `Serve`. The others follow: they wait for the catalog, replay,
-//! answer, and wait for `Serve`. Some core serves first and may ask another one before that has its
-//! `Serve`; such messages are kept and handled once it serves. `Close` at any time means that some
-//! core cannot begin, which says why itself.
+//! waits until all have replayed, and says `Serve`. The others follow: they wait for the catalog,
+//! replay, answer, and wait for `Serve`. Some core serves first and may ask another one before that
+//! has its `Serve`; such messages are kept and handled once it serves. `Close` at any time means
+//! that some core cannot begin, which says why itself.
 
 use super::CorePlan;
 use super::keeper::Keeper;
