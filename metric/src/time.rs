@@ -3,6 +3,7 @@
 //! Many instants and spans are numbers that a client sent, at any edge of what 64 bits can hold. So
 //! every operator here saturates: a result that nanoseconds cannot express (before 1677, after
 //! 2262) is the nearest one that they can, and nothing panics.
+#![warn(clippy::arithmetic_side_effects)]
 
 use std::ops::{Add, Mul, Neg, Sub};
 
@@ -159,6 +160,7 @@ impl std::fmt::Display for Timestamp {
 }
 
 /// Year, month and day of a day number since 1970-01-01 (Howard Hinnant's `civil_from_days`).
+#[expect(clippy::arithmetic_side_effects, reason = "days of 64 bits of nanoseconds are few")]
 const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -201,6 +203,7 @@ impl std::fmt::Display for Span {
     }
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "a unit is not zero")]
 fn with_fraction(ns: u64, unit: u64) -> String {
     let fraction = ns % unit;
     if fraction == 0 {

@@ -19,118 +19,16 @@ use m3_metric::{
     CoreId, Labels, NamespaceId, Record, SeriesOrdinal, ShardId, Span, Timestamp, ValueKind, labels,
 };
 use std::collections::BTreeMap;
-use std::fmt;
 
 mod outcome;
+mod window;
 
 pub use outcome::{KnownRecord, Written};
-
-/// What a namespace asks of its storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NamespaceOptions {
-    /// How long a sample is kept.
-    pub retention: Span,
-    /// The length of a block.
-    pub block: Span,
-    /// M3's refusals of early and late samples, where the namespace carries them.
-    pub window: Option<Window>,
-}
-
-/// M3's write window (`bufferPast`, `bufferFuture`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// How late a sample may be.
-    pub past: Span,
-    /// How early a sample may be.
-    pub future: Span,
-    /// Whether later samples within retention are taken all the same (`coldWritesEnabled`).
-    pub cold_writes: bool,
-    /// How far in the future a cold write may lie (`futureRetentionPeriod`).
-    pub future_retention: Span,
-}
-
-/// How far ahead of the clock a sample may be where the namespace does not say: a day, more than
-/// any wrong clock or time zone, and little enough that a wrong unit is refused.
-pub const FUTURE_MAX: Span = Span::from_s(24 * 3600);
+pub use window::{FUTURE_MAX, NamespaceOptions, Refusal, Window};
 
 /// What a sender is told whose new series a full namespace refuses.
 const SERIES_LIMIT_REACHED: &str = "the namespace has as many series as \
     limits.seriesPerNamespaceMax allows; samples of the series it has are stored";
-
-/// Why a sample was refused. The texts are M3's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Too far in the past, or else in the future.
-    pub past: bool,
-    /// Whether retention, not the window, was the limit.
-    pub retention: bool,
-    /// The sample's time.
-    pub timestamp: Timestamp,
-    /// The limit it missed.
-    pub limit: Timestamp,
-}
-
-impl Refusal {
-    /// M3's text for this refusal of a sample of the series `id`.
-    #[must_use]
-    pub fn text(&self, id: &impl fmt::Display) -> String {
-        let side = if self.past { "past" } else { "future" };
-        let out = if self.retention { " and out of retention" } else { "" };
-        let (ts, limit) = (self.timestamp, self.limit);
-        let by = (limit - ts).abs();
-        format!(
-            "datapoint too far in {side}{out}: id={id}, off_by={by}, timestamp={}, \
-             {side}_limit={}, timestamp_unix_nanos={}, {side}_limit_unix_nanos={}",
-            ts.second(),
-            limit.second(),
-            ts.0,
-            limit.0
-        )
-    }
-}
-
-impl NamespaceOptions {
-    /// Checks a sample's time against the clock.
-    ///
-    /// # Errors
-    /// The refusal M3 would give.
-    pub fn check(&self, now_ns: i64, timestamp: Timestamp) -> Result<(), Refusal> {
-        let now = Timestamp(now_ns);
-        let refuse = |past, retention, limit| Err(Refusal { past, retention, timestamp, limit });
-        let kept = now - self.retention;
-        let Some(window) = self.window else {
-            let ahead = now + FUTURE_MAX;
-            if timestamp < kept {
-                return refuse(true, true, kept);
-            }
-            return if timestamp >= ahead { refuse(false, true, ahead) } else { Ok(()) };
-        };
-        let past = (now - window.past).second();
-        let future = (now + window.future).second();
-        if timestamp < past {
-            if !window.cold_writes {
-                return refuse(true, false, past);
-            }
-            return if timestamp < kept { refuse(true, true, kept) } else { Ok(()) };
-        }
-        if timestamp >= future {
-            if !window.cold_writes {
-                return refuse(false, false, future);
-            }
-            let ahead = now + window.future_retention;
-            return if timestamp >= ahead { refuse(false, true, ahead) } else { Ok(()) };
-        }
-        Ok(())
-    }
-
-    /// The number of the block that holds `ts_ns`. Block sizes are at least a minute, so every
-    /// number fits.
-    #[must_use]
-    #[allow(clippy::cast_possible_truncation, reason = "2^63 ns are 1.6e8 minutes")]
-    pub const fn block_of(&self, ts_ns: i64) -> i32 {
-        ts_ns.div_euclid(self.block.0) as i32
-    }
-}
 
 /// What a namespace has counted since the start.
 #[derive(Clone, Copy, Debug, Default)]
