@@ -7,7 +7,7 @@
 //! one is parsed for the owner by the rule.
 //!
 //! The fingerprint stands for the bytes because those fit into no cache: comparing with where they
-//! are kept was what the second core cost most (ARCHITECTURE.md).
+//! are kept was what the second core cost most (docs/decisions/0011).
 //!
 //! Always holds: an entry's ordinal was told by its owner for a record of exactly its bytes.
 

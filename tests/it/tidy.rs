@@ -10,6 +10,10 @@ const FILE_LINES_MAX: usize = 800;
 /// as it is said, and so may a row of a table; `rustfmt` keeps the rest but comments.
 const LINE_CHARS_MAX: usize = 100;
 
+/// Lines of ARCHITECTURE.md, and characters of one.
+const MAP_LINES_MAX: usize = 150;
+const MAP_LINE_CHARS_MAX: usize = 120;
+
 /// Which of our crates each may name; the root names all.
 const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("metric", &[]),
@@ -102,8 +106,7 @@ fn nothing_is_left_for_later() {
     none(&broken);
 }
 
-/// A later body of the facade replaces the runtime: only `io` may know which it is.
-/// Else curl reads brackets as a range of addresses and asks nobody.
+/// Without `-g`, curl takes brackets in an address for a range and sends no request.
 #[test]
 fn what_readers_may_copy_is_taken_by_curl() {
     let mut broken = Vec::new();
@@ -132,6 +135,7 @@ fn the_engine_and_what_it_stands_on_know_no_http() {
     none(&broken);
 }
 
+/// The runtime can be replaced inside `io` only as long as nobody else knows which one it is.
 #[test]
 fn only_io_names_the_runtime() {
     let may = |path: &Path| ["io", "benches"].iter().any(|dir| path.starts_with(dir));
@@ -156,6 +160,55 @@ fn only_io_names_the_runtime() {
         if is_manifest {
             let lines = text.lines().filter(named);
             broken.extend(lines.map(|line| format!("{}: {line}", path.display())));
+        }
+    }
+    none(&broken);
+}
+
+/// The map is read in ten minutes, and stays true while files move.
+#[test]
+fn the_map_is_short_and_its_paths_exist() {
+    let mut broken = Vec::new();
+    for name in ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "README.md"] {
+        let text = fs::read_to_string(root().join(name)).unwrap();
+        let is_map = name == "ARCHITECTURE.md";
+        if is_map && text.lines().count() > MAP_LINES_MAX {
+            broken.push(format!("{name}: more than {MAP_LINES_MAX} lines"));
+        }
+        for (number, line) in text.lines().enumerate() {
+            if is_map && line.chars().count() > MAP_LINE_CHARS_MAX {
+                broken.push(format!("{name}:{}: over {MAP_LINE_CHARS_MAX} chars", number + 1));
+            }
+            // Words in backticks stand at odd places. A path of ours begins with a folder of ours.
+            for word in line.split('`').skip(1).step_by(2) {
+                let is_path = word.contains('/') && !word.contains([' ', '*', '{', ':']);
+                let folder = word.split('/').next().unwrap();
+                let is_ours = is_path && !folder.is_empty() && root().join(folder).is_dir();
+                // M3's own folders begin with `src`, too.
+                let is_row = line.starts_with("| `src/");
+                if is_ours && !is_row && !root().join(word).exists() {
+                    broken.push(format!("{name}:{}: no {word}", number + 1));
+                }
+            }
+        }
+    }
+    none(&broken);
+}
+
+#[test]
+fn every_decision_is_listed() {
+    let folder = root().join("docs/decisions");
+    let list = fs::read_to_string(folder.join("README.md")).unwrap();
+    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.into_string().unwrap()).filter(|name| name != "README.md");
+    let mut broken = Vec::new();
+    for name in names {
+        let text = fs::read_to_string(folder.join(&name)).unwrap();
+        let has_parts = ["## Question", "## Choice", "## Figures", "## What would change it"]
+            .iter()
+            .all(|part| text.contains(part));
+        if !list.contains(&format!("({name})")) || !has_parts {
+            broken.push(format!("{name}: not in the list, or a part is missing"));
         }
     }
     none(&broken);
