@@ -1,5 +1,4 @@
-//! The two things a thread tells the scheduler: which cpu it runs on, and that it only wants
-//! cycles nobody else wants.
+//! What a thread tells the scheduler: which cpu it runs on, and that it wants only idle cycles.
 #![expect(unsafe_code, reason = "sched_setaffinity and sched_setscheduler have no safe wrapper")]
 
 use std::io;
@@ -7,7 +6,7 @@ use std::io;
 /// Pins the calling thread to `cpu`.
 ///
 /// # Errors
-/// `InvalidInput` if the cpu number is beyond what a mask holds; else what the kernel said.
+/// `InvalidInput` if a cpu mask cannot hold the number; otherwise the kernel's error.
 pub(crate) fn pin(cpu: usize) -> io::Result<()> {
     if cpu >= libc::CPU_SETSIZE as usize {
         let text = format!("cpu {cpu} is beyond the {} a mask can name", libc::CPU_SETSIZE);
@@ -25,7 +24,7 @@ pub(crate) fn pin(cpu: usize) -> io::Result<()> {
 /// Moves the calling thread to SCHED_IDLE, or to nice 19 where that class is refused.
 ///
 /// # Errors
-/// What the kernel said to the second attempt; the thread then competes as an equal.
+/// The kernel's error from the second attempt; the thread then runs at normal priority.
 pub(crate) fn become_idle_class() -> io::Result<()> {
     // SAFETY: an all-zero sched_param is valid and is what SCHED_IDLE demands.
     let param: libc::sched_param = unsafe { std::mem::zeroed() };

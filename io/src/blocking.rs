@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{IoError, at_path};
 
-/// The addresses of `host:port`, where the host is a name, an IPv4 address or an IPv6 address in
-/// brackets; never empty.
+/// The addresses of `host:port`; never empty. The host is a name, an IPv4 address or an IPv6
+/// address in brackets.
 ///
 /// # Errors
-/// What the resolver said, with the text that was to be resolved.
+/// The resolver's error, with the text that it could not resolve.
 pub fn resolve(host_port: &str) -> io::Result<Vec<SocketAddr>> {
     let refuse = |kind, why: String| {
         let text = format!("cannot resolve {host_port:?}: {why}; write it as HOST:PORT");
@@ -30,11 +30,11 @@ pub fn resolve(host_port: &str) -> io::Result<Vec<SocketAddr>> {
 /// An entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DirEntry {
-    /// The name inside its directory, without a path. Names that are not UTF-8 are made readable.
+    /// The name inside its directory, without a path. Bytes that are not UTF-8 are replaced.
     pub name: String,
-    /// Length in bytes; of no meaning for a directory.
+    /// Length in bytes; meaningless for a directory.
     pub len: u64,
-    /// A directory, not a file.
+    /// Whether it is a directory.
     pub is_dir: bool,
 }
 
@@ -47,7 +47,7 @@ pub const LOCK_FILE: &str = "LOCK";
 /// Reads a whole file of at most `max_bytes`.
 ///
 /// # Errors
-/// What the operating system said, or `FileTooLarge`; the path is in the text.
+/// The operating system's error, or `FileTooLarge`; the path is in the text.
 pub fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
     #[cfg(feature = "sim")]
@@ -66,19 +66,19 @@ pub fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Vec<u8>> 
     read().map_err(|e| at_path("read", path, e))
 }
 
-/// A file is larger than its reader allows.
+/// The error for a file larger than its reader allows.
 pub(crate) fn too_large(max_bytes: u64) -> io::Error {
     let text = format!("it is larger than the {max_bytes} bytes allowed");
     io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 
-/// A short text file of the kernel's.
+/// Reads a short text file that the kernel provides.
 pub(crate) fn read_text(path: &str) -> io::Result<String> {
     let bytes = read_file(path, 1 << 20)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The name under which the next version of `path` is written.
+/// The temporary name under which a new version of `path` is written.
 pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
@@ -97,12 +97,12 @@ fn sync_parent(path: &Path) -> io::Result<()> {
     fs::File::open(parent_of(path))?.sync_all()
 }
 
-/// Makes a directory and those above it, durably: a power cut does not take them back. Those that
-/// are there already are synced too, because a process that made them may have been killed before
-/// it could.
+/// Creates a directory and its parents durably: a power cut does not remove them again. Directories
+/// that exist already are synced too, since the process that created them may have been killed
+/// before its sync.
 ///
 /// # Errors
-/// What the operating system said, or `NotADirectory` if a file is in the way.
+/// The operating system's error, or `NotADirectory` if a file is in the way.
 pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
     #[cfg(feature = "sim")]
@@ -124,14 +124,14 @@ fn make_dirs(path: &Path) -> io::Result<()> {
     }
     make_dirs(parent_of(path))?;
     match fs::create_dir(path) {
-        // Another thread was faster; its sync does not excuse ours.
+        // Another thread was faster. We sync all the same, since its sync may not be done.
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         other => other?,
     }
     sync_parent(path)
 }
 
-/// Syncs all directories above one that is there, but those that only others can have made.
+/// Syncs all parents of an existing directory, except those that this process cannot have created.
 fn sync_ancestors(path: &Path) -> io::Result<()> {
     let above = path.ancestors().skip(1);
     for dir in above.map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }) {
@@ -143,7 +143,7 @@ fn sync_ancestors(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A directory that this process may not read or that cannot be written was not made by it.
+/// A directory that this process may not read or cannot write to was created by someone else.
 fn is_foreign(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput)
@@ -152,7 +152,7 @@ fn is_foreign(error: &io::Error) -> bool {
 /// The entries of a directory, sorted by name.
 ///
 /// # Errors
-/// What the operating system said, or `FileTooLarge` beyond [`LIST_DIR_MAX`] entries.
+/// The operating system's error, or `FileTooLarge` beyond [`LIST_DIR_MAX`] entries.
 pub fn list_dir(path: impl AsRef<Path>) -> io::Result<Vec<DirEntry>> {
     let path = path.as_ref();
     #[cfg(feature = "sim")]
@@ -163,7 +163,7 @@ pub fn list_dir(path: impl AsRef<Path>) -> io::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(path)? {
             let entry = entry?;
-            // A file may vanish between the listing and the look at it.
+            // A file may disappear after it was listed.
             let found = match entry.metadata() {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 other => other?,
@@ -181,14 +181,14 @@ pub fn list_dir(path: impl AsRef<Path>) -> io::Result<Vec<DirEntry>> {
     list().map_err(|e| at_path("list directory", path, e))
 }
 
-/// A directory that belongs to this process until the value is dropped or the process ends.
+/// A directory that this process has locked until the value is dropped or the process ends.
 #[derive(Debug)]
 pub struct DirLock {
     _holder: Holder,
     path: PathBuf,
 }
 
-/// What gives the lock back when it goes.
+/// Releases the lock when dropped.
 #[derive(Debug)]
 enum Holder {
     File(#[expect(dead_code, reason = "closing the file is its use")] fs::File),
@@ -203,10 +203,10 @@ impl DirLock {
     }
 }
 
-/// Takes the directory for this process and writes its pid into the lock file.
+/// Locks the directory for this process and writes its pid into the lock file.
 ///
 /// # Errors
-/// `DirLocked` if another process has it; `File` if the lock file cannot be made.
+/// `DirLocked` if another process has locked it; `File` if the lock file cannot be created.
 pub fn lock_dir(dir: impl AsRef<Path>) -> Result<DirLock, IoError> {
     let path = dir.as_ref().join(LOCK_FILE);
     #[cfg(feature = "sim")]
@@ -223,7 +223,7 @@ pub fn lock_dir(dir: impl AsRef<Path>) -> Result<DirLock, IoError> {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => {
             let mut text = String::new();
-            // Only for the message: a holder that has not written itself yet is fine.
+            // The pid is only for the message, so it does not matter if it is not written yet.
             let _ = file.take(32).read_to_string(&mut text);
             return Err(IoError::DirLocked { path, holder: text.trim().parse().ok() });
         }

@@ -1,10 +1,11 @@
-//! The memory that this process may take: what is resident, and what is promised and not yet there.
+//! A memory budget for the process: resident bytes plus bytes that are promised but not resident
+//! yet.
 //!
-//! What counts is resident bytes, whoever took them. The kernel is asked again when the last
-//! reading is older than [`FRESH_FOR`], by whichever core wants to know: a core that is busy delays
-//! nobody. Who is about to take much at once has it promised first ([`Budget::promise`]) and gives
-//! the promise back as the memory becomes resident, so that many who begin at the same moment do
-//! not all rely on the same room.
+//! Resident bytes count, whoever allocated them. The core that needs the figure asks the kernel
+//! again if the last reading is older than [`FRESH_FOR`], so no busy core can delay it. Code that
+//! is about to take a lot of memory gets a promise first ([`Budget::promise`]) and reduces the
+//! promise as the memory becomes resident. So requests that begin at the same moment cannot all
+//! count on the same free memory.
 
 #[cfg(test)]
 mod tests;
@@ -15,10 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How long a reading is relied on. A reading costs some ten microseconds.
+/// How long a reading is used. A reading costs some ten microseconds.
 pub const FRESH_FOR: Duration = Duration::from_millis(5);
 
-/// What may be taken, shared by all cores.
+/// The memory budget, shared by all cores.
 #[derive(Debug)]
 pub struct Budget {
     limit: u64,
@@ -26,7 +27,7 @@ pub struct Budget {
     resident: AtomicU64,
     promised: AtomicU64,
     refused: AtomicU64,
-    /// Microseconds since `begun` of the last reading.
+    /// Time of the last reading, in microseconds since `begun`.
     read_at: AtomicU64,
     read: fn() -> u64,
 }
@@ -38,7 +39,7 @@ impl Budget {
         Self::reading(limit, resident_bytes)
     }
 
-    /// A budget whose resident bytes `read` tells.
+    /// A budget that gets the number of resident bytes from `read`.
     #[must_use]
     pub fn reading(limit: u64, read: fn() -> u64) -> Arc<Self> {
         Arc::new(Self {
@@ -58,7 +59,7 @@ impl Budget {
         self.limit
     }
 
-    /// What is resident, by a fresh reading, and what is promised.
+    /// Resident bytes by a fresh reading, plus promised bytes.
     #[must_use]
     pub fn used(&self) -> u64 {
         self.renew();
@@ -85,7 +86,7 @@ impl Budget {
         promise.extend(bytes).then_some(promise)
     }
 
-    /// A promise of nothing yet, to be extended; also where the limit is reached.
+    /// An empty promise to extend later; available even when the limit is reached.
     pub fn nothing(self: &Arc<Self>) -> Promise {
         Promise { budget: Arc::clone(self), bytes: 0 }
     }
@@ -113,7 +114,7 @@ impl Budget {
         let now = u64::try_from(time::now().since(self.begun).as_micros()).unwrap_or(u64::MAX);
         let last = self.read_at.load(Ordering::Relaxed);
         let is_fresh = now < last.saturating_add(FRESH_FOR.as_micros() as u64);
-        // One core reads, the others go by the last reading meanwhile.
+        // One core reads; meanwhile the others use the last reading.
         if is_fresh
             || self
                 .read_at
@@ -125,8 +126,8 @@ impl Budget {
         self.read_again();
     }
 
-    /// Reads what is resident though the last reading may be fresh: for who has just given memory
-    /// back.
+    /// Reads the resident bytes even if the last reading is fresh, for a caller that has just freed
+    /// memory.
     pub fn read_again(&self) {
         if self.limit > 0 {
             self.resident.store((self.read)(), Ordering::Relaxed);
@@ -134,7 +135,7 @@ impl Budget {
     }
 }
 
-/// Memory that somebody may take; given back when dropped.
+/// Memory promised to a caller; returned when dropped.
 #[must_use = "a promise that is dropped at once promises nothing"]
 #[derive(Debug)]
 pub struct Promise {
@@ -143,10 +144,11 @@ pub struct Promise {
 }
 
 impl Promise {
-    /// Promises `more` bytes, if they are within the limit; says whether they are.
+    /// Promises `more` bytes if they are within the limit. Returns whether they are.
     #[must_use]
     pub fn extend(&mut self, more: u64) -> bool {
-        // First counted, then looked at: of two at the same moment at least one sees the other.
+        // Add first, check afterwards: of two cores that do this at the same moment, at least one
+        // sees the other's bytes.
         self.budget.promised.fetch_add(more, Ordering::Relaxed);
         if self.budget.has_room(0) {
             self.bytes += more;
@@ -157,7 +159,7 @@ impl Promise {
         false
     }
 
-    /// `bytes` of it are resident now, or not wanted any more.
+    /// Says that `bytes` of the promise are resident now, or no longer needed.
     pub fn settle(&mut self, bytes: u64) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;

@@ -1,8 +1,8 @@
-//! Which of the two bodies does the I/O: io_uring, or epoll with a small pool of threads for files.
+//! Chooses the I/O driver: io_uring, or epoll with a small pool of threads for files.
 //!
-//! [`probe`] is asked once, before the cores start, with the number of cores and ring entries they
-//! will really use. Its answer holds for all cores: a node never runs on two drivers. When io_uring
-//! is refused the report says why and what setting would allow it.
+//! [`probe`] is called once, before the cores start, with the number of cores and ring entries they
+//! will use. Its answer holds for all cores: a node never runs on two drivers. If io_uring is
+//! refused, the report says why, and which setting would allow it.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ pub enum DriverChoice {
     /// io_uring where the kernel allows it, else epoll.
     #[default]
     Auto,
-    /// io_uring or no start.
+    /// io_uring; without it the node does not start.
     IoUring,
     /// epoll, even where io_uring is allowed.
     Epoll,
@@ -48,7 +48,7 @@ impl fmt::Display for DriverChoice {
     }
 }
 
-/// What carries the I/O.
+/// The I/O driver of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
     /// One ring per core.
@@ -71,7 +71,8 @@ impl fmt::Display for Driver {
 pub struct DriverReport {
     /// The driver.
     pub driver: Driver,
-    /// Rings with cooperative task running (Linux 5.19): a third less CPU per request.
+    /// Whether rings run kernel work cooperatively (Linux 5.19), which saves a third of the CPU per
+    /// request.
     pub cooperative: bool,
     /// Why it is not io_uring; `None` if it is.
     pub reason: Option<String>,
@@ -106,7 +107,7 @@ pub fn probe(choice: DriverChoice, cores: usize, entries: u32) -> Result<DriverR
         }
         Err(refusal) => refusal,
     };
-    let (reason, remedy) = explain(&refusal, cores, entries, &Surroundings::read());
+    let (reason, remedy) = explain(&refusal, cores, entries, &System::read());
     if choice == DriverChoice::IoUring {
         return Err(IoError::UringRefused { reason, remedy });
     }
@@ -118,12 +119,12 @@ pub fn probe(choice: DriverChoice, cores: usize, entries: u32) -> Result<DriverR
     })
 }
 
-/// What the machine says about who may have a ring.
+/// What the system says about who may create a ring.
 #[derive(Debug, Default)]
-struct Surroundings {
+struct System {
     /// `kernel.io_uring_disabled`, if the kernel has it.
     disabled: Option<u32>,
-    /// A seccomp filter is on this process.
+    /// Whether a seccomp filter is active on this process.
     filtered: bool,
     /// Soft RLIMIT_MEMLOCK in bytes; `None` if unlimited or unknown.
     memlock: Option<u64>,
@@ -131,13 +132,13 @@ struct Surroundings {
     kernel: String,
 }
 
-impl Surroundings {
+impl System {
     fn read() -> Self {
         let text = |path| crate::blocking::read_text(path).unwrap_or_default();
-        // Filters are per thread; the one that asks for the rings is the one that counts.
+        // Filters are per thread, and this thread is the one that creates the rings.
         let status = text("/proc/thread-self/status");
         let limits = text("/proc/self/limits");
-        Surroundings {
+        System {
             disabled: text("/proc/sys/kernel/io_uring_disabled").trim().parse().ok(),
             filtered: field(&status, "Seccomp:") == Some("2"),
             memlock: field(&limits, "Max locked memory").and_then(|soft| soft.parse().ok()),
@@ -151,27 +152,22 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next())
 }
 
-/// Cause and remedy of a refused ring, from the error and from what surrounds the process.
-fn explain(
-    refusal: &Refusal,
-    cores: usize,
-    entries: u32,
-    around: &Surroundings,
-) -> (String, String) {
+/// Cause and remedy of a refused ring, from the error and the state of the system.
+fn explain(refusal: &Refusal, cores: usize, entries: u32, system: &System) -> (String, String) {
     let step = refusal.step;
     match refusal.error.raw_os_error() {
-        Some(libc::EPERM) => explain_forbidden(step, around),
-        Some(libc::ENOSYS) if around.filtered => (
+        Some(libc::EPERM) => explain_forbidden(step, system),
+        Some(libc::ENOSYS) if system.filtered => (
             format!("{step} answers ENOSYS: a seccomp filter on this process hides it"),
             SECCOMP_REMEDY.to_owned(),
         ),
         Some(libc::ENOSYS) => (
-            format!("{step} answers ENOSYS: kernel {} has no io_uring", around.kernel),
+            format!("{step} answers ENOSYS: kernel {} has no io_uring", system.kernel),
             "run Linux 5.11 or newer, with CONFIG_IO_URING".to_owned(),
         ),
-        Some(libc::ENOMEM) => explain_memory(refusal, cores, entries, around),
+        Some(libc::ENOMEM) => explain_memory(refusal, cores, entries, system),
         Some(libc::EINVAL) => (
-            format!("{step} answers EINVAL for {entries} entries on kernel {}", around.kernel),
+            format!("{step} answers EINVAL for {entries} entries on kernel {}", system.kernel),
             "choose 1 to 32768 ring entries and run Linux 5.11 or newer".to_owned(),
         ),
         Some(libc::EMFILE | libc::ENFILE) => (
@@ -185,23 +181,23 @@ fn explain(
     }
 }
 
-/// What lifts a container's default filter.
+/// How to get past a container's default seccomp profile.
 const SECCOMP_REMEDY: &str = "allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp \
      profile (docker run --security-opt seccomp=PROFILE.json)";
 
-fn explain_forbidden(step: &str, around: &Surroundings) -> (String, String) {
-    match around.disabled {
+fn explain_forbidden(step: &str, system: &System) -> (String, String) {
+    match system.disabled {
         Some(2) => (
             format!("{step} answers EPERM: kernel.io_uring_disabled is 2"),
             "run `sysctl -w kernel.io_uring_disabled=0`".to_owned(),
         ),
-        Some(1) if !around.filtered => (
+        Some(1) if !system.filtered => (
             format!("{step} answers EPERM: kernel.io_uring_disabled is 1 (privileged only)"),
             "run `sysctl -w kernel.io_uring_disabled=0`, or put this process's group into \
              kernel.io_uring_group"
                 .to_owned(),
         ),
-        _ if around.filtered => (
+        _ if system.filtered => (
             format!("{step} answers EPERM: a seccomp filter on this process forbids it"),
             SECCOMP_REMEDY.to_owned(),
         ),
@@ -213,14 +209,14 @@ fn explain_forbidden(step: &str, around: &Surroundings) -> (String, String) {
     }
 }
 
-/// Bytes of locked memory that a ring of `entries` costs, rounded up generously: a submission
-/// entry is 64 bytes, there are two completion entries of 16 bytes for each, plus pages of heads.
+/// Bytes of locked memory for a ring of `entries`, rounded up generously: a submission entry takes
+/// 64 bytes, its two completion entries 16 bytes each; plus some pages for the heads.
 fn ring_bytes(entries: u32) -> u64 {
     u64::from(entries) * (64 + 2 * 16 + 4) + 16 * 1024
 }
 
-/// Bytes of locked memory to ask for where rings are counted in it: what `cores` rings of `entries`
-/// entries take, and no less than what most systems allow anyway.
+/// Bytes of locked memory to ask for where rings count as locked memory: what `cores` rings of
+/// `entries` entries take, but at least what most systems allow by default.
 pub fn locked_bytes_wanted(cores: usize, entries: u32) -> u64 {
     (ring_bytes(entries) * cores as u64).next_multiple_of(1 << 20).max(8 << 20)
 }
@@ -229,9 +225,9 @@ fn explain_memory(
     refusal: &Refusal,
     cores: usize,
     entries: u32,
-    around: &Surroundings,
+    system: &System,
 ) -> (String, String) {
-    let limit = match around.memlock {
+    let limit = match system.memlock {
         Some(bytes) => format!("RLIMIT_MEMLOCK is {} KiB", bytes / 1024),
         None => "memory is short".to_owned(),
     };

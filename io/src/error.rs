@@ -1,37 +1,37 @@
-//! What can go wrong below the facade, in words that say what would be right.
+//! Errors of this crate. Each text says what would be right.
 //!
-//! Two kinds: [`IoError`] for what a person must fix (driver, cores, addresses, locks), and
-//! `std::io::Error` for what an operation met. The latter carries a [`PathError`] wherever a path
-//! is known; its kind is kept, and [`os_code`] finds the number of the operating system in both.
+//! There are two kinds: [`IoError`] for what a person must fix (driver, cores, addresses, locks),
+//! and `std::io::Error` for a failed operation. The latter carries a [`PathError`] if a path is
+//! known. Its kind is kept, and [`os_code`] finds the operating system's error number in both.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// A failure that ends the start of the node, or one that a person has to act on.
+/// A failure that prevents the start of the node or needs a person to act.
 #[derive(Debug)]
 pub enum IoError {
-    /// `io.driver` is none of the three words.
+    /// `io.driver` is not one of its three values.
     UnknownDriver {
         /// What was written.
         given: String,
     },
-    /// io_uring was demanded and the kernel refused the ring.
+    /// io_uring was demanded, but the kernel refused the ring.
     UringRefused {
-        /// Which call failed, how, and because of what.
+        /// The call that failed, its error, and the cause.
         reason: String,
         /// The exact setting that would allow it.
         remedy: String,
     },
-    /// A cpu list does not read as `0-3,8`.
+    /// A cpu list that is not written like `0-3,8`.
     BadCpuList {
         /// What was written.
         given: String,
-        /// The part that does not fit, and why.
+        /// The wrong part, and why.
         why: String,
     },
-    /// A cpu was asked for that the process may not use.
+    /// The process may not use a cpu that was asked for.
     CpuNotAllowed {
         /// The cpu asked for.
         cpu: usize,
@@ -47,7 +47,7 @@ pub enum IoError {
         /// The values that are allowed.
         allowed: String,
     },
-    /// The thread or the runtime of one core could not be made.
+    /// The thread or the runtime of a core could not be created.
     CoreStart {
         /// Which core, counted from 0.
         core: u16,
@@ -55,7 +55,7 @@ pub enum IoError {
         cpu: usize,
         /// The step that failed.
         step: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// Another socket owns the address.
@@ -63,18 +63,18 @@ pub enum IoError {
         /// The address.
         addr: SocketAddr,
     },
-    /// The address could not be bound for another reason.
+    /// The address could not be bound, for another reason.
     Bind {
         /// The address.
         addr: SocketAddr,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// Another process holds the directory.
+    /// Another process has locked the directory.
     DirLocked {
         /// The lock file.
         path: PathBuf,
-        /// The process that wrote itself into the lock file, if it did.
+        /// The pid in the lock file, if it has one.
         holder: Option<u32>,
     },
     /// A file operation failed.
@@ -147,7 +147,7 @@ impl From<io::Error> for IoError {
     }
 }
 
-/// What would make a refused bind work.
+/// What would help if a bind was refused.
 fn bind_hint(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -158,7 +158,7 @@ fn bind_hint(source: &io::Error) -> &'static str {
     }
 }
 
-/// Cpus as a person writes them: `0-3,8`.
+/// A list of cpus as people write it: `0-3,8`.
 pub(crate) fn format_cpus(cpus: &[usize]) -> String {
     let mut text = String::new();
     let mut rest = cpus;
@@ -189,7 +189,7 @@ impl fmt::Display for Gone {
 
 impl std::error::Error for Gone {}
 
-/// An operating system's error together with what was being done to which path.
+/// An operating system error together with the operation and the path it concerns.
 #[derive(Debug)]
 pub struct PathError {
     op: &'static str,
@@ -198,7 +198,7 @@ pub struct PathError {
 }
 
 impl PathError {
-    /// The path that was worked on.
+    /// The path of the operation.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -216,7 +216,7 @@ impl std::error::Error for PathError {
     }
 }
 
-/// Wraps `source` so that it names the operation and the path; its kind stays.
+/// Adds the operation and the path to `source`, keeping its kind.
 pub(crate) fn at_path(op: &'static str, path: &Path, source: io::Error) -> io::Error {
     if source.get_ref().is_some_and(|inner| inner.is::<PathError>()) {
         return source;
@@ -224,7 +224,7 @@ pub(crate) fn at_path(op: &'static str, path: &Path, source: io::Error) -> io::E
     io::Error::new(source.kind(), PathError { op, path: path.to_owned(), source })
 }
 
-/// The number the operating system gave, also where a path was added to the error.
+/// The operating system's error number, even if a path was added to the error.
 pub fn os_code(error: &io::Error) -> Option<i32> {
     error.raw_os_error().or_else(|| {
         error.get_ref()?.downcast_ref::<PathError>().and_then(|inner| inner.source.raw_os_error())

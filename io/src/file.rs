@@ -1,11 +1,11 @@
-//! Files of a core: positioned reads and writes with owned buffers, and what makes them durable.
+//! Files of a core: reads and writes at an offset with owned buffers, and durability.
 //!
 //! A read appends to the spare capacity of its buffer; a write takes a buffer and gives it back.
 //! Errors name the path. Free functions work on paths; [`File`] on an open file.
 //!
-//! Always holds: a write or sync future runs to its end once polled, if its owner does not drop it;
-//! owners must not (see [`crate::time::timeout`]). A failed sync is reported once and never retried
-//! here: after it the kernel may have forgotten which pages were dirty.
+//! Always holds: a write or sync future that was polled once must run to its end, so its owner must
+//! not drop it (see [`crate::time::timeout`]). A failed sync is reported once and never retried
+//! here, since the kernel may have forgotten which pages were dirty.
 
 mod allocate;
 mod blocks;
@@ -29,5 +29,5 @@ pub use tree::{
 
 pub use crate::blocking::{DirEntry, DirLock, LIST_DIR_MAX};
 
-/// Buffers of one vectored write at most; more are written in several.
+/// Most buffers in one vectored write; more are written by several calls.
 const VECTOR_MAX: usize = 1024;

@@ -1,7 +1,7 @@
-//! CPU-heavy work beside a core: a thread on the same cpu that runs only when the core does not.
+//! CPU-heavy work beside a core: a thread on the same cpu that runs only while the core does not.
 //!
-//! Sealing, merging and compressing go here. The kernel's SCHED_IDLE class keeps them out of the
-//! core's way without any co-operation; data goes in owned and comes back owned.
+//! Sealing, merging and compressing run here. The kernel's SCHED_IDLE class lets the core go first
+//! without their cooperation. Data moves in with the job and comes back with its result.
 
 #[cfg(test)]
 mod tests;
@@ -13,24 +13,24 @@ use std::thread;
 use crate::error::{Gone, IoError};
 use crate::{affinity, oneshot};
 
-/// Jobs that wait for a helper at most; [`Helper::run`] waits beyond.
+/// Most jobs that wait for a helper; [`Helper::run`] waits if there are more.
 pub const QUEUE_MAX: usize = 64;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A SCHED_IDLE thread on one cpu. Cloning shares it; it ends, after the jobs it has, when the
-/// last clone is dropped.
+/// A SCHED_IDLE thread on one cpu. Clones share it. After the last clone is dropped it finishes its
+/// jobs and ends.
 #[derive(Clone, Debug)]
 pub struct Helper {
     jobs: flume::Sender<Job>,
 }
 
 impl Helper {
-    /// Starts the helper of `cpu`.
+    /// Starts a helper on `cpu`.
     ///
     /// # Errors
-    /// `CoreStart` if the thread cannot be made. Where pinning or the idle class is refused, a
-    /// warning is logged and the thread runs without.
+    /// `CoreStart` if the thread cannot be created. If pinning or the idle class is refused, a
+    /// warning is logged and the thread runs without it.
     pub fn start(cpu: usize) -> Result<Helper, IoError> {
         let (jobs, queue) = flume::bounded::<Job>(QUEUE_MAX);
         let work = move || {
@@ -51,23 +51,24 @@ impl Helper {
         }
     }
 
-    /// Jobs that wait.
+    /// The number of waiting jobs.
     pub fn backlog(&self) -> usize {
         self.jobs.len()
     }
 
-    /// Runs `job` on the helper, after those before it. A job once queued runs even if the future
-    /// is dropped.
+    /// Runs `job` on the helper, after earlier jobs. A queued job runs even if the future is
+    /// dropped.
     ///
     /// # Errors
-    /// [`Gone`] if the job panicked (the panic is reported on stderr); the helper goes on.
+    /// [`Gone`] if the job panicked. The panic is reported on stderr and the helper continues.
     pub fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = Result<T, Gone>> + 'static {
         let (reply_to, reply) = oneshot();
         let job: Job = Box::new(move || {
-            // The job owns all it touches, so nothing half-changed is seen after a panic.
+            // The job owns everything it touches, so a panic cannot leave half-changed state
+            // behind.
             if let Ok(value) = catch_unwind(AssertUnwindSafe(job)) {
                 reply_to.send(value);
             }
@@ -75,7 +76,7 @@ impl Helper {
         let jobs = self.jobs.clone();
         async move {
             jobs.send_async(job).await.map_err(|_| Gone)?;
-            // While waiting for the answer the helper may go when all handles do.
+            // Otherwise this handle would keep the helper alive while it waits for the answer.
             drop(jobs);
             reply.await
         }

@@ -1,14 +1,14 @@
-//! The only crate that knows a runtime, a file, a socket or a clock.
+//! The machine: the only crate that uses a runtime, files, sockets or a clock.
 //!
 //! Suggested reading order: [`driver`] (io_uring or epoll, and why), [`runtime`] (one pinned thread
-//! per core), [`task`] and [`local`] (what runs on a core), [`time`], [`mesh`] and [`oneshot`]
-//! (between cores), [`file`], [`net`], [`idle`] (CPU-heavy work), [`signal`], [`process`],
-//! [`budget`], [`panics`], [`blocking`] (before the cores start); with the feature `sim`, `sim` (a
+//! per core), [`task`] and [`local`] (within a core), [`time`], [`mesh`] and [`oneshot`] (between
+//! cores), [`file`], [`net`], [`idle`] (CPU-heavy work), [`signal`], [`process`], [`budget`],
+//! [`panics`], [`blocking`] (before the cores start); with the feature `sim`, `sim` (a simulated
 //! world in one thread).
 //!
-//! Always holds: no type of the runtime beneath appears in a public signature, so that a second
-//! body (`sim`, with a seeded clock, disk and network) fits under the same names. Buffers are
-//! owned: an operation takes a `Vec<u8>` and gives it back with its result.
+//! Always holds: no type of the underlying runtime appears in a public signature, so another
+//! backend (`sim`, with a seeded clock, disk and network) fits behind the same names. Buffers are
+//! owned: an operation takes a `Vec<u8>` and returns it with its result.
 
 mod affinity;
 pub mod blocking;
@@ -43,7 +43,7 @@ pub use local::{Gate, Notify, Pass, Permit, Semaphore};
 pub use oneshot::{Reply, ReplyTo, oneshot};
 pub use task::{Either, JoinHandle, give_way, race, spawn, spawn_join, try_spawn, yield_now};
 
-/// One pinned thread with its ring, counted from 0. Not a cpu number and never a shard.
+/// One pinned thread with its ring, counted from 0. Neither a cpu number nor a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CoreId(pub u16);
 

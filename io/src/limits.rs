@@ -1,20 +1,20 @@
-//! The limits of this process that a server meets: open files and locked memory.
+//! Process limits that matter to a server: open files and locked memory.
 //!
-//! The soft limit is what a process meets, the hard one is what it may raise that to; shells and
-//! service managers leave the soft one low for the sake of programs that use `select`.
+//! The soft limit is in force; a process may raise it up to the hard limit. Shells and service
+//! managers keep the soft limit low for programs that use `select`.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Limits in force; `u64::MAX` is none.
+/// Limits in force; `u64::MAX` means none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Files and sockets that may be open at once.
     pub open_files: u64,
-    /// Bytes that may be locked in memory; kernels before 5.12 count rings of io_uring in it.
+    /// Bytes of locked memory. Kernels before 5.12 count io_uring rings in it.
     pub locked_bytes: u64,
 }
 
-/// Raises the soft limits to the hard ones and says what is in force then.
+/// Raises the soft limits to the hard limits and returns the limits then in force.
 pub fn raise() -> Limits {
     Limits { open_files: raised(Resource::Nofile), locked_bytes: raised(Resource::Memlock) }
 }
@@ -22,13 +22,13 @@ pub fn raise() -> Limits {
 fn raised(resource: Resource) -> u64 {
     let limit = getrlimit(resource);
     if limit.current != limit.maximum {
-        // Where the kernel refuses, the soft limit stays in force and is what the caller is told.
+        // If the kernel refuses, the soft limit stays in force and is returned.
         let _ = setrlimit(resource, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
     getrlimit(resource).current.unwrap_or(u64::MAX)
 }
 
-/// Whether locked memory is what rings of io_uring are counted in, by the release of the kernel.
+/// Whether this kernel counts io_uring rings as locked memory, judged by its release.
 pub fn rings_are_locked_memory() -> bool {
     let release = crate::blocking::read_text("/proc/sys/kernel/osrelease").unwrap_or_default();
     is_before(&release, (5, 12))

@@ -1,7 +1,7 @@
-//! Waiting between tasks of one core: [`Notify`], [`Semaphore`], [`Gate`].
+//! Synchronization between tasks of one core: [`Notify`], [`Semaphore`], [`Gate`].
 //!
-//! All are handles onto shared state (cloning is cheap) and none crosses a core. Waiters are served
-//! in the order they came.
+//! All are handles to shared state, so cloning is cheap. None may leave its core. Waiters are
+//! served in order of arrival.
 
 #[cfg(test)]
 mod tests;
@@ -16,8 +16,8 @@ use std::task::{Context, Poll, Waker};
 
 /// Tells waiting tasks that something may have changed.
 ///
-/// Take [`Notify::notified`] *before* looking at the condition, then look, then await: a
-/// notification between the look and the await is not lost.
+/// Call [`Notify::notified`] *before* checking the condition, then check, then await. Then a
+/// notification between the check and the await is not lost.
 #[derive(Clone, Default)]
 pub struct Notify {
     state: Rc<RefCell<NotifyState>>,
@@ -25,14 +25,14 @@ pub struct Notify {
 
 #[derive(Default)]
 struct NotifyState {
-    /// Notifications so far.
+    /// Number of notifications so far.
     round: u64,
     next: u64,
     waiting: BTreeMap<u64, Waker>,
 }
 
 impl Notify {
-    /// Nobody waits yet.
+    /// A notifier that nobody waits for.
     pub fn new() -> Self {
         Notify::default()
     }
@@ -47,7 +47,7 @@ impl Notify {
         woken.into_values().for_each(Waker::wake);
     }
 
-    /// Resolves at the first notification after this call (not after its first poll).
+    /// Resolves at the first notification after this call (not after the first poll).
     pub fn notified(&self) -> Notified {
         let round = self.state.borrow().round;
         Notified { state: Rc::clone(&self.state), round, ticket: None }
@@ -105,7 +105,8 @@ fn take_ticket(next: &mut u64) -> u64 {
     ticket
 }
 
-/// A number of permits: a bound on how many do something at once, or how many bytes are in flight.
+/// A number of permits, to bound how many tasks do something at once or how many bytes are in
+/// flight.
 #[derive(Clone)]
 pub struct Semaphore {
     state: Rc<RefCell<SemaphoreState>>,
@@ -115,7 +116,7 @@ struct SemaphoreState {
     total: usize,
     available: usize,
     next: u64,
-    /// Who waits, first come first served; the waker of the one that waits longest is called.
+    /// Waiting tasks in order of arrival. The one that has waited longest is woken.
     waiting: BTreeMap<u64, Waker>,
 }
 
@@ -135,18 +136,18 @@ impl Semaphore {
         Semaphore { state: Rc::new(RefCell::new(state)) }
     }
 
-    /// Permits nobody holds.
+    /// The number of free permits.
     pub fn available(&self) -> usize {
         self.state.borrow().available
     }
 
-    /// Tasks that wait for permits.
+    /// The number of tasks that wait for permits.
     pub fn waiting(&self) -> usize {
         self.state.borrow().waiting.len()
     }
 
-    /// Waits for `count` permits. More than the total counts as all of them, so that one that is
-    /// larger than the bound still gets through, alone.
+    /// Waits for `count` permits. A count above the total takes all of them, so that an oversized
+    /// request still gets through, alone.
     pub async fn acquire(&self, count: usize) -> Permit {
         let mut wait = Waiting { state: &self.state, ticket: None };
         poll_fn(|cx| {
@@ -161,7 +162,7 @@ impl Semaphore {
         .await
     }
 
-    /// Takes `count` permits if they are there and nobody waits.
+    /// Takes `count` permits if they are free and nobody waits.
     pub fn try_acquire(&self, count: usize) -> Option<Permit> {
         let count = Waiting { state: &self.state, ticket: None }.take(count)?;
         Some(Permit { state: Rc::clone(&self.state), count })
@@ -178,14 +179,14 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// A place in a semaphore's queue, given up when dropped.
+/// A place in the queue of a semaphore; given up when dropped.
 struct Waiting<'a> {
     state: &'a RefCell<SemaphoreState>,
     ticket: Option<u64>,
 }
 
 impl Waiting<'_> {
-    /// Takes the permits if it is this one's turn.
+    /// Takes the permits if it is the first in the queue.
     fn take(&mut self, count: usize) -> Option<usize> {
         let mut state = self.state.borrow_mut();
         let count = count.min(state.total);
@@ -196,7 +197,7 @@ impl Waiting<'_> {
         state.available -= count;
         if let Some(ticket) = self.ticket.take() {
             state.waiting.remove(&ticket);
-            // What is left may be enough for the next.
+            // The remaining permits may be enough for the next task.
             state.wake_first();
         }
         Some(count)
@@ -215,13 +216,14 @@ impl Drop for Waiting<'_> {
         if let Some(ticket) = self.ticket {
             let mut state = self.state.borrow_mut();
             state.waiting.remove(&ticket);
-            // It may have been woken and now leaves without taking.
+            // It may have been woken and leaves without taking permits, so the next task is woken
+            // instead.
             state.wake_first();
         }
     }
 }
 
-/// Permits of a [`Semaphore`], given back when dropped.
+/// Permits of a [`Semaphore`]; returned when dropped.
 #[must_use = "a permit that is dropped at once guards nothing"]
 pub struct Permit {
     state: Rc<RefCell<SemaphoreState>>,
@@ -234,7 +236,7 @@ impl Permit {
         self.count
     }
 
-    /// Gives back all but `keep`; for when less was needed than was feared.
+    /// Returns all permits but `keep`, if fewer were needed than expected.
     pub fn shrink(&mut self, keep: usize) {
         let back = self.count.saturating_sub(keep);
         self.count -= back;
@@ -260,8 +262,8 @@ impl fmt::Debug for Permit {
     }
 }
 
-/// An orderly stop: tasks enter while it is open; after [`Gate::close`] nobody enters, those inside
-/// see [`Gate::closed`], and [`Gate::drained`] resolves when the last has left.
+/// An orderly stop. Tasks enter while the gate is open. After [`Gate::close`] nobody enters, tasks
+/// inside see [`Gate::closed`], and [`Gate::drained`] resolves when the last one has left.
 #[derive(Clone, Default)]
 pub struct Gate {
     state: Rc<RefCell<GateState>>,
@@ -275,12 +277,12 @@ struct GateState {
 }
 
 impl Gate {
-    /// An open gate with nobody inside.
+    /// An open gate with no task inside.
     pub fn new() -> Self {
         Gate::default()
     }
 
-    /// Enters, unless the gate is closed. The pass is held as long as the work lasts.
+    /// Enters, unless the gate is closed. Keep the pass as long as the work lasts.
     pub fn enter(&self) -> Option<Pass> {
         let mut state = self.state.borrow_mut();
         if state.closed {
@@ -290,18 +292,18 @@ impl Gate {
         Some(Pass { gate: self.clone() })
     }
 
-    /// How many are inside.
+    /// The number of tasks inside.
     pub fn inside(&self) -> usize {
         self.state.borrow().inside
     }
 
-    /// Lets nobody in any more.
+    /// Closes the gate: nobody can enter any more.
     pub fn close(&self) {
         self.state.borrow_mut().closed = true;
         self.changed.notify_waiters();
     }
 
-    /// Nobody gets in any more.
+    /// Whether the gate is closed.
     pub fn is_closed(&self) -> bool {
         self.state.borrow().closed
     }
@@ -335,14 +337,14 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// Somebody is inside a [`Gate`].
+/// Proof that a task is inside a [`Gate`]; the task leaves when it is dropped.
 #[must_use = "a pass that is dropped at once has left already"]
 pub struct Pass {
     gate: Gate,
 }
 
 impl Pass {
-    /// The gate this is a pass of, to watch for its closing.
+    /// The gate of this pass, to watch for its closing.
     pub fn gate(&self) -> &Gate {
         &self.gate
     }

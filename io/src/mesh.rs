@@ -1,10 +1,9 @@
 //! Bounded channels from every core to every core.
 //!
-//! Each core has one inbox; every port can send into every inbox. Messages of one sender arrive in
-//! their order. A full inbox makes [`Port::send`] wait, which is how a busy core slows down those
-//! that feed it. A task that empties an inbox must therefore never itself wait in `send`: two such
-//! tasks facing each other with full inboxes would wait for ever. Let it spawn, or use
-//! [`Port::try_send`].
+//! Each core has one inbox, and every port can send to every inbox. Messages of one sender arrive
+//! in order. A full inbox makes [`Port::send`] wait, which is how a busy core slows down its
+//! senders. So a task that empties an inbox must never wait in `send`: two such tasks with full
+//! inboxes would wait for each other for ever. Let it spawn a task, or use [`Port::try_send`].
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +11,7 @@ mod tests;
 use crate::CoreId;
 use crate::error::Gone;
 
-/// A core's access to all others. Made on one thread, then moved to its core.
+/// A core's access to all cores. Ports are created on one thread, then moved to their cores.
 #[derive(Debug)]
 pub struct Port<M> {
     core: CoreId,
@@ -20,17 +19,17 @@ pub struct Port<M> {
     peers: Vec<flume::Sender<M>>,
 }
 
-/// Why a message was not taken; it comes back.
+/// Why a message was not taken; contains the message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NotSent<M> {
-    /// The inbox has `capacity` messages.
+    /// The inbox is full.
     Full(M),
     /// The core has stopped, or there is no such core.
     Gone(M),
 }
 
-/// Makes one port for each of `cores` cores, every inbox holding at most `capacity` messages
-/// (at least 1).
+/// Creates one port for each of `cores` cores. Every inbox holds at most `capacity` messages (at
+/// least 1).
 pub fn mesh<M: Send>(cores: usize, capacity: usize) -> Vec<Port<M>> {
     let (senders, inboxes): (Vec<_>, Vec<_>) =
         (0..cores).map(|_| flume::bounded(capacity.max(1))).unzip();
@@ -45,25 +44,25 @@ impl<M> Port<M> {
         self.core
     }
 
-    /// All cores of the mesh, this one included.
+    /// All cores of the mesh, including this one.
     pub fn peers(&self) -> impl ExactSizeIterator<Item = CoreId> + use<M> {
-        // `mesh` made at most as many ports as a CoreId can number.
+        // `mesh` creates at most as many ports as a CoreId can number.
         (0..self.peers.len()).map(|i| CoreId(i as u16))
     }
 
-    /// Messages waiting in this core's inbox.
+    /// The number of messages waiting in this core's inbox.
     pub fn backlog(&self) -> usize {
         self.inbox.len()
     }
 
-    /// Sends to a core, waiting while its inbox is full. Dropping the future before it is done
-    /// sends nothing.
+    /// Sends to a core, waiting while its inbox is full. If the future is dropped before it is
+    /// done, nothing is sent.
     ///
     /// # Errors
-    /// [`Gone`] if that core has stopped or never was.
+    /// [`Gone`] if that core has stopped or does not exist.
     pub async fn send(&self, to: CoreId, message: M) -> Result<(), Gone> {
         let peer = self.peers.get(to.index()).ok_or(Gone)?;
-        // The common case needs no future.
+        // In the common case this needs no future.
         match peer.try_send(message) {
             Ok(()) => Ok(()),
             Err(flume::TrySendError::Disconnected(_)) => Err(Gone),
@@ -73,10 +72,10 @@ impl<M> Port<M> {
         }
     }
 
-    /// Sends to a core if its inbox has room.
+    /// Sends to a core if there is room in its inbox.
     ///
     /// # Errors
-    /// The message, with the reason.
+    /// The message, and why it was not taken.
     pub fn try_send(&self, to: CoreId, message: M) -> Result<(), NotSent<M>> {
         let Some(peer) = self.peers.get(to.index()) else {
             return Err(NotSent::Gone(message));
@@ -87,8 +86,9 @@ impl<M> Port<M> {
         })
     }
 
-    /// Waits for a message, then takes what else is there, up to `max` in all, appending to `out`.
-    /// Returns how many were appended: at least 1 if `max` is. Dropping the future loses nothing.
+    /// Waits for a message, then takes further ones that are already there, up to `max` in all, and
+    /// appends them to `out`. Returns the number appended, which is at least 1 unless `max` is 0.
+    /// Dropping the future loses nothing.
     pub async fn recv_batch(&self, out: &mut Vec<M>, max: usize) -> usize {
         if max == 0 {
             return 0;

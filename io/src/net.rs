@@ -1,7 +1,7 @@
 //! Sockets of a core: TCP listeners that share a port between cores, TCP streams, UDP.
 //!
-//! A read appends to the spare capacity of its buffer (from its length to its capacity), so that a
-//! body is read into place, without zeroing or copying.
+//! A read appends to the spare capacity of its buffer, so a body is read in place, without zeroing
+//! or copying.
 
 mod tcp;
 #[cfg(test)]
@@ -21,16 +21,17 @@ use crate::{blocking, pool};
 pub use tcp::{AcceptError, TcpListener, TcpStream};
 pub use udp::UdpSocket;
 
-/// Buffers of one vectored write at most; more are written in several.
+/// Most buffers in one vectored write; more are written by several calls.
 const VECTOR_MAX: usize = 1024;
 
 /// How a socket is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Let every core bind the same address (SO_REUSEPORT); the kernel spreads what arrives.
+    /// Whether every core may bind the same address (SO_REUSEPORT); the kernel then distributes
+    /// connections.
     pub reuse_port: bool,
-    /// Connections that wait to be accepted, at most; the kernel may have a lower bound
-    /// (net.core.somaxconn). Of no meaning for UDP.
+    /// Most connections that wait to be accepted; the kernel may have a lower bound
+    /// (net.core.somaxconn). Unused for UDP.
     pub backlog: u32,
 }
 
@@ -40,19 +41,19 @@ impl Default for Options {
     }
 }
 
-/// A TCP address that this process has for itself while its cores bind it together.
+/// Reserves a TCP address for this process while its cores bind it together.
 ///
-/// With SO_REUSEPORT a second process of the same user could bind the same port and would silently
-/// take half of the connections. So reserve each address before the cores start: this notices such
-/// a neighbour, chooses the port where it is 0, and holds it until dropped. It accepts nothing
-/// itself.
+/// With SO_REUSEPORT a second process of the same user could bind the same port and silently take
+/// half of the connections. So each address is reserved before the cores start. The reservation
+/// notices such a process, chooses a port if it is 0, and holds it until dropped. It accepts no
+/// connections.
 #[derive(Debug)]
 pub struct Reservation {
     _holder: Holder,
     addr: SocketAddr,
 }
 
-/// What gives the port back when it goes.
+/// Releases the port when dropped.
 #[derive(Debug)]
 enum Holder {
     Socket(#[expect(dead_code, reason = "being bound is its use")] Socket),
@@ -79,7 +80,7 @@ impl Reservation {
         };
         let reserve = || {
             if addr.port() != 0 {
-                // Without sharing, this fails if anybody listens there.
+                // Without SO_REUSEPORT this fails if another process listens there.
                 drop(bound(addr, false)?);
             }
             let socket = bound(addr, true)?;
@@ -90,7 +91,7 @@ impl Reservation {
         reserve().map_err(bind_error(addr))
     }
 
-    /// The address, with the port the system chose; bind it with [`Options::reuse_port`].
+    /// The address, with the port that the system chose; bind it with [`Options::reuse_port`].
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -108,7 +109,7 @@ pub async fn resolve(host_port: &str) -> io::Result<Vec<SocketAddr>> {
 /// A new socket, in the mode that the thread's driver wants.
 fn new_socket(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), kind, Some(protocol))?;
-    // epoll tries first and waits after; a ring waits in the kernel and wants a blocking socket.
+    // epoll tries first and then waits; a ring waits in the kernel and needs a blocking socket.
     socket.set_nonblocking(core::driver() == Driver::Epoll)?;
     Ok(socket)
 }
@@ -118,7 +119,7 @@ fn bind(socket: &Socket, addr: SocketAddr, reuse_port: bool) -> io::Result<()> {
         socket.set_reuse_port(true)?;
     }
     if addr.is_ipv6() {
-        // [::] means both families here, whatever the machine's default is.
+        // [::] means both address families here, whatever the system's default is.
         let _ = socket.set_only_v6(false);
     }
     socket.bind(&addr.into())

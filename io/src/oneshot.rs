@@ -1,8 +1,8 @@
-//! One answer to one question, also across cores.
+//! A channel for one answer, also between cores.
 //!
-//! [`ReplyTo`] travels inside a message; [`Reply`] stays with the asker and resolves to the answer,
-//! or to [`Gone`] if the answerer was dropped without one. Dropping the `Reply` is allowed: the
-//! answer is then thrown away.
+//! [`ReplyTo`] travels inside a message. [`Reply`] stays with the asker and resolves to the answer,
+//! or to [`Gone`] if `ReplyTo` was dropped without one. If the `Reply` is dropped, the answer is
+//! discarded.
 
 #[cfg(test)]
 mod tests;
@@ -14,25 +14,25 @@ use std::task::{Context, Poll, Waker};
 
 use crate::error::Gone;
 
-// A lock taken twice in the life of an answer, by two parties, never held across anything: the
-// plainest thing that is right across threads.
+// The lock is taken twice for each answer and never held across other work. This is the simplest
+// way that is correct between threads.
 type Shared<T> = Arc<Mutex<Slot<T>>>;
 
 enum Slot<T> {
-    /// No answer yet; the asker's waker once it has waited.
+    /// No answer yet; holds the asker's waker once it waits.
     Open(Option<Waker>),
     /// The answer, until the asker takes it.
     Full(T),
-    /// The answerer is gone, or the answer was taken.
+    /// The answering side is gone, or the answer was taken.
     Closed,
 }
 
 fn lock<T>(shared: &Shared<T>) -> MutexGuard<'_, Slot<T>> {
-    // Nothing panics under the lock; a poisoned slot is as good as any.
+    // Nothing panics while the lock is held, so a poisoned slot is still valid.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes the two ends.
+/// Creates both ends.
 pub fn oneshot<T: Send>() -> (ReplyTo<T>, Reply<T>) {
     let shared = Arc::new(Mutex::new(Slot::Open(None)));
     (ReplyTo { shared: Some(Arc::clone(&shared)) }, Reply { shared })
@@ -40,19 +40,19 @@ pub fn oneshot<T: Send>() -> (ReplyTo<T>, Reply<T>) {
 
 /// The end that answers.
 pub struct ReplyTo<T> {
-    // Taken by `send`, so that drop afterwards has nothing to do.
+    // `send` takes it, so that drop has nothing left to do.
     shared: Option<Shared<T>>,
 }
 
 impl<T> ReplyTo<T> {
-    /// Answers. The asker wakes on its own core.
+    /// Sends the answer. The asker wakes on its own core.
     pub fn send(mut self, value: T) {
         if let Some(shared) = self.shared.take() {
             settle(&shared, Slot::Full(value));
         }
     }
 
-    /// The asker no longer waits, so work for it can be skipped.
+    /// Whether the asker has stopped waiting, so that work for it can be skipped.
     pub fn is_abandoned(&self) -> bool {
         self.shared.as_ref().is_none_or(|shared| Arc::strong_count(shared) == 1)
     }
@@ -86,10 +86,10 @@ pub struct Reply<T> {
 }
 
 impl<T> Reply<T> {
-    /// The answer if it is there, without waiting; `Ok(None)` if it is still to come.
+    /// The answer if it is there; `Ok(None)` if it is still to come. Does not wait.
     ///
     /// # Errors
-    /// [`Gone`] if no answer will come, or it was taken before.
+    /// [`Gone`] if no answer will come, or if it was taken before.
     pub fn try_take(&mut self) -> Result<Option<T>, Gone> {
         let mut slot = lock(&self.shared);
         if let Slot::Open(_) = *slot {

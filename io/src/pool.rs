@@ -1,9 +1,9 @@
-//! Bounds what a core hands to its runtime's pool of threads.
+//! Bounds the work that a core gives to its runtime's thread pool.
 //!
-//! Under epoll every file operation goes there; under io_uring only what has no ring operation. The
-//! runtime spins on the core when the pool is full, so nothing may be handed over beyond the number
-//! of threads: it waits here for a permit instead. Reads and writes have separate permits, so that
-//! a flood of reads does not hold up the commit log.
+//! With epoll every file operation runs there, with io_uring only those that have no ring
+//! operation. The runtime spins on the core while the pool is full. So a core never gives it more
+//! operations than it has threads; further ones wait here for a permit. Reads and writes have
+//! separate permits, so that many reads cannot delay the commit log.
 
 use std::cell::RefCell;
 
@@ -13,9 +13,9 @@ use crate::runtime::core;
 
 /// Threads of one core's pool.
 pub(crate) const THREADS: usize = READS + WRITES;
-/// Of which for reads, look-ups and listings.
+/// Threads for reads, lookups and listings.
 const READS: usize = 5;
-/// Of which for writes and syncs.
+/// Threads for writes and syncs.
 const WRITES: usize = 3;
 
 struct Permits {
@@ -33,12 +33,12 @@ thread_local! {
     static PERMITS: RefCell<Permits> = RefCell::new(Permits::new());
 }
 
-/// A new runtime on this thread starts with all permits.
+/// Gives a new runtime on this thread all permits.
 pub(crate) fn reset() {
     PERMITS.with_borrow_mut(|permits| *permits = Permits::new());
 }
 
-/// A permit for a read-like file operation; none is needed where a ring does it.
+/// A permit for an operation that reads; `None` with io_uring, where no thread is needed.
 pub(crate) async fn read_permit() -> Option<Permit> {
     match core::driver() {
         Driver::IoUring => None,
@@ -46,7 +46,7 @@ pub(crate) async fn read_permit() -> Option<Permit> {
     }
 }
 
-/// A permit for a write-like file operation; none is needed where a ring does it.
+/// A permit for an operation that writes; `None` with io_uring, where no thread is needed.
 pub(crate) async fn write_permit() -> Option<Permit> {
     match core::driver() {
         Driver::IoUring => None,

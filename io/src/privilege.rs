@@ -1,11 +1,11 @@
-//! The one privilege that the node can use: to take over the empty directory it is to store in.
+//! The only privilege that the node uses: to take over the empty directory for its data.
 //!
-//! A container runtime makes the directory of a bind mount as root, and the node in the container
-//! is nobody in particular. The image therefore gives the program's file the capability to change
-//! owners; the program does so itself ([`grant`]), because not every builder of images keeps what a
-//! copied file had, and an image of nothing but this file has no other tool. It is used once, for a
-//! directory with nothing in it, and given up before anything else happens; where a runtime
-//! withholds it (`--cap-drop`, `no-new-privileges`) nothing changes.
+//! A container runtime creates the directory of a bind mount as root, while the node in the
+//! container runs as an unprivileged user. So in the image the program's file has the capability to
+//! change owners. The program gives it to itself ([`grant`]), because some image builders drop the
+//! capabilities of copied files, and an image that contains only this file has no other tool. The
+//! node uses the capability once, for an empty directory, and gives it up before it does anything
+//! else. If a runtime withholds it (`--cap-drop`, `no-new-privileges`), nothing changes.
 
 use rustix::fs::{XattrFlags, setxattr};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -17,11 +17,12 @@ use std::path::Path;
 /// CAP_CHOWN's number.
 const CHOWN_BIT: u32 = 0;
 
-/// Takes over `dir` if it is empty and somebody else's, where the process may; then gives up every
-/// capability. True if it was taken. To be called before there are threads; does nothing as root.
+/// Takes over `dir` if it is empty, belongs to someone else and the process may change its owner;
+/// then gives up every capability. Returns whether it was taken over. Must be called before there
+/// are threads. Does nothing as root.
 ///
 /// # Errors
-/// What the operating system said.
+/// The operating system's error.
 pub fn take_empty_dir(dir: &Path) -> io::Result<bool> {
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
     let held = capabilities(None)?;
@@ -38,26 +39,27 @@ pub fn take_empty_dir(dir: &Path) -> io::Result<bool> {
         };
     let none = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
-    // A program that is started with a capability may not look at itself in /proc; metrics do.
+    // Linux hides a program's own /proc entries if it was started with a capability, but the
+    // metrics need them.
     set_dumpable_behavior(DumpableBehavior::Dumpable)?;
     taken
 }
 
-/// Gives this program's file the capability that [`take_empty_dir`] uses, permitted and not in
-/// effect. To be called as root, when an image is built.
+/// Gives this program's file the capability that [`take_empty_dir`] uses: permitted, not effective.
+/// Called as root when an image is built.
 ///
 /// # Errors
-/// What the operating system said.
+/// The operating system's error.
 pub fn grant() -> io::Result<()> {
-    // `struct vfs_cap_data` of linux/capability.h, in little endian: revision 2, the lower and the
-    // upper halves of what is permitted and what is inherited.
+    // `struct vfs_cap_data` of linux/capability.h, little-endian: revision 2, then the lower and
+    // upper halves of the permitted and inheritable sets.
     let words: [u32; 5] = [0x0200_0000, 1 << CHOWN_BIT, 0, 0, 0];
     let value = words.map(u32::to_le_bytes).concat();
     let program = std::env::current_exe()?;
     Ok(setxattr(program, "security.capability", &value, XattrFlags::empty())?)
 }
 
-/// Whether `dir` is there, somebody else's and has nothing in it.
+/// Whether `dir` exists, is empty and belongs to someone else.
 fn is_foreign(dir: &Path, user: u32) -> bool {
     let is_empty = || std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
     std::fs::metadata(dir).is_ok_and(|found| found.is_dir() && found.uid() != user) && is_empty()

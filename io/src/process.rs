@@ -1,11 +1,11 @@
-//! What this process uses of the machine, for `/metrics`.
+//! The resources that this process uses, for `/metrics`.
 
 #[cfg(test)]
 mod tests;
 
 use crate::blocking;
 
-/// Figures from `/proc/self`. A figure the kernel does not give is zero.
+/// Figures from `/proc/self`. A figure that the kernel does not give is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
     /// User and system time of all threads, in seconds.
@@ -24,10 +24,10 @@ pub struct Usage {
     pub threads: u64,
 }
 
-/// Clock ticks per second of `/proc`: 100 on every Linux that shows them to programs.
+/// Clock ticks per second in `/proc`: 100 on every Linux.
 const TICKS: f64 = 100.0;
 
-/// Resident bytes of this process alone: one short read, cheap enough for many times a second.
+/// Resident bytes of this process. One short read, cheap enough for many calls a second.
 pub fn resident_bytes() -> u64 {
     #[cfg(feature = "sim")]
     if crate::sim::current().is_some() {
@@ -36,20 +36,20 @@ pub fn resident_bytes() -> u64 {
     kibibytes(&blocking::read_text("/proc/self/status").unwrap_or_default(), "VmRSS:")
 }
 
-/// Bytes of memory that this process may use: the least limit of its cgroup and those above, or
-/// what the machine has. 0 if the kernel says neither.
+/// Bytes of memory that this process may use: the lowest limit of its cgroup and the cgroups above
+/// it, or the machine's memory. 0 if the kernel says neither.
 pub fn memory_available() -> u64 {
     let cgroup = blocking::read_text("/proc/self/cgroup").unwrap_or_default();
     let number = |path: String| blocking::read_text(&path).ok()?.trim().parse::<u64>().ok();
     let least = memory_limit_files(&cgroup).into_iter().filter_map(number).min();
     let info = blocking::read_text("/proc/meminfo").unwrap_or_default();
     let machine = kibibytes(&info, "MemTotal:");
-    // Without a limit the older cgroups name a number beyond any machine.
+    // Version 1 cgroups without a limit show a number larger than any machine's memory.
     least.filter(|limit| *limit > 0 && *limit < machine).unwrap_or(machine)
 }
 
-/// Where the memory limits stand of a process whose `/proc/self/cgroup` says `cgroup` (see
-/// cgroups(7)). A container may be told its path outside, which it cannot see; its own limit is
+/// The files with the memory limits of a process whose `/proc/self/cgroup` contains `cgroup` (see
+/// cgroups(7)). A container may see its path on the host, which it cannot open; its own limit is
 /// then at the root.
 fn memory_limit_files(cgroup: &str) -> Vec<String> {
     let mut files = Vec::new();
@@ -70,8 +70,8 @@ fn memory_limit_files(cgroup: &str) -> Vec<String> {
     files
 }
 
-/// Reads the figures. Costs some ten microseconds and a few for each hundred open files, so it
-/// may be called on a core at each scrape.
+/// Reads the figures. Takes some ten microseconds, and a few more for each hundred open files, so a
+/// core may call it at each scrape.
 pub fn usage() -> Usage {
     #[cfg(feature = "sim")]
     if crate::sim::current().is_some() {
@@ -82,7 +82,7 @@ pub fn usage() -> Usage {
     let status = text("/proc/self/status");
     usage.resident_bytes = kibibytes(&status, "VmRSS:");
     usage.max_fds = parse_max_fds(&text("/proc/self/limits"));
-    // The listing itself has one open.
+    // The listing itself holds one descriptor.
     usage.open_fds = count_fds().saturating_sub(1);
     usage
 }
@@ -96,7 +96,7 @@ fn boot_seconds(stat: &str) -> f64 {
     line.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or(0.0)
 }
 
-/// A size of `/proc/self/status`, in bytes; unlike those of `stat` it needs no page size.
+/// A size in `/proc/self/status`, in bytes. Unlike `stat`, it does not depend on the page size.
 fn kibibytes(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next());
@@ -112,7 +112,7 @@ fn parse_max_fds(limits: &str) -> u64 {
     }
 }
 
-/// Reads `/proc/self/stat`; the fields are numbered as in proc(5), whose second may hold spaces.
+/// Parses `/proc/self/stat`. Fields are numbered as in proc(5); the second may contain spaces.
 fn parse_stat(stat: &str, boot_seconds: f64) -> Usage {
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let fields: Vec<&str> = after_name.split_whitespace().collect();

@@ -1,14 +1,15 @@
-//! One pinned thread per cpu, each with its own runtime; all start together and all end together.
+//! One pinned thread per cpu, each with its own runtime. All start together and end together.
 //!
-//! [`run_cores`] is the node, [`run_here`] one core on the calling thread for tests and tools.
+//! [`run_cores`] runs the node. [`run_here`] runs one core on the calling thread, for tests and
+//! tools.
 //!
-//! Four guards make the runtime beneath fit for this (each has a test): rings of the probed shape
-//! only; cooperative task running, never deferred; a wake queue larger than the number of tasks, so
-//! that two cores waking each other cannot wait for each other; a bound on tasks
+//! Four guards make the underlying runtime fit for this, and each has a test: only rings of the
+//! probed shape; cooperative task running, never deferred; a wake queue larger than the number of
+//! tasks, so that two cores that wake each other cannot block each other; a bound on tasks
 //! ([`crate::try_spawn`]).
 //!
-//! Always holds: a panic on a core ends the process, unless it is caught as [`crate::panics`] says.
-//! The other cores never go on without one that ended.
+//! Always holds: a panic on a core ends the process, unless it is caught as described in
+//! [`crate::panics`]. The other cores never continue without a core that has ended.
 
 pub(crate) mod core;
 #[cfg(test)]
@@ -29,12 +30,12 @@ use crate::driver::{Driver, DriverReport};
 use crate::error::IoError;
 use crate::{CoreId, affinity, blocking, panics, pool, spawn_join, time};
 
-/// How the cores are to be.
+/// Options of the cores.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// One core is made for each, pinned to it.
+    /// The cpus: one core is created and pinned for each.
     pub cpus: Vec<usize>,
-    /// What [`crate::driver::probe`] said.
+    /// The result of [`crate::driver::probe`].
     pub driver: DriverReport,
     /// Submission entries of each ring; a power of two.
     pub ring_entries: u32,
@@ -42,20 +43,20 @@ pub struct Options {
     pub tasks_max: usize,
 }
 
-/// Ring entries that serve well: an overflow costs one extra system call, nothing is lost.
+/// Default of `ring_entries`. A full ring costs one extra system call and loses nothing.
 pub const RING_ENTRIES_DEFAULT: u32 = 1024;
-/// Tasks per core that serve well.
+/// Default of `tasks_max`.
 pub const TASKS_MAX_DEFAULT: usize = 60_000;
-/// Most that `tasks_max` may be; the wake queue takes 16 bytes for each.
+/// Upper bound of `tasks_max`; the wake queue takes 16 bytes per task.
 pub const TASKS_MAX_LIMIT: usize = 1 << 20;
-/// Room in the wake queue for the node's own tasks, which no bound refuses.
+/// Room in the wake queue for the node's own tasks, which are not bounded.
 const TASKS_RESERVED: usize = 5_536;
 /// Stack of a core's thread in bytes.
 const STACK_BYTES: usize = 8 << 20;
-/// Most cores of one node: a CoreId must number them.
+/// Most cores of one node; a CoreId must be able to number them.
 pub const CORES_MAX: usize = 1024;
 
-/// The cpus this process may use, ascending. Empty only if the kernel does not say.
+/// The cpus that this process may use, ascending. Empty only if the kernel does not say.
 pub fn affinity() -> Vec<usize> {
     let status = blocking::read_text("/proc/self/status").unwrap_or_default();
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
@@ -63,10 +64,10 @@ pub fn affinity() -> Vec<usize> {
     listed.unwrap_or_else(|| (0..thread::available_parallelism().map_or(0, usize::from)).collect())
 }
 
-/// Reads a list of cpus such as `0-3,8`: ascending and without repeats, however it was written.
+/// Parses a list of cpus such as `0-3,8`. The result is ascending and without duplicates.
 ///
 /// # Errors
-/// `BadCpuList`, naming the part that does not fit.
+/// `BadCpuList`, naming the wrong part.
 pub fn parse_cpu_list(text: &str) -> Result<Vec<usize>, IoError> {
     let bad = |why: String| IoError::BadCpuList { given: text.to_owned(), why };
     let number = |part: &str| match part.trim().parse::<usize>() {
@@ -91,7 +92,7 @@ pub fn parse_cpu_list(text: &str) -> Result<Vec<usize>, IoError> {
     Ok(cpus)
 }
 
-/// The core of the calling thread; `None` off the cores.
+/// The core of the calling thread; `None` on other threads.
 pub fn current_core() -> Option<CoreId> {
     #[cfg(feature = "sim")]
     if let Some(world) = crate::sim::current() {
@@ -100,7 +101,7 @@ pub fn current_core() -> Option<CoreId> {
     core::current()
 }
 
-/// The driver under the calling thread's runtime.
+/// The driver of the calling thread's runtime.
 pub fn current_driver() -> Driver {
     core::driver()
 }
@@ -108,8 +109,8 @@ pub fn current_driver() -> Driver {
 type Body = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Starts a core for each of `options.cpus`, runs `body` on each to its end, and returns when all
-/// have ended. No body starts before every core could be made. What is still running on a core when
-/// its body ends is dropped.
+/// have ended. No body starts before every core has been created. Tasks that still run on a core
+/// when its body ends are dropped.
 ///
 /// # Errors
 /// `BadOption`, `CpuNotAllowed` or `CoreStart`; then no body has run.
@@ -149,19 +150,19 @@ where
         starts.push(start);
     }
     drop(ready);
-    // Each thread says once whether it could; the iterator ends when all have spoken.
+    // Each thread reports once whether it was created; the iterator ends when all have reported.
     let made: Result<(), IoError> = readiness.iter().collect();
     if made.is_ok() {
         for start in &starts {
             let _ = start.send(());
         }
     }
-    // A core that is told neither to start nor anything else ends.
+    // A core whose sender is dropped without a message ends.
     drop(starts);
     for handle in threads {
         let core = handle.thread().name().unwrap_or("core").to_owned();
         if handle.join().is_err() {
-            // The hook has aborted before this; a hook installed over ours may not have.
+            // Our panic hook has aborted before this, unless another hook replaced it.
             eprintln!("{core} panicked; stopping");
             std::process::abort();
         }
@@ -196,7 +197,7 @@ fn check(options: &Options) -> Result<(), IoError> {
     Ok(())
 }
 
-/// Everything a thread needs to become a core.
+/// Everything that a thread needs to become a core.
 struct CorePlan {
     core: CoreId,
     cpu: usize,
@@ -215,9 +216,10 @@ impl CorePlan {
         };
         let _ = self.ready.send(verdict);
         drop(self.ready);
-        // No start means that another core could not be made.
+        // If there is no start message, another core could not be created.
         if let (Some(runtime), Ok(())) = (runtime, self.started.recv()) {
-            // The root is polled at every turn of the loop, so it must have nothing to do itself.
+            // The root future is polled at every turn of the event loop, so it must not do work
+            // itself.
             block_on(&runtime, async { spawn_join(body(self.core)).await });
         }
     }
@@ -240,7 +242,7 @@ impl CorePlan {
     }
 }
 
-/// Builds this thread's runtime and notes it in the thread.
+/// Builds this thread's runtime and records it for the thread.
 fn build(
     report: &DriverReport,
     ring_entries: u32,
@@ -250,7 +252,7 @@ fn build(
     proactor.capacity(ring_entries).thread_pool_limit(pool::THREADS);
     match report.driver {
         Driver::IoUring => {
-            // Cooperative, not deferred: deferred work starves when the core is always awake.
+            // Cooperative, not deferred: deferred work starves while the core stays awake.
             proactor.driver_type(DriverType::IoUring);
             proactor.coop_taskrun(report.cooperative).taskrun_flag(report.cooperative);
         }
@@ -266,8 +268,8 @@ fn build(
     Ok(runtime)
 }
 
-/// The kernel gives back the locked memory of dropped rings (the probe's) a moment after their
-/// end, so the first refusal for want of it is not the last word.
+/// The kernel frees the locked memory of dropped rings (those of the probe) with a short delay. So
+/// if there is too little, this tries again.
 fn retry_out_of_memory<T>(mut build: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     for _ in 0..50 {
         match build() {
@@ -283,9 +285,9 @@ fn pause(span: Duration) {
     thread::sleep(span);
 }
 
-/// Runs `future` as the root of `runtime`.
+/// Runs `future` as the root future of `runtime`.
 fn block_on<T>(runtime: &compio::runtime::Runtime, future: impl Future<Output = T>) -> T {
-    // The origin of the monotonic clock is set before anything measures.
+    // Sets the origin of the monotonic clock before anything is measured.
     let _ = time::now();
     runtime.block_on(async {
         let mut future = pin!(future);
@@ -303,11 +305,11 @@ fn block_on<T>(runtime: &compio::runtime::Runtime, future: impl Future<Output = 
     })
 }
 
-/// Runs `future` to its end on the calling thread, which is not pinned and is no core: for tests,
-/// benchmarks and one-shot tools. A panic in a task panics here.
+/// Runs `future` to its end on the calling thread, which is not pinned and not a core. For tests,
+/// benchmarks and tools. A panic in a task panics here.
 ///
 /// # Errors
-/// `CoreStart` if the runtime cannot be built, as when io_uring is refused.
+/// `CoreStart` if the runtime cannot be built, for example because io_uring is refused.
 pub fn run_here<T>(driver: Driver, future: impl Future<Output = T>) -> Result<T, IoError> {
     let report = DriverReport::assume(driver);
     let runtime = build(&report, RING_ENTRIES_DEFAULT, TASKS_MAX_DEFAULT).map_err(|source| {
@@ -316,7 +318,8 @@ pub fn run_here<T>(driver: Driver, future: impl Future<Output = T>) -> Result<T,
     Ok(block_on(&runtime, future))
 }
 
-/// Makes a panic on a core print what a person needs and end the process, once per process.
+/// Installs a panic hook, once per process: a panic on a core prints what a person needs and ends
+/// the process.
 fn watch_panics() {
     static HOOKED: Once = Once::new();
     HOOKED.call_once(|| {
@@ -341,7 +344,7 @@ fn watch_panics() {
 fn report_panic(core: CoreId, info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("(no message)");
     let place = info.location().map_or_else(|| "unknown place".to_owned(), ToString::to_string);
-    // Straight to the terminal first: a log subscriber may be what panicked.
+    // First to stderr, since the panic may have come from a log subscriber.
     eprintln!("core {core} panicked at {place}: {message}; stopping the process");
     tracing::error!(core = core.0, place, message, "core panicked, stopping the process");
 }

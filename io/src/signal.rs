@@ -1,4 +1,4 @@
-//! The signals a node listens to. Wait for each on one core only.
+//! The signals that a node handles. Only one core may wait for each.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::task::{Either, race};
 
-/// Which signal asked the node to stop.
+/// The signal that asked the node to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// SIGTERM: an init system or a container runtime.
@@ -17,11 +17,11 @@ pub enum Stop {
     Interrupt,
 }
 
-/// Resolves at the next SIGTERM or SIGINT. Once it has resolved, the next such signal kills the
-/// process as usual, which is the way out of a stop that hangs.
+/// Resolves at the next SIGTERM or SIGINT. After that the next such signal kills the process as
+/// usual, so a stop that hangs can be ended.
 ///
 /// # Errors
-/// What the operating system said to the handler.
+/// The operating system's error from installing the handler.
 pub async fn terminate() -> io::Result<Stop> {
     #[cfg(feature = "sim")]
     if let Some(world) = crate::sim::current() {
@@ -38,11 +38,11 @@ pub async fn terminate() -> io::Result<Stop> {
 
 type Wait = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
-/// SIGHUP, again and again. From [`Hangups::new`] on, until it is dropped, the signal does not end
+/// Receives SIGHUP repeatedly. From [`Hangups::new`] on, until it is dropped, SIGHUP does not end
 /// the process.
 pub struct Hangups {
     next: Wait,
-    // Never awaited: while one listener is there the signal's default stays away, also between two.
+    // Never awaited. As long as one listener exists, the signal's default action stays disabled.
     _keep: Wait,
 }
 
@@ -50,15 +50,15 @@ impl Hangups {
     /// Listens from now on.
     ///
     /// # Errors
-    /// What the operating system said to the handler.
+    /// The operating system's error from installing the handler.
     pub fn new() -> io::Result<Self> {
         Ok(Hangups { _keep: listen()?, next: listen()? })
     }
 
-    /// Resolves at the next SIGHUP since the last call resolved; several in between count as one.
+    /// Resolves at the first SIGHUP after the last call resolved; several in between count as one.
     ///
     /// # Errors
-    /// What the operating system said to the handler.
+    /// The operating system's error from installing the handler.
     pub async fn next(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.next.as_mut().poll(cx)).await?;
         self.next = listen()?;
@@ -66,13 +66,13 @@ impl Hangups {
     }
 }
 
-/// A listener that is in place already, not only when it is first awaited.
+/// Creates a listener that is active at once, not only when it is first awaited.
 fn listen() -> io::Result<Wait> {
     let mut wait: Wait = Box::pin(compio::signal::unix::signal(libc::SIGHUP));
     match wait.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Pending => Ok(wait),
         Poll::Ready(Err(error)) => Err(error),
-        // The signal came within the call; the next await tells.
+        // The signal arrived during this call; the next await returns it.
         Poll::Ready(Ok(())) => Ok(Box::pin(async { Ok(()) })),
     }
 }

@@ -1,13 +1,14 @@
-//! The third body of this crate: a world in one thread, made from a seed.
+//! The simulated backend: a whole world in one thread, generated from a seed.
 //!
-//! Inside [`World::enter`] everything this crate offers is simulated: tasks of all cores take turns
-//! in an order that the seed gives, clocks move only as they do, files and sockets live in memory.
-//! [`World::crash`] ends the node as `kill -9` or a power cut would; after a cut the disk holds a
-//! legal subset of what was not synced. The same seed gives the same run, to the byte:
-//! [`World::trace`] is a hash over every step, and two runs of a seed have the same.
+//! Inside [`World::enter`] everything in this crate is simulated. Tasks of all cores run in an
+//! order that the seed gives, the clock moves only with them, files and sockets are in memory.
+//! [`World::crash`] ends the node like `kill -9` or a power cut; after a power cut the disk holds a
+//! legal subset of what was not synced. The same seed gives exactly the same run: [`World::trace`]
+//! is a hash over every step and is equal for both.
 //!
-//! What is outside the node (clients, whoever crashes it) runs as tasks of [`World::spawn`] and
-//! survives it. Not simulated: [`crate::idle`], [`crate::net::UdpSocket`] and name resolution.
+//! What is outside of the node (clients, and the code that crashes it) runs in tasks of
+//! [`World::spawn`] and survives it. Not simulated: [`crate::idle`], [`crate::net::UdpSocket`] and
+//! name resolution.
 
 mod disk;
 mod executor;
@@ -38,57 +39,57 @@ pub use rng::Rng;
 
 /// Wall time at the beginning of every world: 2026-01-01 in nanoseconds.
 pub const EPOCH_NS: i64 = 1_767_225_600 * 1_000_000_000;
-/// Polls of one world at most: a run that goes on beyond is stuck.
+/// Most polls in one world. A run with more is stuck.
 pub const POLLS_MAX: u64 = 20_000_000;
 
-/// How the node ends against its will.
+/// How the node is crashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
     /// `kill -9`: what was written stays, synced or not.
     Process,
-    /// A power cut: of what was not synced any legal subset stays.
+    /// A power cut: a legal subset of what was not synced stays.
     Power,
 }
 
 /// How the last run of the node ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// By itself.
+    /// It returned by itself.
     Returned,
-    /// As asked.
+    /// It was crashed on request.
     Crashed(Crash),
     /// A task panicked, which ends the process.
     Panicked(String),
 }
 
-/// How likely an operation fails, in thousandths.
+/// How often operations fail, in thousandths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// A read answers EIO.
+    /// A read fails with EIO.
     pub read: u32,
-    /// A write, an allocation or a change of a directory answers EIO.
+    /// A write, an allocation or a change of a directory fails with EIO.
     pub write: u32,
-    /// A write or an allocation answers ENOSPC.
+    /// A write or an allocation fails with ENOSPC.
     pub full: u32,
-    /// A sync answers EIO, and what it should have made durable never will be.
+    /// A sync fails with EIO, and what it should have made durable never will be.
     pub sync: u32,
-    /// A read or a write does less than it was asked to, which is no error.
+    /// A read or a write does less than it was asked to, without an error.
     pub short: u32,
 }
 
-/// Whether the file system takes direct writes.
+/// Whether the file system supports direct writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direct {
-    /// It does.
+    /// It supports them.
     #[default]
     Taken,
-    /// It does not open a file for them.
+    /// It refuses to open a file for them.
     NotOpened,
-    /// It opens a file for them and refuses each.
+    /// It opens a file for them but refuses each write.
     NotWritten,
 }
 
-/// A world; see the module.
+/// A simulated world; see the module.
 pub struct World {
     seed: u64,
     rng: RefCell<Rng>,
@@ -114,12 +115,12 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// The world of this thread.
+/// The world of this thread, if it is in one.
 pub(crate) fn current() -> Option<Rc<World>> {
     WORLD.try_with(|world| world.try_borrow().ok()?.clone()).ok().flatten()
 }
 
-/// What [`crate::runtime::run_cores`] unwinds with when the node was crashed or panicked.
+/// The panic payload of [`crate::runtime::run_cores`] when the node crashed or panicked.
 #[derive(Debug)]
 pub struct NodeEnded;
 
@@ -160,7 +161,7 @@ impl World {
         impl Drop for Leave {
             fn drop(&mut self) {
                 let world = WORLD.with_borrow_mut(Option::take);
-                // The tasks hold the world and the world holds the tasks.
+                // Tasks and world refer to each other, so the tasks are dropped explicitly.
                 if let Some(world) = world {
                     WORLD.with_borrow_mut(|slot| *slot = Some(Rc::clone(&world)));
                     world.executor.end_node();
@@ -176,12 +177,12 @@ impl World {
         inside()
     }
 
-    /// Starts a task outside the node. It runs while the node does, and in [`World::run`].
+    /// Starts a task outside of the node. It runs while the node does, and in [`World::run`].
     pub fn spawn(&self, work: impl Future<Output = ()> + 'static) {
         self.executor.spawn(Place::Outside, Box::pin(work));
     }
 
-    /// Runs the tasks outside the node for as long as `while_true` says.
+    /// Runs the tasks outside of the node while `while_true` holds.
     pub fn run(&self, while_true: impl Fn() -> bool) {
         while while_true() {
             self.step();
@@ -222,12 +223,12 @@ impl World {
         self.end.borrow().clone()
     }
 
-    /// Chooses how likely operations fail from now on.
+    /// Sets how often operations fail from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.faults.set(faults);
     }
 
-    /// Chooses whether the file system takes direct writes.
+    /// Sets whether the file system supports direct writes.
     pub fn set_direct(&self, direct: Direct) {
         self.direct.set(direct);
     }
@@ -240,7 +241,7 @@ impl World {
         self.direct.get() != Direct::Taken
     }
 
-    /// Errors that operations were made to answer so far.
+    /// The number of errors injected so far.
     pub fn injected(&self) -> u64 {
         self.injected.get()
     }
@@ -250,7 +251,7 @@ impl World {
         self.trace.get()
     }
 
-    /// Polls so far.
+    /// The number of polls so far.
     pub fn polls(&self) -> u64 {
         self.polls.get()
     }
@@ -279,7 +280,7 @@ impl World {
         &self.net
     }
 
-    /// A number that was not given before.
+    /// A unique number.
     pub(crate) fn number(&self) -> u64 {
         let number = self.next.get();
         self.next.set(number + 1);
@@ -292,10 +293,10 @@ impl World {
         self.trace.set(mixed);
     }
 
-    /// Decides whether an operation fails now.
+    /// Decides whether an operation fails.
     pub(crate) fn fails(&self, per_mille: impl Fn(&Faults) -> u32) -> bool {
         let per_mille = per_mille(&self.faults.get());
-        // Only the node's own operations: a client's would say nothing.
+        // Only the node's operations fail. A client's failure would show nothing.
         let fails =
             per_mille > 0 && self.core().is_some() && self.with_rng(|r| r.chance(per_mille));
         if fails {
@@ -304,7 +305,7 @@ impl World {
         fails
     }
 
-    /// How much of `len` an operation does: all of it, unless [`Faults::short`] says otherwise.
+    /// How much of `len` an operation does: all, unless [`Faults::short`] makes it short.
     pub(crate) fn portion(&self, len: usize) -> usize {
         let per_mille = self.faults.get().short;
         self.with_rng(
@@ -332,7 +333,7 @@ impl World {
         .await;
     }
 
-    /// Lets an operation take from `low` to `high` nanoseconds.
+    /// Lets an operation take between `low` and `high` nanoseconds.
     pub(crate) async fn take(self: &Rc<Self>, low: u64, high: u64) {
         let span = self.with_rng(|r| r.between(low, high));
         Rc::clone(self).sleep_until(self.now.get() + span).await;
@@ -397,7 +398,7 @@ impl World {
             }
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.step())) {
                 if !matches!(self.executor.leave(), Some(Place::Core(_))) {
-                    // A client's panic is the verdict of a test, not an end of the node.
+                    // A panic of a client is a failed test, not an end of the node.
                     self.take_down();
                     resume_unwind(payload);
                 }
@@ -417,7 +418,7 @@ impl World {
         }
     }
 
-    /// What the end of a process does: its tasks, connections, listeners and locks are gone.
+    /// Does what the end of a process does: tasks, connections, listeners and locks go away.
     fn take_down(&self) {
         self.executor.end_node();
         Net::reset(self);
@@ -444,7 +445,8 @@ impl Drop for Timer {
     }
 }
 
-/// A panic on a core of a world is an event of the run, which keeps its text; it prints nothing.
+/// Records the text of a panic on a simulated core instead of printing it, since it is part of the
+/// run.
 fn quiet_panics() {
     static HOOKED: Once = Once::new();
     HOOKED.call_once(|| {

@@ -1,7 +1,7 @@
-//! Tasks of one core: start them, join them, give way, and take the first of two.
+//! Tasks of one core: start them, join them, yield, and race two futures.
 //!
-//! A task stays on the core that spawned it and needs no `Send`. A panic in a task is never
-//! swallowed: on a core of the node it ends the process (see [`crate::runtime::run_cores`]), under
+//! A task stays on the core that spawned it and need not be `Send`. A panic in a task is never
+//! ignored: on a core of the node it ends the process (see [`crate::runtime::run_cores`]); under
 //! [`crate::runtime::run_here`] it ends that call.
 
 #[cfg(test)]
@@ -18,16 +18,16 @@ use std::time::Duration;
 use crate::runtime::core;
 use crate::time::{self, Monotonic};
 
-/// Starts a task and lets it run by itself. What the node must wait for before it stops belongs
-/// behind a [`crate::Gate`].
+/// Starts a task that runs by itself. If the node must wait for it before it stops, use a
+/// [`crate::Gate`].
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     start(core::Live::enter(), future);
 }
 
-/// No task was started: the core has as many as it may.
+/// No task was started, because the core has as many as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyTasks {
-    /// The bound, `tasks_max` of the runtime's options.
+    /// The bound: `tasks_max` of the runtime's options.
     pub max: usize,
 }
 
@@ -39,8 +39,8 @@ impl fmt::Display for TooManyTasks {
 
 impl std::error::Error for TooManyTasks {}
 
-/// Starts a task unless the core already runs `tasks_max`. For what strangers cause: connections
-/// and requests.
+/// Starts a task unless the core already runs `tasks_max`. For tasks that clients cause:
+/// connections and requests.
 ///
 /// # Errors
 /// [`TooManyTasks`]; the future is dropped.
@@ -63,13 +63,13 @@ fn start(live: core::Live, future: impl Future<Output = ()> + 'static) {
     compio::runtime::spawn(task).detach();
 }
 
-/// Tasks that live on this core.
+/// The number of live tasks on this core.
 pub fn live_tasks() -> usize {
     core::live_tasks()
 }
 
-/// Starts a task whose result is wanted. The task runs whether or not the handle is awaited or
-/// kept.
+/// Starts a task and returns a handle for its result. The task runs whether or not the handle is
+/// awaited or kept.
 pub fn spawn_join<T: 'static>(future: impl Future<Output = T> + 'static) -> JoinHandle<T> {
     let slot = Rc::new(RefCell::new(JoinSlot { value: None, waker: None }));
     let theirs = Rc::clone(&slot);
@@ -95,7 +95,7 @@ pub struct JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
-    /// The task has ended and its result waits here.
+    /// Whether the task has ended and its result can be taken.
     pub fn is_finished(&self) -> bool {
         self.slot.borrow().value.is_some()
     }
@@ -122,15 +122,15 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// Least time between two looks at the driver that yields cause.
-const LOOK_EVERY: Duration = Duration::from_micros(200);
+/// Shortest time between two polls of the driver that yields cause.
+const POLL_INTERVAL_MIN: Duration = Duration::from_micros(200);
 
 thread_local! {
-    static LAST_LOOK: Cell<Monotonic> = const { Cell::new(Monotonic(0)) };
+    static LAST_POLL: Cell<Monotonic> = const { Cell::new(Monotonic(0)) };
 }
 
-/// Gives way once: every task that is ready runs before this one goes on, sockets, files and timers
-/// that became ready included. Long work calls it about every millisecond.
+/// Yields once: every ready task runs before this one continues, including those whose socket, file
+/// or timer became ready. Long work should call it about every millisecond.
 pub fn yield_now() -> impl Future<Output = ()> {
     let mut yielded = false;
     poll_fn(move |cx| {
@@ -142,12 +142,12 @@ pub fn yield_now() -> impl Future<Output = ()> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // The executor looks at the driver only after dozens of polls, which is dozens of
-        // milliseconds when several long tasks alternate; so look here, but not for every short
-        // slice.
+        // The executor polls the driver only after dozens of task polls, which take dozens of
+        // milliseconds when several long tasks alternate. So the driver is polled here, but not for
+        // every short slice.
         let now = time::now();
-        if now.since(LAST_LOOK.get()) >= LOOK_EVERY {
-            LAST_LOOK.set(now);
+        if now.since(LAST_POLL.get()) >= POLL_INTERVAL_MIN {
+            LAST_POLL.set(now);
             compio::runtime::Runtime::with_current(|rt| rt.poll_with(Some(Duration::ZERO)));
         }
         cx.waker().wake_by_ref();
@@ -155,17 +155,17 @@ pub fn yield_now() -> impl Future<Output = ()> {
     })
 }
 
-/// A turn of the loop that took less had nothing to do.
+/// A turn of the event loop that took less time than this had nothing to do.
 const IDLE_TURN: Duration = Duration::from_micros(30);
 
-/// Gives way to whoever has work, turn after turn with a look at the driver each, until a turn had
-/// nothing to do or others have had `most`. For work that others go before: what a request needs
-/// to get through is several turns, and one yield a slice would give it one.
+/// Yields to other tasks, turn after turn with a poll of the driver each, until a turn had nothing
+/// to do or `most` has passed. For work of low priority: a request needs several turns to get
+/// through, and a single yield per slice would give it one.
 pub async fn give_way(most: Duration) {
     let begun = time::now();
     let mut turn = begun;
     loop {
-        LAST_LOOK.set(Monotonic(0));
+        LAST_POLL.set(Monotonic(0));
         yield_now().await;
         let now = time::now();
         if now.since(turn) < IDLE_TURN || now.since(begun) >= most {
@@ -175,21 +175,21 @@ pub async fn give_way(most: Duration) {
     }
 }
 
-/// Socket operations in a row, on this core, before one gives way.
+/// Socket operations in a row, on this core, before one yields.
 const SOCKET_BUDGET: u32 = 128;
 
 thread_local! {
     static SPENT: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Forgets what was spent on this thread before: a world begins anew.
+/// Resets the count of this thread, for the start of a simulated world.
 #[cfg(feature = "sim")]
 pub(crate) fn reset_spent() {
     SPENT.set(0);
 }
 
-/// Counts one finished socket operation and now and then gives way. Under epoll an operation that
-/// is ready at once does not wait, so a peer that always has more could keep a task for ever.
+/// Counts a finished socket operation and sometimes yields. With epoll an operation that is ready
+/// at once does not wait, so a peer that always has more data could keep a task running for ever.
 pub(crate) async fn spend() {
     let spent = SPENT.get() + 1;
     if spent < SOCKET_BUDGET {
@@ -208,8 +208,8 @@ pub enum Either<A, B> {
     Right(B),
 }
 
-/// Runs two futures until one ends, and drops the other. The left wins a tie. The warning of
-/// [`crate::time::timeout`] about futures that must not be dropped holds here too.
+/// Runs two futures until one ends, and drops the other. The left one wins a tie. The warning of
+/// [`crate::time::timeout`] about futures that must not be dropped applies here too.
 pub async fn race<A: Future, B: Future>(left: A, right: B) -> Either<A::Output, B::Output> {
     let mut left = pin!(left);
     let mut right = pin!(right);

@@ -1,4 +1,4 @@
-//! What the tests of this crate share: both drivers, two cores, a directory, a child process.
+//! Shared by the tests of this crate: both drivers, two cores, a directory, a child process.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::CoreId;
 use crate::driver::{Driver, DriverChoice, DriverReport, probe};
 use crate::runtime::{self, Options, RING_ENTRIES_DEFAULT, run_here};
 
-/// The drivers that this machine allows, epoll always among them.
+/// The drivers that this machine allows; epoll is always among them.
 pub(crate) fn drivers() -> Vec<DriverReport> {
     let mut found = vec![DriverReport::assume(Driver::Epoll)];
     match probe(DriverChoice::IoUring, 2, RING_ENTRIES_DEFAULT) {
@@ -42,18 +42,18 @@ pub(crate) fn options(report: &DriverReport, cores: usize) -> Options {
     }
 }
 
-/// Those who load or measure the cpus take turns.
+/// Serializes the tests that load or measure the cpus.
 fn cpus_to_oneself() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// After which two cores are said to hang. Long, since a machine that others keep busy hands a cpu
-/// over late, and a message between cores waits for that each time.
+/// Two cores are considered stuck after this time. It is long, since on a busy machine a cpu is
+/// handed over late, and each message between cores waits for that.
 const HANGS_AFTER: Duration = Duration::from_secs(600);
 
-/// Runs `body` on two cores and returns what each made, or fails if they hang.
-/// Skips (returns `None`) where the machine has only one cpu.
+/// Runs `body` on two cores and returns their results, or fails if they are stuck. Returns `None`
+/// if the machine has only one cpu.
 pub(crate) fn on_two<T, F>(report: &DriverReport, body: F) -> Option<Vec<T>>
 where
     T: Send + 'static,
@@ -85,7 +85,7 @@ where
     Some(made.into_iter().map(|(_, made)| made).collect())
 }
 
-/// A directory that is removed with the value.
+/// A directory that is removed when the value is dropped.
 pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {
@@ -108,10 +108,10 @@ impl Drop for TempDir {
     }
 }
 
-/// The variable that tells a test it runs in a child process of its own.
+/// The variable that tells a test that it runs in its own child process.
 const CHILD: &str = "M3_IO_TEST_CHILD";
 
-/// This process is the child that runs the test of that name.
+/// Whether this process is the child that runs the test of that name.
 pub(crate) fn is_child(test: &str) -> bool {
     std::env::var(CHILD).is_ok_and(|name| name == test)
 }

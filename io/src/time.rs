@@ -1,4 +1,4 @@
-//! The clock and the timers of a core.
+//! The clock and timers of a core.
 
 #[cfg(test)]
 mod tests;
@@ -9,18 +9,18 @@ use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Nanoseconds on a clock that never goes back, counted from the first look at it. Comparable
-/// between cores of one process, of no meaning outside it.
+/// Nanoseconds on a clock that never goes back, counted from its first use. Comparable between the
+/// cores of one process, meaningless outside of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Monotonic(pub u64);
 
 impl Monotonic {
-    /// This moment and `span` more; the last moment there is if that is beyond it.
+    /// The time `span` after this one; the last possible time if that is too late.
     pub fn plus(self, span: Duration) -> Monotonic {
         Monotonic(self.0.saturating_add(nanos(span)))
     }
 
-    /// How long after `earlier` this is; zero if it is not.
+    /// The time from `earlier` to this; zero if `earlier` is later.
     pub fn since(self, earlier: Monotonic) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -30,14 +30,14 @@ fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The moment that [`Monotonic`] counts from, one for all threads.
+/// The time from which [`Monotonic`] counts, the same for all threads.
 #[expect(clippy::disallowed_methods, reason = "the facade's own look at the clock")]
 fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now)
 }
 
-/// This moment.
+/// The current time.
 pub fn now() -> Monotonic {
     #[cfg(feature = "sim")]
     if let Some(world) = crate::sim::current() {
@@ -46,7 +46,7 @@ pub fn now() -> Monotonic {
     Monotonic(nanos(origin().elapsed()))
 }
 
-/// Nanoseconds since 1970 on the wall clock, which people and network time set. Saturates.
+/// Nanoseconds since 1970 on the wall clock, which people and NTP adjust. Saturates.
 #[expect(clippy::disallowed_methods, reason = "the facade's own look at the clock")]
 pub fn wall_ns() -> i64 {
     #[cfg(feature = "sim")]
@@ -61,12 +61,12 @@ pub fn wall_ns() -> i64 {
     }
 }
 
-/// Waits for `span`, from the first poll on.
+/// Waits for `span`, counted from the first poll.
 pub async fn sleep(span: Duration) {
     sleep_until(now().plus(span)).await;
 }
 
-/// Longest single timer; a later deadline is reached in several.
+/// Longest single timer; later deadlines take several.
 const TIMER_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Waits until `deadline`; returns at once if it has passed.
@@ -99,14 +99,14 @@ impl std::error::Error for Elapsed {}
 
 /// Runs `future` for at most `span`.
 ///
-/// A future that is out of time is dropped. That is right for a socket read or write whose
+/// A future that runs out of time is dropped. That is fine for a socket read or write if the
 /// connection is closed next (the buffer does not come back, and a read may have taken bytes from
-/// the stream), for an inbox, a reply, a permit or a timer. **Never** put a file write, an allocate
-/// or a sync in here: they may still happen after the drop, and nobody would know the outcome.
-/// Let one task own them instead.
+/// the stream), for an inbox, a reply, a permit or a timer. **Never** use it for a file write, an
+/// allocation or a sync: they may still happen after the drop, and nobody would know the outcome.
+/// Let one task own those.
 ///
 /// # Errors
-/// [`Elapsed`]; a future that is ready at the same moment wins over the clock.
+/// [`Elapsed`]. A future that is ready when the time is over still wins.
 pub async fn timeout<F: Future>(span: Duration, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut timer = pin!(sleep(span));

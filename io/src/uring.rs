@@ -1,12 +1,12 @@
-//! Asks the kernel for rings of the shape the cores will use, all of them at once.
+//! Asks the kernel for rings of the shape that the cores will use, all of them at once.
 //!
-//! A smaller probe lies: ring memory counts against RLIMIT_MEMLOCK per user, so the fifth ring can
-//! be refused where the first was granted.
+//! A smaller probe would mislead: ring memory counts against RLIMIT_MEMLOCK per user, so the fifth
+//! ring can be refused although the first was granted.
 #![expect(unsafe_code, reason = "pushing an entry into a submission queue is unsafe by design")]
 
 use std::io;
 
-/// The step that failed, with what the kernel said.
+/// The step that failed, and the kernel's error.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) step: &'static str,
@@ -15,8 +15,8 @@ pub(crate) struct Refusal {
     pub(crate) error: io::Error,
 }
 
-/// Builds `rings` rings of `entries`, runs one no-op through each, drops them all.
-/// True if they took the cooperative flags (Linux 5.19), false if only without.
+/// Creates `rings` rings of `entries` entries, runs one no-op through each, and drops them all.
+/// True if they accept the cooperative flags (Linux 5.19), false if they work only without.
 pub(crate) fn probe(rings: usize, entries: u32) -> Result<bool, Refusal> {
     match probe_with(rings, entries, true) {
         Err(refusal) if refusal.error.raw_os_error() == Some(libc::EINVAL) => {

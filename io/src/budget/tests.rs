@@ -1,4 +1,4 @@
-//! Promises count until they are settled or dropped; no limit is no limit.
+//! Promises count until they are settled or dropped. A limit of 0 means no limit.
 
 use super::Budget;
 

@@ -1,4 +1,4 @@
-//! The choice, the words for a refusal, and a process that may not have a ring.
+//! The choice of the driver, the texts for a refusal, and a process that may not create a ring.
 #![expect(unsafe_code, reason = "installing a seccomp filter")]
 
 use std::time::Duration;
@@ -25,10 +25,10 @@ fn epoll_is_had_without_asking() {
 
 #[test]
 fn every_refusal_names_its_cause_and_its_remedy() {
-    let plain = || Surroundings { kernel: "6.1.0".into(), ..Surroundings::default() };
-    let filtered = || Surroundings { filtered: true, disabled: Some(0), ..plain() };
-    let disabled = |n| Surroundings { disabled: Some(n), ..plain() };
-    let memlock = Surroundings { memlock: Some(65536), ..plain() };
+    let plain = || System { kernel: "6.1.0".into(), ..System::default() };
+    let filtered = || System { filtered: true, disabled: Some(0), ..plain() };
+    let disabled = |n| System { disabled: Some(n), ..plain() };
+    let memlock = System { memlock: Some(65536), ..plain() };
     for (code, around, cause, cure) in [
         (libc::EPERM, filtered(), "seccomp filter", "--security-opt seccomp="),
         (libc::EPERM, disabled(2), "io_uring_disabled is 2", "sysctl -w"),
@@ -57,8 +57,8 @@ fn fields_of_the_kernels_texts() {
     assert_eq!(field(text, "Absent:"), None);
 }
 
-/// Forbids the three calls of io_uring to this thread and all it starts, as a container's default
-/// profile does.
+/// Forbids this thread and its children the three io_uring calls, as a container's default profile
+/// does.
 fn forbid_uring(errno: i32) {
     let stmt = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let jump =
@@ -79,7 +79,7 @@ fn forbid_uring(errno: i32) {
     assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Everything a node does, under the driver that is left.
+/// Does everything a node does, on the driver that is left.
 fn everything_works(report: &DriverReport) {
     let dir = TempDir::new();
     let path = dir.path().join("state");

@@ -1,4 +1,4 @@
-//! Preallocation as an operation of the ring, which the runtime does not bring.
+//! Preallocation as a ring operation, which the runtime does not offer.
 #![expect(unsafe_code, reason = "an operation of the runtime is an unsafe trait")]
 
 use std::io;

@@ -1,15 +1,15 @@
-//! Memory for direct writes.
+//! Aligned memory for direct writes.
 
 use std::fmt;
 
-/// What direct writes are made of: a multiple of it in bytes, at a multiple of it in the file, from
-/// memory that begins at a multiple of it. A page, which every disk with sectors up to 4 KiB takes.
+/// The unit of direct writes: length, file offset and memory address are multiples of it. One page,
+/// which fits every disk with sectors of up to 4 KiB.
 pub const BLOCK_BYTES: usize = 4096;
 
-/// Bytes that begin at a multiple of [`BLOCK_BYTES`] in memory, wherever they grow to.
+/// A growing buffer whose bytes always begin at a multiple of [`BLOCK_BYTES`] in memory.
 #[derive(Default)]
 pub struct Blocks {
-    /// The bytes, behind as many others as it takes to begin where they must.
+    /// The bytes, preceded by as much padding as the alignment needs.
     pub(super) memory: Vec<u8>,
     pub(super) begin: usize,
 }
@@ -21,13 +21,13 @@ impl fmt::Debug for Blocks {
 }
 
 impl Blocks {
-    /// How many bytes there are.
+    /// The number of bytes.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.memory.len() - self.begin
     }
 
-    /// Whether there are none.
+    /// Whether it has no bytes.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
@@ -45,23 +45,23 @@ impl Blocks {
         self.memory.extend_from_slice(bytes);
     }
 
-    /// Appends zeros until there are `len` bytes, or cuts them to so many.
+    /// Appends zeros or cuts bytes off until there are `len`.
     pub fn resize(&mut self, len: usize) {
         self.reserve(len.saturating_sub(self.len()));
         self.memory.resize(self.begin + len, 0);
     }
 
-    /// Lets go of the first `count` bytes; those behind them move to the front.
+    /// Removes the first `count` bytes and moves the rest to the front.
     ///
     /// # Panics
-    /// If there are fewer.
+    /// If it has fewer bytes.
     pub fn drop_front(&mut self, count: usize) {
         let kept = self.len() - count;
         self.memory.copy_within(self.begin + count.., self.begin);
         self.memory.truncate(self.begin + kept);
     }
 
-    /// Has room for `more` bytes, and for zeros to the end of their block, without moving.
+    /// Makes room for `more` bytes, and for zeros up to the end of their block.
     fn reserve(&mut self, more: usize) {
         let len = (self.len() + more).next_multiple_of(BLOCK_BYTES);
         if self.memory.capacity() >= self.begin + len.max(1) {

@@ -17,13 +17,13 @@ use crate::pool;
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
-    /// It must be there.
+    /// The file must exist.
     Open,
-    /// It must not be there.
+    /// The file must not exist.
     CreateNew,
-    /// It is emptied if it is there.
+    /// An existing file is emptied.
     Create,
-    /// It must be there, and is written past the page cache.
+    /// The file must exist; writes bypass the page cache.
     OpenDirect,
 }
 
@@ -34,7 +34,7 @@ pub struct File {
     path: PathBuf,
 }
 
-/// What is behind an open file.
+/// The implementation behind an open file.
 #[derive(Debug)]
 enum Body {
     Real(compio::fs::File),
@@ -42,7 +42,7 @@ enum Body {
     Sim(crate::sim::SimFile),
 }
 
-/// Does an operation in the simulated body, if this file has one.
+/// Runs an operation on the simulated file, if this is one.
 macro_rules! in_world {
     ($file:expr, $sim:ident => $operation:expr) => {
         #[cfg(feature = "sim")]
@@ -56,7 +56,7 @@ impl File {
     /// Opens an existing file to read.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// The operating system's error.
     pub async fn open_read(path: impl AsRef<Path>) -> io::Result<File> {
         File::open(path.as_ref(), OpenOptions::new().read(true), How::Open).await
     }
@@ -64,22 +64,22 @@ impl File {
     /// Opens an existing file to read and write.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// The operating system's error.
     pub async fn open_write(path: impl AsRef<Path>) -> io::Result<File> {
         File::open(path.as_ref(), OpenOptions::new().read(true).write(true), How::Open).await
     }
 
-    /// Makes a file that was not there, to read and write. The directory is not synced.
+    /// Creates a file that must not exist, to read and write. The directory is not synced.
     ///
     /// # Errors
-    /// `AlreadyExists`, or what else the operating system said.
+    /// `AlreadyExists`, or another error of the operating system.
     pub async fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         File::open(path.as_ref(), &options, How::CreateNew).await
     }
 
-    /// Makes a file or empties the one that is there, to read and write.
+    /// Creates a file or empties an existing one, to read and write.
     pub(super) async fn create(path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true);
@@ -104,7 +104,8 @@ impl File {
         }
     }
 
-    /// The file of the operating system. Operations of a simulated one have returned before.
+    /// The operating system's file. Operations on a simulated file have returned before this is
+    /// called.
     fn real(&self) -> &compio::fs::File {
         match &self.body {
             Body::Real(inner) => inner,
@@ -113,12 +114,12 @@ impl File {
         }
     }
 
-    /// The path it was opened by, or was said to have since ([`File::renamed`]).
+    /// The path by which it was opened, or the new one given to [`File::renamed`].
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Says that the file is called `path` now, so that errors name it as it is called.
+    /// Tells the file its new path, so that errors name the right one.
     pub fn renamed(&mut self, path: impl Into<PathBuf>) {
         self.path = path.into();
     }
@@ -127,11 +128,11 @@ impl File {
         move |e| at_path(what, &self.path, e)
     }
 
-    /// Reads once at `offset`, appending to the spare capacity of `buf`. Returns how many bytes
-    /// came; 0 is the end of the file.
+    /// Reads once at `offset`, appending to the spare capacity of `buf`. Returns the number of
+    /// bytes read; 0 means the end of the file.
     ///
     /// # Errors
-    /// `InvalidInput` if `buf` has no spare capacity; else what the operating system said.
+    /// `InvalidInput` if `buf` has no spare capacity; otherwise the operating system's error.
     pub async fn read_at(&self, buf: Vec<u8>, offset: u64) -> (io::Result<usize>, Vec<u8>) {
         if buf.len() == buf.capacity() {
             return (Err(self.context("read")(no_room())), buf);
@@ -141,7 +142,7 @@ impl File {
         (result.map_err(self.context("read")), buf)
     }
 
-    /// Reads once into `buf`, from its length to `end` at most.
+    /// Reads once, filling `buf` from its length to `end` at most.
     async fn read_part(&self, buf: Vec<u8>, end: usize, at: u64) -> (io::Result<usize>, Vec<u8>) {
         #[cfg(feature = "sim")]
         if let Body::Sim(sim) = &self.body {
@@ -159,8 +160,8 @@ impl File {
     /// Appends exactly `len` bytes from `offset` to `buf`, growing it as needed.
     ///
     /// # Errors
-    /// `UnexpectedEof` if the file is shorter (what there is has been appended); else what the
-    /// operating system said.
+    /// `UnexpectedEof` if the file is shorter (the bytes it has are appended); otherwise the
+    /// operating system's error.
     pub async fn read_exact_at(
         &self,
         mut buf: Vec<u8>,
@@ -194,7 +195,7 @@ impl File {
     /// Writes all of `buf` at `offset`.
     ///
     /// # Errors
-    /// What the operating system said; how much was written is then unknown.
+    /// The operating system's error; how much was written is then unknown.
     pub async fn write_all_at(&self, mut buf: Vec<u8>, offset: u64) -> (io::Result<()>, Vec<u8>) {
         let mut done = 0;
         while done < buf.len() {
@@ -208,7 +209,7 @@ impl File {
         (Ok(()), buf)
     }
 
-    /// Writes once what `buf` has from `begin` on.
+    /// Writes once, from `begin` of `buf` on.
     pub(super) async fn write_part(
         &self,
         buf: Vec<u8>,
@@ -225,10 +226,10 @@ impl File {
         (result, slice.into_inner())
     }
 
-    /// Writes all buffers at `offset`, one after the other, in as few calls as possible.
+    /// Writes all buffers at `offset` back to back, in as few calls as possible.
     ///
     /// # Errors
-    /// What the operating system said; how much was written is then unknown.
+    /// The operating system's error; how much was written is then unknown.
     pub async fn write_vectored_all_at(
         &self,
         mut bufs: Vec<Vec<u8>>,
@@ -280,11 +281,11 @@ impl File {
         (Ok(()), bufs)
     }
 
-    /// Waits until what was written before is on the disk, with the metadata needed to read it back
-    /// (fdatasync).
+    /// Waits until earlier writes are on the disk, with the metadata that is needed to read them
+    /// back (fdatasync).
     ///
     /// # Errors
-    /// What the operating system said. Treat the file as lost beyond the last good sync.
+    /// The operating system's error. Treat the file as lost beyond the last good sync.
     pub async fn sync_data(&self) -> io::Result<()> {
         in_world!(self, sim => sim.sync().await.map_err(self.context("sync")));
         let _permit = pool::write_permit().await;
@@ -301,11 +302,12 @@ impl File {
         self.real().sync_all().await.map_err(self.context("sync"))
     }
 
-    /// Reserves room for the first `len` bytes and makes the file at least that long; what was not
-    /// written reads as zeros. Where the file system cannot reserve, only the length is set.
+    /// Reserves space for the first `len` bytes and makes the file at least that long. Bytes that
+    /// were not written read as zeros. If the file system cannot reserve space, only the length is
+    /// set.
     ///
     /// # Errors
-    /// `StorageFull` if there is no room; else what the operating system said.
+    /// `StorageFull` if there is no space; otherwise the operating system's error.
     pub async fn allocate(&self, len: u64) -> io::Result<()> {
         if len == 0 {
             return Ok(());
@@ -330,7 +332,7 @@ impl File {
     /// Cuts or extends the file to `len` bytes; an extension reads as zeros.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// The operating system's error.
     pub async fn truncate(&self, len: u64) -> io::Result<()> {
         in_world!(self, sim => sim.set_len(len).await.map_err(self.context("truncate")));
         let _permit = pool::write_permit().await;
@@ -340,7 +342,7 @@ impl File {
     /// Length in bytes.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// The operating system's error.
     pub async fn len(&self) -> io::Result<u64> {
         in_world!(self, sim => sim.len().await.map_err(self.context("look at")));
         let _permit = pool::read_permit().await;
@@ -348,10 +350,11 @@ impl File {
         Ok(found.len())
     }
 
-    /// Closes the file after the operations in flight. Dropping does it too, without the error.
+    /// Closes the file after the operations in flight. Dropping it does the same but hides the
+    /// error.
     ///
     /// # Errors
-    /// What the operating system said, which may be a late write error.
+    /// The operating system's error, which may be of an earlier write.
     pub async fn close(self) -> io::Result<()> {
         let _permit = pool::write_permit().await;
         let File { body, path } = self;
@@ -367,7 +370,8 @@ fn no_room() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "the buffer has no spare capacity to read into")
 }
 
-/// Bytes to go on by after a write; an interruption counts as none, a write of nothing is an error.
+/// The number of bytes to advance after a write. An interrupted write counts as 0; a write of
+/// nothing is an error.
 pub(super) fn advance(result: io::Result<usize>) -> io::Result<usize> {
     match result {
         Ok(0) => Err(io::ErrorKind::WriteZero.into()),

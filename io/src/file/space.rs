@@ -1,4 +1,4 @@
-//! How much room a file system has, and of what kind it is.
+//! Free space and kind of a file system.
 #![expect(unsafe_code, reason = "statvfs and statfs have no safe wrapper in the standard library")]
 
 use std::ffi::CString;
@@ -6,12 +6,12 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Room on a file system, in bytes.
+/// Space on a file system, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskSpace {
-    /// Its size.
+    /// Its total size.
     pub total: u64,
-    /// What this process may still write.
+    /// How much this process may still write.
     pub available: u64,
 }
 
@@ -28,8 +28,8 @@ pub(super) fn statvfs(path: &Path) -> io::Result<DiskSpace> {
     Ok(DiskSpace { total: bytes(found.f_blocks), available: bytes(found.f_bavail) })
 }
 
-/// The kind of the file system that holds `path`, as `statfs(2)` numbers them. Blocks. In a world
-/// it is ext4: whether that takes direct writes is the world's to say.
+/// The kind of the file system that holds `path`, as numbered in `statfs(2)`. Blocks. In a
+/// simulated world it is ext4; the world itself decides whether direct writes work.
 pub(super) fn kind(path: &Path) -> io::Result<u32> {
     #[cfg(feature = "sim")]
     if crate::sim::current().is_some() {
@@ -42,7 +42,7 @@ pub(super) fn kind(path: &Path) -> io::Result<u32> {
     if unsafe { libc::statfs(path.as_ptr(), &mut found) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // The kernel's numbers have 32 bits, whatever the type of the field.
+    // The kernel's numbers have 32 bits, whatever the type of the field is.
     Ok(found.f_type as u32)
 }
 

@@ -1,4 +1,4 @@
-//! Files on both drivers: what is written is read, faults are told.
+//! Files on both drivers: data that was written can be read, faults are reported.
 
 use std::io;
 
@@ -18,7 +18,7 @@ fn what_was_written_is_read_back_from_any_offset() {
         file.sync_data().await.unwrap();
         assert_eq!(file.len().await.unwrap(), 15);
 
-        // Appends to what the buffer holds; short at the end of the file, and then nothing.
+        // Reads append to the buffer; at the end of the file they are short, and then empty.
         let mut buf = Vec::with_capacity(64);
         buf.push(b'>');
         let (count, buf) = file.read_at(buf, 10).await;
@@ -56,7 +56,7 @@ fn vectored_writes_of_any_number_keep_their_order() {
     });
 }
 
-/// Which of the flags for direct writes each open descriptor of `path` has, as the kernel says.
+/// The direct-write flags of every open descriptor of `path`, according to the kernel.
 fn flags(path: &std::path::Path) -> Vec<i32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd").unwrap().flatten() {
@@ -78,7 +78,7 @@ fn direct_writes_take_whole_blocks_and_nothing_else() {
         let dir = TempDir::new();
         let file = File::create_new(dir.path().join("log")).await.unwrap();
         file.allocate(1 << 20).await.unwrap();
-        // Through the page cache they need not be whole.
+        // Writes through the page cache need not be whole blocks.
         let mut blocks = Blocks::default();
         blocks.extend(b"cached");
         let (done, blocks) = file.write_blocks_at(blocks, 8190).await;
@@ -88,7 +88,7 @@ fn direct_writes_take_whole_blocks_and_nothing_else() {
             Err(error) if is_refused(&error) => return eprintln!("SKIPPED: {error}"),
             opened => opened.unwrap(),
         };
-        // What makes a frame durable: nothing else in the tests would miss it.
+        // These flags make a frame durable. No other test would notice if one was missing.
         assert_eq!(flags(file.path()), [0, libc::O_DIRECT | libc::O_DSYNC]);
         let (done, blocks) = direct.write_blocks_at(blocks, 0).await;
         let error = done.unwrap_err();
@@ -166,7 +166,7 @@ fn replace_is_whole_and_leaves_nothing_beside_it() {
     on_each(|_| async {
         let dir = TempDir::new();
         let path = dir.path().join("state");
-        // What a crash in the middle of an earlier replacement leaves is in nobody's way.
+        // The remains of a replacement that crashed half way do no harm.
         let torn = File::create(&dir.path().join("state.tmp")).await.unwrap();
         torn.write_all_at(b"torn".to_vec(), 0).await.0.unwrap();
         replace_file(&path, b"one".to_vec()).await.unwrap();
@@ -177,7 +177,7 @@ fn replace_is_whole_and_leaves_nothing_beside_it() {
         }
         let names: Vec<_> = list_dir(dir.path()).await.unwrap();
         assert_eq!(names, [DirEntry { name: "state".into(), len: 19_000, is_dir: false }]);
-        // Where it cannot be written the old one stays.
+        // If the new file cannot be written, the old one stays.
         let missing = dir.path().join("no/such");
         let error = replace_file(&missing, Vec::new()).await.unwrap_err();
         let ReplaceError::Unchanged(error) = error else { panic!("{error:?}") };
@@ -225,7 +225,7 @@ fn a_file_beyond_the_bound_is_refused_not_read() {
         assert_eq!(read_file(&path, 1001).await.unwrap().len(), 1001);
         assert!(crate::blocking::read_file(&path, 1000).is_err());
         assert_eq!(crate::blocking::read_file(&path, 1001).unwrap().len(), 1001);
-        // A file of the kernel's says it is empty and is not.
+        // The kernel's own files report a length of 0 but are not empty.
         assert!(!read_file("/proc/self/status", 1 << 20).await.unwrap().is_empty());
     });
 }

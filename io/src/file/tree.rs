@@ -9,10 +9,10 @@ use crate::blocking::{self, DirEntry, DirLock};
 use crate::error::{IoError, at_path};
 use crate::pool;
 
-/// Gives a file another name, replacing what had it. Durable after [`sync_dir`] of both parents.
+/// Renames a file, replacing an existing one. Durable after [`sync_dir`] of both parents.
 ///
 /// # Errors
-/// What the operating system said.
+/// The operating system's error.
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     #[cfg(feature = "sim")]
     if let Some(world) = crate::sim::current() {
@@ -27,7 +27,7 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 /// Removes a file. Durable after [`sync_dir`] of its parent.
 ///
 /// # Errors
-/// What the operating system said.
+/// The operating system's error.
 pub async fn remove(path: impl AsRef<Path>) -> io::Result<()> {
     #[cfg(feature = "sim")]
     if let Some(world) = crate::sim::current() {
@@ -41,7 +41,7 @@ pub async fn remove(path: impl AsRef<Path>) -> io::Result<()> {
 /// Removes an empty directory. Durable after [`sync_dir`] of its parent.
 ///
 /// # Errors
-/// What the operating system said.
+/// The operating system's error.
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     #[cfg(feature = "sim")]
     if let Some(world) = crate::sim::current() {
@@ -52,16 +52,16 @@ pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     compio::fs::remove_dir(path.as_ref()).await.map_err(|e| at_path("remove", path.as_ref(), e))
 }
 
-/// Makes new names, lost names and lost files of a directory durable.
+/// Makes created, renamed and removed entries of a directory durable.
 ///
 /// # Errors
-/// What the operating system said.
+/// The operating system's error.
 pub async fn sync_dir(path: impl AsRef<Path>) -> io::Result<()> {
     let dir = File::open_read(path.as_ref()).await?;
     dir.sync_all().await
 }
 
-/// Makes a directory and those above it, and syncs every directory that got a new entry.
+/// Creates a directory and its parents, and syncs every directory that got a new entry.
 ///
 /// # Errors
 /// As [`blocking::create_dir_all`].
@@ -79,10 +79,10 @@ pub async fn list_dir(path: impl AsRef<Path>) -> io::Result<Vec<DirEntry>> {
     pool::run(move || blocking::list_dir(path)).await
 }
 
-/// Something has that path.
+/// Whether something has that path.
 ///
 /// # Errors
-/// What the operating system said, if it is not simply absent.
+/// The operating system's error, unless it says that nothing is there.
 pub async fn exists(path: impl AsRef<Path>) -> io::Result<bool> {
     #[cfg(feature = "sim")]
     if let Some(world) = crate::sim::current() {
@@ -99,7 +99,7 @@ pub async fn exists(path: impl AsRef<Path>) -> io::Result<bool> {
 /// Reads a whole file of at most `max_bytes`.
 ///
 /// # Errors
-/// `FileTooLarge`, or what the operating system said.
+/// `FileTooLarge`, or the operating system's error.
 pub async fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Vec<u8>> {
     let file = File::open_read(path.as_ref()).await?;
     let len = file.len().await?;
@@ -107,7 +107,7 @@ pub async fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Vec
     if len > max_bytes {
         return Err(too_large());
     }
-    // One byte more than it had, to see its end in the first read.
+    // One byte more than the file has, so that the first read shows its end.
     let mut buf = Vec::with_capacity(usize::try_from(len).unwrap_or(usize::MAX - 1) + 1);
     loop {
         let at = buf.len() as u64;
@@ -126,17 +126,17 @@ pub async fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Vec
     }
 }
 
-/// Puts `bytes` at `path` so that a reader, now or after a crash, finds the old file or the new
-/// one, whole; durable when it returns. Writers of one path take turns: the temporary file has a
-/// fixed name beside it, so that crashes leave no heap of them.
+/// Replaces the file at `path` by `bytes`, durably. A reader finds the old file or the new one,
+/// whole, now and after a crash. Two writers of the same path must take turns: the temporary file
+/// has a fixed name beside it, so that crashes do not leave many of them.
 ///
 /// # Errors
-/// What the operating system said, and whether the old file is certainly still there.
+/// The operating system's error, and whether the old file is certainly still there.
 pub async fn replace_file(path: impl AsRef<Path>, bytes: Vec<u8>) -> Result<(), ReplaceError> {
     let path = path.as_ref();
     let temporary: PathBuf = blocking::temporary_beside(path);
     if let Err(error) = write_whole(&temporary, bytes).await {
-        // A full disk should not stay fuller; the error that counts is the one above.
+        // Frees the space on a full disk; the error above is the one that counts.
         let _ = remove(&temporary).await;
         return Err(ReplaceError::Unchanged(error));
     }
@@ -152,12 +152,12 @@ async fn write_whole(path: &Path, bytes: Vec<u8>) -> io::Result<()> {
     file.close().await
 }
 
-/// Why a file could not be replaced, and what is known of it.
+/// Why a file could not be replaced, and what state it is in.
 #[derive(Debug)]
 pub enum ReplaceError {
-    /// The old file is there and stays.
+    /// The old file is still there.
     Unchanged(io::Error),
-    /// Readers may find the old file or the new one, and after a power cut the other.
+    /// Readers may find the old file or the new one, and the other after a power cut.
     InDoubt(io::Error),
 }
 
@@ -172,7 +172,7 @@ impl fmt::Display for ReplaceError {
 
 impl std::error::Error for ReplaceError {}
 
-/// Takes a directory for this process.
+/// Locks a directory for this process.
 ///
 /// # Errors
 /// As [`blocking::lock_dir`].
@@ -181,10 +181,10 @@ pub async fn lock_dir(path: impl AsRef<Path>) -> Result<DirLock, IoError> {
     pool::run(move || blocking::lock_dir(path)).await
 }
 
-/// Room on the file system that holds `path`.
+/// Space on the file system that holds `path`.
 ///
 /// # Errors
-/// What the operating system said.
+/// The operating system's error.
 pub async fn disk_space(path: impl AsRef<Path>) -> io::Result<DiskSpace> {
     let path = path.as_ref().to_owned();
     pool::run(move || space::statvfs(&path).map_err(|e| at_path("ask the room of", &path, e))).await

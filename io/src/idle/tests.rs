@@ -1,4 +1,4 @@
-//! The helper of a core: order, results, the end.
+//! The helper of a core: order of jobs, results, how it ends.
 
 use std::time::Duration;
 

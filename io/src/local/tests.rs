@@ -1,4 +1,4 @@
-//! What the tasks of one core wait for each other with.
+//! Synchronization between tasks of one core.
 
 use std::cell::Cell;
 use std::time::Duration;

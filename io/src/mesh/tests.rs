@@ -1,4 +1,4 @@
-//! Messages between cores: order, bounds, the end.
+//! Messages between cores: order, bounds, stopped cores.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ fn messages_of_one_sender_arrive_once_and_in_order_across_cores() {
                     port.recv_batch(&mut got, 64).await;
                 }
                 sending.await;
-                // Keep the inbox open until the other side has sent all.
+                // Keeps the inbox open until the other side has sent everything.
                 sleep(Duration::from_millis(20)).await;
                 got
             })

@@ -24,7 +24,7 @@ pub struct TcpListener {
     addr: SocketAddr,
 }
 
-/// What is behind a listener.
+/// The implementation behind a listener.
 #[derive(Debug)]
 enum Listening {
     Real(compio::net::TcpListener),
@@ -32,13 +32,13 @@ enum Listening {
     Sim(crate::sim::SimListener),
 }
 
-/// Why no connection was accepted, sorted by what to do.
+/// Why no connection was accepted, by what to do next.
 #[derive(Debug)]
 pub enum AcceptError {
-    /// The process or the machine is out of descriptors or memory (EMFILE, ENFILE, ENOBUFS,
-    /// ENOMEM): wait before trying again, the connection is still in the queue.
+    /// The process or the system is out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM):
+    /// wait before trying again; the connection stays in the queue.
     Exhausted(io::Error),
-    /// This one connection failed before it was accepted: try again at once.
+    /// Only this connection failed, before it was accepted: try again at once.
     Connection(io::Error),
     /// The listener itself is broken.
     Listener(io::Error),
@@ -89,7 +89,7 @@ impl TcpListener {
         }
         let listen = || {
             let socket = new_socket(addr, Type::STREAM, Protocol::TCP)?;
-            // A restart must not wait for the last run's connections to time out.
+            // A restart must not wait until connections of the last run time out.
             socket.set_reuse_address(true)?;
             bind(&socket, addr, options.reuse_port)?;
             socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
@@ -100,7 +100,7 @@ impl TcpListener {
         listen().map_err(bind_error(addr))
     }
 
-    /// The address it listens on, with the port the system chose.
+    /// The address it listens on, with the port that the system chose.
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
     }
@@ -127,8 +127,8 @@ impl TcpListener {
     }
 }
 
-/// A TCP connection. Cloning shares it, for a reader and a writer in separate tasks; it closes
-/// with the last clone.
+/// A TCP connection. Clones share it, for a reader and a writer in separate tasks. It closes with
+/// the last clone.
 #[derive(Clone, Debug)]
 pub struct TcpStream {
     shared: Rc<Shared>,
@@ -137,11 +137,11 @@ pub struct TcpStream {
 #[derive(Debug)]
 struct Shared {
     wire: Wire,
-    /// An operation was dropped before it was done and may still be with the kernel.
+    /// An operation was dropped before its end, so the kernel may still be working on it.
     abandoned: Cell<bool>,
 }
 
-/// What is behind a connection.
+/// The implementation behind a connection.
 #[derive(Debug)]
 enum Wire {
     Real(compio::net::TcpStream),
@@ -149,7 +149,7 @@ enum Wire {
     Sim(Rc<crate::sim::SimStream>),
 }
 
-/// Does an operation in the simulated body, if this connection has one.
+/// Runs an operation on the simulated connection, if this is one.
 macro_rules! in_world {
     ($shared:expr, $sim:ident => $operation:expr) => {
         #[cfg(feature = "sim")]
@@ -162,8 +162,9 @@ macro_rules! in_world {
 impl Drop for Shared {
     fn drop(&mut self) {
         if self.abandoned.get() {
-            // The kernel holds the socket open for the operation that nobody waits for, so closing
-            // would not end it; this does. A connection that is already down needs nothing.
+            // Closing would not end the connection, because the kernel keeps the socket open for
+            // the abandoned operation. Shutting it down does. If it is down already, this does
+            // nothing.
             in_world!(self, sim => sim.reset());
             let _ = self.socket().shutdown(Shutdown::Both);
         }
@@ -175,7 +176,7 @@ impl Shared {
         SockRef::from(self.real())
     }
 
-    /// The socket. Operations of a simulated connection have returned before.
+    /// The socket. Operations on a simulated connection have returned before this is called.
     fn real(&self) -> &compio::net::TcpStream {
         match &self.wire {
             Wire::Real(inner) => inner,
@@ -185,7 +186,7 @@ impl Shared {
     }
 }
 
-/// Notes that an operation was dropped unless it is told of its end.
+/// Marks the connection as abandoned unless [`InFlight::done`] is called.
 struct InFlight<'a> {
     shared: &'a Shared,
     done: bool,
@@ -205,8 +206,8 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Time between two looks whether the peer has closed.
-const PEER_LOOK: Duration = Duration::from_millis(250);
+/// Time between two checks whether the peer has closed.
+const PEER_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 impl TcpStream {
     fn new(wire: Wire) -> Self {
@@ -220,7 +221,7 @@ impl TcpStream {
     /// Connects to `addr`.
     ///
     /// # Errors
-    /// What the operating system said, with the address.
+    /// The operating system's error, with the address.
     pub async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
         let context =
             |e: io::Error| io::Error::new(e.kind(), format!("cannot connect to {addr}: {e}"));
@@ -235,13 +236,14 @@ impl TcpStream {
         Ok(TcpStream::new(Wire::Real(inner)))
     }
 
-    /// Reads once, appending to the spare capacity of `buf`. Returns how many bytes came; 0 means
-    /// that the peer sends no more.
+    /// Reads once, appending to the spare capacity of `buf`. Returns the number of bytes read; 0
+    /// means that the peer sends no more.
     ///
-    /// Dropping the future loses the buffer and perhaps bytes: close the connection then.
+    /// Dropping the future loses the buffer and perhaps bytes of the stream, so close the
+    /// connection then.
     ///
     /// # Errors
-    /// `InvalidInput` if `buf` has no spare capacity; else what the operating system said.
+    /// `InvalidInput` if `buf` has no spare capacity; otherwise the operating system's error.
     pub async fn read(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         if buf.len() == buf.capacity() {
             return (Err(no_room()), buf);
@@ -265,7 +267,7 @@ impl TcpStream {
     /// Writes all of `buf`.
     ///
     /// # Errors
-    /// What the operating system said; how much was sent is then unknown.
+    /// The operating system's error; how much was sent is then unknown.
     pub async fn write_all(&self, mut buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         let mut done = 0;
         while done < buf.len() {
@@ -282,11 +284,11 @@ impl TcpStream {
         (Ok(()), buf)
     }
 
-    /// Writes once what `buf` has from `begin` on, as much as the socket takes. For who wants to
-    /// see a long write get on.
+    /// Writes once, from `begin` of `buf` on, as much as the socket takes. For callers that watch
+    /// the progress of a long write.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// The operating system's error.
     pub async fn write_from(&self, buf: Vec<u8>, begin: usize) -> (io::Result<usize>, Vec<u8>) {
         let written = self.write_part(buf, begin).await;
         task::spend().await;
@@ -307,10 +309,10 @@ impl TcpStream {
         (result, slice.into_inner())
     }
 
-    /// Writes all buffers, one after the other, in as few calls as possible.
+    /// Writes all buffers back to back, in as few calls as possible.
     ///
     /// # Errors
-    /// What the operating system said; how much was sent is then unknown.
+    /// The operating system's error; how much was sent is then unknown.
     pub async fn write_vectored_all(
         &self,
         mut bufs: Vec<Vec<u8>>,
@@ -357,15 +359,16 @@ impl TcpStream {
         (Ok(()), bufs)
     }
 
-    /// Says that nothing more will be sent; reading goes on. Does not wait.
+    /// Says that nothing more will be sent; reading still works. Does not wait.
     ///
     /// # Errors
-    /// What the operating system said; a connection that is already down is none.
+    /// The operating system's error, unless the connection is down already.
     pub fn shutdown(&self) -> io::Result<()> {
         self.stop(Shutdown::Write)
     }
 
-    /// Ends the connection in both directions; reads and writes in flight end too. Does not wait.
+    /// Ends the connection in both directions, and with it reads and writes in flight. Does not
+    /// wait.
     ///
     /// # Errors
     /// As [`TcpStream::shutdown`].
@@ -387,31 +390,32 @@ impl TcpStream {
     /// Sends small writes at once instead of waiting to fill a packet (TCP_NODELAY).
     ///
     /// # Errors
-    /// What the operating system said.
+    /// The operating system's error.
     pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
         in_world!(self.shared, _sim => Ok(()));
         self.shared.socket().set_tcp_nodelay(on)
     }
 
-    /// The other end.
+    /// The address of the peer.
     ///
     /// # Errors
-    /// What the operating system said, as when the peer is gone.
+    /// The operating system's error, for example if the peer is gone.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         in_world!(self.shared, sim => Ok(sim.addrs().1));
         self.shared.real().peer_addr()
     }
 
-    /// This end.
+    /// The local address.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// The operating system's error.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         in_world!(self.shared, sim => Ok(sim.addrs().0));
         self.shared.real().local_addr()
     }
 
-    /// The peer has closed or reset, and nothing it sent is unread. One system call, no wait.
+    /// Whether the peer has closed or reset the connection and everything it sent was read. One
+    /// system call, no waiting.
     pub fn is_peer_closed(&self) -> bool {
         in_world!(self.shared, sim => sim.is_peer_closed());
         let mut byte = [MaybeUninit::uninit()];
@@ -425,11 +429,11 @@ impl TcpStream {
         }
     }
 
-    /// Resolves within a quarter of a second after the peer has closed. For work that is in vain
-    /// then, such as a long query: race it against this.
+    /// Resolves within a quarter of a second after the peer has closed. Race it against work that
+    /// is useless then, such as a long query.
     pub async fn peer_closed(&self) {
         while !self.is_peer_closed() {
-            time::sleep(PEER_LOOK).await;
+            time::sleep(PEER_CHECK_INTERVAL).await;
         }
     }
 }

@@ -12,7 +12,7 @@ fn loopback() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 
-/// Two ends of one connection.
+/// Both ends of one connection.
 async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(loopback(), Options::default()).unwrap();
     let addr = listener.local_addr();
@@ -52,7 +52,7 @@ fn large_bodies_pass_whole_in_both_directions_at_once() {
         let (client, server) = pair().await;
         let body: Vec<u8> = (0..SIZE).map(|i| (i % 251) as u8).collect();
         for end in [server.clone(), client.clone()] {
-            // More buffers than one call takes, and empty ones among them.
+            // More buffers than one call takes, some of them empty.
             let mut bufs: Vec<Vec<u8>> = body.chunks(5000).map(<[u8]>::to_vec).collect();
             bufs.insert(3, Vec::new());
             spawn(async move {
@@ -84,7 +84,7 @@ fn a_peer_that_leaves_is_noticed() {
         assert!(!server.is_peer_closed());
         drop(client);
         timeout(Duration::from_secs(5), server.peer_closed()).await.unwrap();
-        // Writing to it ends in an error, not in a signal.
+        // Writing to it returns an error and raises no signal.
         let mut result = Ok(());
         for _ in 0..100 {
             result = server.write_all(vec![0; 65536]).await.0;
@@ -151,7 +151,7 @@ fn a_reserved_address_is_shared_by_the_cores_and_by_nobody_else() {
         let share = Options { reuse_port: true, ..Options::default() };
         let cores: Vec<_> =
             (0..2).map(|_| TcpListener::bind(reserved.addr(), share).unwrap()).collect();
-        // Another process would find it taken, and no connection goes to the reservation.
+        // Another process finds the address taken, and the reservation gets no connections.
         let second = Reservation::take(reserved.addr()).unwrap_err();
         assert!(matches!(second, IoError::AddressInUse { .. }), "{second}");
         for listener in cores {
@@ -219,7 +219,7 @@ fn a_peer_that_always_has_more_leaves_time_for_others() {
             took.push(now().since(start));
         }
         stop.set(true);
-        // Any one of them may meet a machine that was busy elsewhere; starved, all are late.
+        // A single one may be late because the machine was busy. If the core starves them, all are.
         took.sort();
         assert!(took[10] < Duration::from_millis(500), "5 ms timers took {took:?}");
     });

@@ -39,11 +39,11 @@ impl UdpSocket {
         self.addr
     }
 
-    /// Waits for a datagram and appends it to the spare capacity of `buf`; what does not fit is
-    /// lost. Returns its length and its sender.
+    /// Waits for a datagram and appends it to the spare capacity of `buf`; bytes that do not fit
+    /// are lost. Returns its length and its sender.
     ///
     /// # Errors
-    /// `InvalidInput` if `buf` has no spare capacity; else what the operating system said.
+    /// `InvalidInput` if `buf` has no spare capacity; otherwise the operating system's error.
     pub async fn recv_from(&self, buf: Vec<u8>) -> (io::Result<(usize, SocketAddr)>, Vec<u8>) {
         if buf.len() == buf.capacity() {
             return (Err(no_room()), buf);
@@ -56,7 +56,7 @@ impl UdpSocket {
     /// Sends `buf` as one datagram.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// The operating system's error.
     pub async fn send_to(&self, buf: Vec<u8>, to: SocketAddr) -> (io::Result<usize>, Vec<u8>) {
         let BufResult(result, buf) = self.inner.send_to(buf, to).await;
         (result, buf)

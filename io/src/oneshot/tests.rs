@@ -1,4 +1,4 @@
-//! One answer to one question, and nobody who waits.
+//! One answer to one question, and questions whose asker or answerer is gone.
 
 use super::*;
 use crate::testing::on_each;

@@ -1,4 +1,4 @@
-//! What the process says of itself.
+//! The figures of the test process itself.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What a core's thread knows about itself: its number, its driver, its tasks.
+//! State of a core's thread: its number, its driver, its tasks.
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
@@ -20,13 +20,13 @@ pub(super) fn become_core(core: CoreId) {
     CORE.set(Some(core));
 }
 
-/// The core of this thread, if it is one.
+/// The core of this thread; `None` if it is not a core.
 pub(super) fn current() -> Option<CoreId> {
-    // During a thread's end its locals may be gone; then nobody is a core.
+    // While a thread ends, its locals may be gone already.
     CORE.try_with(Cell::get).unwrap_or(None)
 }
 
-/// Notes what the thread's runtime was built with.
+/// Records the options of the thread's runtime.
 pub(super) fn note_runtime(driver: Driver, tasks_max: usize) {
     DRIVER.set(driver);
     TASKS_MAX.set(tasks_max);
@@ -38,12 +38,12 @@ pub(crate) fn driver() -> Driver {
     DRIVER.get()
 }
 
-/// Tasks alive on this thread.
+/// The number of live tasks on this thread.
 pub(crate) fn live_tasks() -> usize {
     LIVE.get()
 }
 
-/// Where to wake the root future when a task panics.
+/// Registers the waker of the root future, to wake it when a task panics.
 pub(super) fn watch_panics(root: &Waker) {
     ROOT.with_borrow_mut(|slot| {
         if !slot.as_ref().is_some_and(|old| old.will_wake(root)) {
@@ -52,7 +52,7 @@ pub(super) fn watch_panics(root: &Waker) {
     });
 }
 
-/// A task of this thread has panicked since its runtime was built.
+/// Whether a task of this thread has panicked since its runtime was built.
 pub(super) fn panicked() -> bool {
     PANICKED.get()
 }
@@ -66,7 +66,7 @@ impl Live {
         Live(())
     }
 
-    /// The bound, if it is reached.
+    /// Counts a task; the bound as an error if it is reached.
     pub(crate) fn try_enter() -> Result<Self, usize> {
         let max = TASKS_MAX.get();
         if LIVE.get() >= max { Err(max) } else { Ok(Live::enter()) }

@@ -1,4 +1,4 @@
-//! The scheduling guards, on both drivers: `starve`, `storm`, panic, stop.
+//! The guards of the scheduler, on both drivers: `starve`, `storm`, panics, stopping.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -69,7 +69,7 @@ fn each_core_is_pinned_to_its_own_cpu() {
 
 type Ping = ReplyTo<()>;
 
-/// Hands each core its port of a mesh, from the one closure they share.
+/// Gives each core its port of a mesh, from the closure they share.
 struct Ports<M>(Arc<Mutex<Vec<Option<Port<M>>>>>);
 
 impl<M: Send> Ports<M> {
@@ -88,7 +88,7 @@ impl<M> Clone for Ports<M> {
     }
 }
 
-/// Longest delay and number of rounds that one kind of guest saw.
+/// The longest delay and the number of rounds that one kind of client saw.
 #[derive(Clone, Copy, Debug, Default)]
 struct Delays {
     worst: Duration,
@@ -109,7 +109,7 @@ pub(crate) const SHORT: &[Duration] = &[Duration::from_micros(100)];
 /// Several busy tasks of long slices, as several long queries would be.
 const LONG: &[Duration] = &[Duration::from_millis(1); 4];
 
-/// Burns the cpu in slices for [`BUSY`], giving way after each.
+/// Uses the cpu in slices for [`BUSY`] and yields after each.
 async fn busy(slice: Duration) {
     let end = time::now().plus(BUSY);
     while time::now() < end {
@@ -121,7 +121,7 @@ async fn busy(slice: Duration) {
     }
 }
 
-/// The busy core: answers pings and echoes while its tasks burn, and watches its own timer.
+/// The busy core: answers pings and echoes while its tasks use the cpu, and watches its own timer.
 async fn starved(port: Port<Ping>, slices: &[Duration], tell: mpsc::Sender<SocketAddr>) -> Delays {
     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap(), Default::default()).unwrap();
     tell.send(listener.local_addr()).unwrap();
@@ -152,7 +152,7 @@ async fn starved(port: Port<Ping>, slices: &[Duration], tell: mpsc::Sender<Socke
     for task in burning {
         task.await;
     }
-    // The other core may still wait for a last answer.
+    // The other core may still be waiting for a last answer.
     time::sleep(Duration::from_millis(100)).await;
     delays
 }
@@ -187,8 +187,8 @@ async fn guests(port: Port<Ping>, addr: SocketAddr) -> (Delays, Delays) {
 
 /// A busy core that yields lets messages, timers and sockets through.
 ///
-/// A fault starves them for the whole second, every time; a machine with other work to do does so
-/// now and then. So the best of three counts.
+/// With a fault they starve for the whole second, every time. A machine with other work to do may
+/// delay them now and then, so the best of three runs counts.
 pub(crate) fn starve(report: &DriverReport, slices: &'static [Duration]) {
     let mut faults = Vec::new();
     for _ in 0..3 {
@@ -262,7 +262,7 @@ pub(crate) fn storm(report: &DriverReport, tasks: usize) {
                     })
                 });
                 let waiting: Vec<_> = waiting.collect();
-                // All must be asleep, or waking them goes nowhere.
+                // All tasks must be asleep, or waking them has no effect.
                 yield_now().await;
                 port.send(other, pings).await.unwrap();
                 while inbox.is_empty() {
@@ -303,7 +303,7 @@ fn a_panic_on_one_core_ends_the_process() {
                 if core == CoreId(1) {
                     spawn(async { panic!("the shard is torn") });
                 }
-                // Would serve half a node for ever.
+                // This core would serve half of a node for ever.
                 std::future::pending::<()>().await;
             })
         });

@@ -1,10 +1,10 @@
-//! The disk of a world: what programs see of it, what is durable, and what a power cut leaves.
+//! The simulated disk: what programs see, what is durable, and what a power cut leaves.
 //!
-//! A file has its content and, apart, what of it is durable, with the changes between the two in
-//! their order. A directory has the same for its names. A sync makes durable what was changed
-//! before it began. A cut keeps of the changes since then a subset that a real disk could have
-//! kept: each sector of 512 bytes at one of the states it has had, each name likewise; a rename
-//! happens whole or not at all.
+//! A file has its current content, its durable content, and the changes between the two in order. A
+//! directory has the same for its entries. A sync makes durable what was changed before it began. A
+//! power cut keeps a subset of the later changes that a real disk could have kept: each sector of
+//! 512 bytes in one of the states it has had, and each entry likewise. A rename happens whole or
+//! not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::rng::Rng;
 
-/// What a disk writes whole or not at all.
+/// The unit that a disk writes whole or not at all.
 pub(super) const SECTOR: u64 = 512;
 
 /// A change of a file's content that is not durable.
@@ -22,7 +22,7 @@ enum Change {
         at: u64,
         bytes: Vec<u8>,
     },
-    /// The file is this long; what is new reads as zeros.
+    /// The new length of the file; new bytes read as zeros.
     Len(u64),
 }
 
@@ -31,11 +31,11 @@ struct Inode {
     content: Vec<u8>,
     durable: Vec<u8>,
     changes: Vec<Change>,
-    /// Changes that were made durable, or lost by a failed sync, before `changes` begins.
+    /// Number of changes before `changes`: made durable, or lost by a failed sync.
     settled: u64,
 }
 
-/// What a name in a directory stands for.
+/// What an entry of a directory is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     File(u64),
@@ -75,11 +75,11 @@ impl DirChange {
     }
 }
 
-/// A moment of a file or directory, up to which a sync makes it durable.
+/// A point in the changes of a file or directory, up to which a sync makes it durable.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark(u64);
 
-/// All files and directories of a world.
+/// All files and directories of the simulated world.
 #[derive(Debug)]
 pub(crate) struct Disk {
     inodes: BTreeMap<u64, Inode>,
@@ -111,7 +111,7 @@ impl Disk {
         disk
     }
 
-    /// What a path stands for.
+    /// Finds the file or directory at a path.
     pub(super) fn find(&self, path: &Path) -> io::Result<Entry> {
         if self.dirs.contains_key(path) {
             return Ok(Entry::Dir);
@@ -128,7 +128,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Makes a file that was not there.
+    /// Creates a file that must not exist.
     pub(super) fn create(&mut self, path: &Path) -> io::Result<u64> {
         if self.find(path).is_ok() {
             return Err(os(libc::EEXIST));
@@ -176,7 +176,7 @@ impl Disk {
         self.change_dir(&parent, DirChange::Unset(name))
     }
 
-    /// Names in a directory, with the length of those that are files.
+    /// The entries of a directory, with the length of files.
     pub(super) fn list(&self, path: &Path) -> io::Result<Vec<(String, Option<u64>)>> {
         let dir = self.dirs.get(path).ok_or_else(|| os(libc::ENOENT))?;
         let entry = |(name, entry): (&String, &Entry)| {
@@ -193,7 +193,7 @@ impl Disk {
         self.content(inode).len() as u64
     }
 
-    /// What a reader finds in a file.
+    /// The content that a reader sees.
     pub(super) fn content(&self, inode: u64) -> &[u8] {
         self.inodes.get(&inode).map_or(&[], |inode| &inode.content)
     }
@@ -210,12 +210,12 @@ impl Disk {
         inode.changes.push(Change::Len(len));
     }
 
-    /// Up to where a sync that begins now reaches.
+    /// The point up to which a sync that begins now works.
     pub(super) fn mark(&self, inode: u64) -> Mark {
         Mark(self.inodes.get(&inode).map_or(0, |i| i.settled + i.changes.len() as u64))
     }
 
-    /// Settles the changes up to `mark`: durable, or never to be so if the sync failed.
+    /// Settles the changes up to `mark`: they are durable, or never will be if the sync failed.
     pub(super) fn settle(&mut self, inode: u64, mark: Mark, is_durable: bool) {
         let Some(inode) = self.inodes.get_mut(&inode) else { return };
         let count = mark.0.saturating_sub(inode.settled) as usize;
@@ -243,7 +243,7 @@ impl Disk {
         }
     }
 
-    /// Locks a directory for one process; false if it is locked.
+    /// Locks a directory; false if it is locked already.
     pub(super) fn lock(&mut self, path: &Path) -> bool {
         self.locks.insert(path.to_owned())
     }
@@ -256,19 +256,20 @@ impl Disk {
         self.locks.clear();
     }
 
-    /// The power goes: what was not synced is kept in parts.
+    /// Cuts the power: parts of what was not synced are kept.
     pub(super) fn cut(&mut self, rng: &mut Rng) {
-        let luck = Luck::draw(rng);
+        let survivors = Survivors::draw(rng);
         let mut dirs = std::mem::take(&mut self.dirs);
         for dir in dirs.values_mut() {
             let mut names = std::mem::take(&mut dir.durable);
-            for change in dir.changes.drain(..).filter(|_| luck.keeps_name(rng)) {
+            for change in dir.changes.drain(..).filter(|_| survivors.keeps_name(rng)) {
                 change.apply(&mut names);
             }
             *dir = Dir { durable: names.clone(), names, ..Dir::default() };
         }
         for (path, dir) in dirs {
-            // A directory whose name is lost is lost with all in it; parents come first here.
+            // If the entry of a directory is lost, everything in it is lost. Parents come first
+            // here.
             let is_named = match split(&path) {
                 Err(_) => true,
                 Ok(_) if path == Path::new(".") => true,
@@ -290,21 +291,21 @@ impl Disk {
             .collect();
         self.inodes.retain(|inode, _| live.contains(inode));
         for inode in self.inodes.values_mut() {
-            inode.cut(luck, rng);
+            inode.cut(survivors, rng);
         }
     }
 }
 
-/// How much of what was not synced a cut keeps.
+/// How much of what was not synced a power cut keeps.
 #[derive(Clone, Copy, Debug)]
-enum Luck {
+enum Survivors {
     Nothing,
     Everything,
-    /// Each sector and name for itself, with this chance in thousandths.
+    /// Each sector and entry on its own, with this chance in thousandths.
     Some(u32),
 }
 
-impl Luck {
+impl Survivors {
     fn draw(rng: &mut Rng) -> Self {
         match rng.below(6) {
             0 => Self::Nothing,
@@ -327,7 +328,7 @@ impl Luck {
         self.keeps(rng)
     }
 
-    /// At which of its `states` a sector is found; 0 is the durable one.
+    /// Which of its `states` a sector has; 0 is the durable one.
     fn state(self, states: u64, rng: &mut Rng) -> u64 {
         match self {
             Self::Nothing => 0,
@@ -339,13 +340,13 @@ impl Luck {
 }
 
 impl Inode {
-    fn cut(&mut self, luck: Luck, rng: &mut Rng) {
+    fn cut(&mut self, survivors: Survivors, rng: &mut Rng) {
         let mut touched: BTreeMap<u64, u64> = BTreeMap::new();
         for change in &self.changes {
             sectors(change).for_each(|sector| *touched.entry(sector).or_default() += 1);
         }
         for states in touched.values_mut() {
-            *states = luck.state(*states, rng);
+            *states = survivors.state(*states, rng);
         }
         for change in std::mem::take(&mut self.changes) {
             match &change {
@@ -359,7 +360,7 @@ impl Inode {
                         }
                     }
                 }
-                Change::Len(len) if luck.keeps(rng) => self.durable.resize(*len as usize, 0),
+                Change::Len(len) if survivors.keeps(rng) => self.durable.resize(*len as usize, 0),
                 Change::Len(_) => {}
             }
         }
@@ -377,7 +378,7 @@ fn sectors(change: &Change) -> std::ops::Range<u64> {
     }
 }
 
-/// The part of a write that falls into `sector`, and where it begins.
+/// The part of a write that falls into `sector`, and its offset there.
 fn part_of(sector: u64, at: u64, bytes: &[u8]) -> (u64, &[u8]) {
     let from = at.max(sector * SECTOR);
     let to = (at + bytes.len() as u64).min((sector + 1) * SECTOR);

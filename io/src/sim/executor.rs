@@ -1,7 +1,9 @@
-//! Tasks and timers of a world: one thread polls the tasks of all cores, in an order of the seed's.
+//! Tasks and timers of a world: one thread polls the tasks of all cores, in an order that the seed
+//! gives.
 //!
-//! A task belongs to a core of the node or to the outside (clients, controllers). Time moves a
-//! little with every poll, and to the next timer when nothing is ready.
+//! A task belongs to a core of the node or to the outside (clients, and the code that controls the
+//! run). Each poll takes a little simulated time. If no task is ready, the clock jumps to the next
+//! timer.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -14,12 +16,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use super::rng::Rng;
 use crate::CoreId;
 
-/// Whose a task is.
+/// What a task belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// A core of the node; its tasks end with the node.
     Core(CoreId),
-    /// Clients and whoever controls the run.
+    /// Clients and the code that controls the run.
     Outside,
 }
 
@@ -27,14 +29,14 @@ type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Task {
     place: Place,
-    /// Out of its slot while it is polled.
+    /// `None` while it is being polled.
     work: Option<Work>,
     ticket: Arc<Ticket>,
 }
 
 type Queue = Arc<Mutex<VecDeque<u64>>>;
 
-/// What a waker holds: enough to queue its task once.
+/// The state behind a waker: queues its task at most once.
 struct Ticket {
     id: u64,
     is_queued: AtomicBool,
@@ -57,8 +59,8 @@ fn push(queue: &Queue, id: u64) {
     queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(id);
 }
 
-/// Ready tasks among which the seed chooses; beyond it a task waits its turn, so none starves.
-const CHOICE: usize = 8;
+/// The seed chooses among the first ready tasks only, so that no task starves.
+const CHOICES_MAX: usize = 8;
 
 #[derive(Default)]
 pub(super) struct Executor {
@@ -68,7 +70,7 @@ pub(super) struct Executor {
     timers: RefCell<BTreeMap<(u64, u64), Waker>>,
     timer_next: Cell<u64>,
     current: Cell<Option<Place>>,
-    /// The node is being taken down: what its destructors start must not live on.
+    /// The node is being ended, so tasks that its destructors start are discarded.
     is_ending: Cell<bool>,
 }
 
@@ -81,7 +83,7 @@ impl Executor {
         }
     }
 
-    /// Where a new task belongs unless it is said: with the task that starts it.
+    /// Where a new task belongs by default: where the task that starts it does.
     pub(super) fn here(&self) -> Place {
         self.current.get().unwrap_or(Place::Outside)
     }
@@ -101,11 +103,11 @@ impl Executor {
     /// Takes a ready task, if there is one.
     pub(super) fn choose(&self, rng: &mut Rng) -> Option<u64> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        let among = ready.len().min(CHOICE);
+        let among = ready.len().min(CHOICES_MAX);
         ready.remove(rng.index(among))
     }
 
-    /// Polls a task; where it belongs, if it is still there. A panic goes through.
+    /// Polls a task. Returns where it belongs, if it still exists. A panic passes through.
     pub(super) fn poll(&self, id: u64) -> Option<Place> {
         let (place, mut work, ticket) = {
             let mut tasks = self.tasks.borrow_mut();
@@ -115,7 +117,7 @@ impl Executor {
         ticket.is_queued.store(false, Ordering::Relaxed);
         let waker = Waker::from(ticket);
         self.current.set(Some(place));
-        // On a panic the task stays without its work, and its place is still known.
+        // After a panic the task stays without its future, and its place is still known.
         let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
         match polled {
             Poll::Pending => {
@@ -124,7 +126,7 @@ impl Executor {
                 }
             }
             Poll::Ready(()) => {
-                // What the future holds goes while its core is still the current one.
+                // Dropped while its core is still the current one.
                 drop(work);
                 self.tasks.borrow_mut().remove(&id);
             }
@@ -133,12 +135,12 @@ impl Executor {
         Some(place)
     }
 
-    /// The place of the poll that panicked.
+    /// Where the poll that panicked belonged.
     pub(super) fn leave(&self) -> Option<Place> {
         self.current.take()
     }
 
-    /// Drops all tasks of the node, as its end does.
+    /// Drops all tasks of the node, as its end would.
     pub(super) fn end_node(&self) {
         self.is_ending.set(true);
         let ids: Vec<u64> = {
@@ -153,7 +155,7 @@ impl Executor {
         self.is_ending.set(false);
     }
 
-    /// Drops the tasks outside the node, as the end of the world does.
+    /// Drops the tasks outside of the node, at the end of the world.
     pub(super) fn end_outside(&self) {
         self.is_ending.set(true);
         let tasks = std::mem::take(&mut *self.tasks.borrow_mut());
@@ -166,7 +168,7 @@ impl Executor {
         self.tasks.borrow().len()
     }
 
-    /// Wakes `waker` at `when`; the key takes it back.
+    /// Wakes `waker` at `when`; the key cancels it.
     pub(super) fn set_timer(&self, when: u64, waker: Waker) -> (u64, u64) {
         let key = (when, self.timer_next.get());
         self.timer_next.set(key.1 + 1);
@@ -179,12 +181,12 @@ impl Executor {
         drop(waker);
     }
 
-    /// The moment of the next timer.
+    /// The time of the next timer.
     pub(super) fn next_timer(&self) -> Option<u64> {
         self.timers.borrow().keys().next().map(|(when, _)| *when)
     }
 
-    /// Wakes those whose time has come.
+    /// Fires the timers that are due.
     pub(super) fn fire(&self, now: u64) {
         loop {
             let due = {

@@ -1,4 +1,4 @@
-//! An open file of a world: operations take their time, may be short, and may fail.
+//! An open file in a simulated world. Operations take time, may be short, and may fail.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ impl std::fmt::Debug for SimFile {
     }
 }
 
-/// What a file system says that takes no direct writes.
+/// The error of a file system that does not support direct writes.
 fn refused() -> io::Error {
     io::Error::from_raw_os_error(libc::EINVAL)
 }
@@ -64,7 +64,7 @@ impl SimFile {
         }
     }
 
-    /// Appends to `buf` at most `most` bytes from `offset`; sometimes fewer than there are.
+    /// Appends to `buf` at most `most` bytes from `offset`; sometimes fewer than the file has.
     pub(crate) async fn read(&self, buf: &mut Vec<u8>, most: usize, at: u64) -> io::Result<usize> {
         self.world.take(1_000, 200_000).await;
         self.world.may_read()?;
@@ -79,8 +79,8 @@ impl SimFile {
         Ok(count)
     }
 
-    /// Writes at most all of `bytes` at `offset`; sometimes fewer, and in two pieces that a crash
-    /// may part. What was written directly is durable.
+    /// Writes at most all of `bytes` at `offset`; sometimes fewer, and in two pieces between which
+    /// a crash may happen. A direct write is durable.
     pub(crate) async fn write(&self, bytes: &[u8], at: u64) -> io::Result<usize> {
         if !self.is_direct {
             return self.write_part(bytes, at, self.world.portion(bytes.len())).await;
@@ -98,7 +98,7 @@ impl SimFile {
 
     async fn write_part(&self, bytes: &[u8], at: u64, count: usize) -> io::Result<usize> {
         let inode = self.inode()?;
-        // The kernel copies page by page, so a sector is never seen half copied.
+        // The kernel copies page by page, so a half-copied sector is never seen.
         let parting = at + self.world.with_rng(|rng| rng.below(count as u64 + 1));
         let first = (parting - parting % SECTOR).saturating_sub(at) as usize;
         self.world.may_write()?;
@@ -135,7 +135,7 @@ impl SimFile {
         Ok(())
     }
 
-    /// Its length in bytes.
+    /// The length in bytes.
     pub(crate) async fn len(&self) -> io::Result<u64> {
         self.world.take(500, 5_000).await;
         self.world.may_read()?;

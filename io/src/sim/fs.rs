@@ -1,4 +1,4 @@
-//! Blocking file calls inside a world, as [`crate::blocking`] has them outside of it.
+//! The blocking file calls of [`crate::blocking`] in a simulated world.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,12 +23,12 @@ impl Drop for SimLock {
 }
 
 impl World {
-    /// EIO now and then, as [`super::Faults::read`] says.
+    /// Fails with EIO sometimes, see [`super::Faults::read`].
     pub(super) fn may_read(&self) -> io::Result<()> {
         if self.fails(|f| f.read) { Err(io::Error::from_raw_os_error(libc::EIO)) } else { Ok(()) }
     }
 
-    /// EIO or ENOSPC now and then, as [`super::Faults`] say.
+    /// Fails with EIO or ENOSPC sometimes, see [`super::Faults`].
     pub(super) fn may_write(&self) -> io::Result<()> {
         if self.fails(|f| f.full) {
             return Err(io::Error::from_raw_os_error(libc::ENOSPC));
@@ -36,7 +36,7 @@ impl World {
         if self.fails(|f| f.write) { Err(io::Error::from_raw_os_error(libc::EIO)) } else { Ok(()) }
     }
 
-    /// EIO now and then, as [`super::Faults::sync`] says.
+    /// Fails with EIO sometimes, see [`super::Faults::sync`].
     pub(super) fn may_sync(&self) -> io::Result<()> {
         if self.fails(|f| f.sync) { Err(io::Error::from_raw_os_error(libc::EIO)) } else { Ok(()) }
     }
@@ -89,20 +89,20 @@ impl World {
         self.disk().borrow().find(path).is_ok()
     }
 
-    /// `None` if another process has it.
+    /// `None` if another process has locked it.
     pub(crate) fn lock_dir(&self, path: &Path) -> Option<SimLock> {
         let is_ours = self.disk().borrow_mut().lock(path);
         is_ours.then(|| SimLock { dir: path.to_owned() })
     }
 
-    /// Gives a file another name; takes its time.
+    /// Renames a file; takes simulated time.
     pub(crate) async fn rename(self: Rc<Self>, from: &Path, to: &Path) -> io::Result<()> {
         self.take(1_000, 50_000).await;
         self.may_write()?;
         self.disk().borrow_mut().rename(from, to)
     }
 
-    /// Removes a file or an empty directory; takes its time.
+    /// Removes a file or an empty directory; takes simulated time.
     pub(crate) async fn remove(self: Rc<Self>, path: &Path) -> io::Result<()> {
         self.take(1_000, 50_000).await;
         self.may_write()?;

@@ -1,4 +1,4 @@
-//! The network of a world: connections within it, with latency, pieces of any size, and resets.
+//! The simulated network: connections with latency, pieces of any size, and resets.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -11,20 +11,20 @@ use std::task::{Context, Poll, Waker};
 use super::World;
 use crate::error::IoError;
 
-/// Bytes on their way in one direction, at most.
+/// Most bytes in flight in one direction.
 const PIPE_BYTES_MAX: usize = 64 << 10;
 
-/// Who listens where.
+/// Listeners and reservations by address.
 #[derive(Debug, Default)]
 pub(crate) struct Net {
     listeners: BTreeMap<SocketAddr, Vec<Listening>>,
     reserved: BTreeMap<SocketAddr, u64>,
-    /// The ends of connections that the node accepted.
+    /// The node's ends of connections that it accepted.
     accepted: Vec<std::rc::Weak<SimStream>>,
     port: u16,
 }
 
-/// A listener's number, and what waits for it.
+/// A listener's number, and its queue.
 type Listening = (u64, Rc<RefCell<Queue>>);
 
 /// Connections that wait to be accepted.
@@ -37,10 +37,10 @@ struct Queue {
 /// One direction of a connection.
 #[derive(Debug, Default)]
 struct Pipe {
-    /// Pieces with the moment at which they arrive.
+    /// Pieces with their times of arrival.
     pieces: VecDeque<(u64, Vec<u8>)>,
     bytes: usize,
-    /// No more is written.
+    /// The writer has finished.
     is_ended: bool,
     is_reset: bool,
     reader: Option<Waker>,
@@ -68,7 +68,7 @@ fn reset_error() -> io::Error {
 }
 
 impl Net {
-    /// Ends the node's side of everything.
+    /// Ends everything on the node's side.
     pub(super) fn reset(world: &World) {
         let (listeners, accepted) = {
             let mut net = world.net().borrow_mut();
@@ -92,7 +92,7 @@ impl Net {
     }
 }
 
-/// An address that the node has for itself.
+/// An address reserved for the node.
 #[derive(Debug)]
 pub(crate) struct SimReservation(SocketAddr);
 
@@ -184,7 +184,7 @@ impl std::fmt::Debug for SimStream {
 
 impl Drop for SimStream {
     fn drop(&mut self) {
-        // Whoever closes with something unread resets, as TCP does.
+        // Closing with unread data resets the connection, as in TCP.
         let is_rude = !self.incoming.borrow().pieces.is_empty();
         if is_rude {
             return self.reset();
@@ -236,7 +236,7 @@ impl SimStream {
         self.outgoing.borrow_mut().reset();
     }
 
-    /// Nothing more is sent.
+    /// Says that nothing more will be sent.
     pub(crate) fn end(&self) {
         self.outgoing.borrow_mut().end();
     }
@@ -250,7 +250,7 @@ impl SimStream {
         pipe.is_reset || (pipe.is_ended && pipe.pieces.is_empty())
     }
 
-    /// Appends at most `most` bytes that have arrived; 0 at the end.
+    /// Appends at most `most` bytes that have arrived; 0 means the end.
     pub(crate) async fn read(&self, buf: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         loop {
             let arrives = poll_fn(|cx| self.poll_arrival(cx)).await?;
@@ -265,7 +265,7 @@ impl SimStream {
         }
     }
 
-    /// When the next piece arrives; `None` at the end.
+    /// When the next piece arrives; `None` means the end.
     fn poll_arrival(&self, cx: &Context<'_>) -> Poll<io::Result<Option<u64>>> {
         let mut pipe = self.incoming.borrow_mut();
         if pipe.is_reset {
@@ -297,7 +297,7 @@ impl SimStream {
         count
     }
 
-    /// Sends some of `bytes`, which are not none.
+    /// Sends some of `bytes`, which must not be empty.
     pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let room = poll_fn(|cx| {
             let mut pipe = self.outgoing.borrow_mut();
@@ -317,7 +317,7 @@ impl SimStream {
         let count = bytes.len().min(room);
         let latency = self.world.with_rng(|rng| rng.between(5_000, 300_000));
         let mut pipe = self.outgoing.borrow_mut();
-        // What was sent first arrives first.
+        // Bytes arrive in the order they were sent.
         let after = pipe.pieces.back().map_or(0, |(when, _)| *when);
         let arrives = after.max(self.world.now() + latency);
         pipe.pieces.push_back((arrives, bytes[..count].to_vec()));

@@ -1,6 +1,6 @@
-//! The one source of chance in a world: 64 bits at a time (splitmix64, Steele, Lea, Flood 2014).
+//! The only source of randomness in a world: splitmix64 (Steele, Lea, Flood 2014).
 
-/// Numbers that follow from a seed alone.
+/// A random generator: its numbers follow from the seed alone.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
@@ -8,7 +8,7 @@ impl Rng {
     /// The generator of `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        // Neighbouring seeds must not begin alike.
+        // Neighboring seeds must not begin alike.
         let mut rng = Rng(seed ^ 0x6d33_7269_6e67_0001);
         rng.next_u64();
         rng
@@ -25,7 +25,7 @@ impl Rng {
 
     /// A number below `bound`; 0 if that is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        // The bias of a modulus is far below what a simulation could notice.
+        // The bias of the modulus is far too small to matter in a simulation.
         if bound == 0 { 0 } else { self.next_u64() % bound }
     }
 
@@ -39,7 +39,7 @@ impl Rng {
         low + self.below(high.saturating_sub(low).saturating_add(1))
     }
 
-    /// True in `per_mille` of a thousand cases.
+    /// True with a probability of `per_mille` thousandths.
     pub fn chance(&mut self, per_mille: u32) -> bool {
         self.below(1000) < u64::from(per_mille)
     }

@@ -1,4 +1,4 @@
-//! The world itself: what its disk keeps, that seeds replay, how its node ends.
+//! The simulated world itself: what its disk keeps, that seeds replay, how its node ends.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ fn addr() -> SocketAddr {
     "127.0.0.1:7201".parse().unwrap()
 }
 
-/// Where the clock stands still a turn is idle for certain.
+/// While the clock stands still, every turn of the event loop is idle.
 #[test]
 fn who_gives_way_on_an_idle_core_waits_for_nothing() {
     let world = World::new(0);
@@ -52,7 +52,7 @@ fn who_gives_way_on_an_idle_core_waits_for_nothing() {
     assert_eq!(given.get(), 100);
 }
 
-/// An echo on two cores and a client that counts what came back.
+/// An echo on two cores, and a client that counts what comes back.
 fn echo(seed: u64) -> (u64, usize) {
     let world = World::new(seed);
     let back = Rc::new(Cell::new(0));
@@ -109,8 +109,8 @@ fn a_seed_replays_to_the_byte_and_another_differs() {
     assert_ne!(echo(2).0, trace);
 }
 
-/// The first byte of each sector of `/data/file` after `life`, which makes the file and has the
-/// power cut, in the world of `seed`.
+/// The first byte of each sector of `/data/file` in the world of `seed`, after `life` has created
+/// the file and cut the power.
 fn left_by_a_cut<F>(seed: u64, life: fn(Rc<World>) -> F) -> Vec<u8>
 where
     F: Future<Output = ()> + 'static,
@@ -133,7 +133,7 @@ where
     })
 }
 
-/// Writes four sectors, syncs them, overwrites them without a sync and is cut off.
+/// Writes four sectors, syncs them, overwrites them without a sync, and is cut off.
 async fn overwrites(world: Rc<World>) {
     let file = File::create_new("/data/file").await.unwrap();
     file.write_all_at(vec![1; 2048], 0).await.0.unwrap();
@@ -144,7 +144,7 @@ async fn overwrites(world: Rc<World>) {
     world.crash(Crash::Power);
 }
 
-/// The one thread of a world may share it with its cores.
+/// Asserts that the value may move to another core; a world has only one thread.
 struct AssertCore<T>(Rc<T>);
 
 impl<T> Clone for AssertCore<T> {
@@ -166,12 +166,12 @@ fn a_cut_keeps_what_was_synced_and_any_part_of_the_rest() {
         seen.insert(left);
     }
     assert!(seen.contains(&vec![1; 4]) && seen.contains(&vec![3; 4]));
-    // Mixtures: each sector at a state of its own.
+    // There are mixtures: each sector has a state of its own.
     assert!(seen.len() > 20, "{seen:?}");
     assert!(seen.iter().flatten().all(|byte| (1..=3).contains(byte)));
 }
 
-/// Writes two blocks directly, over others that were synced, and is cut off after the first.
+/// Writes two blocks directly over others that were synced, and is cut off after the first.
 async fn writes_directly(world: Rc<World>) {
     let file = File::create_new("/data/file").await.unwrap();
     file.write_all_at(vec![1; 8192], 0).await.0.unwrap();
@@ -347,7 +347,7 @@ fn faults_are_answered_and_counted_and_a_failed_sync_is_never_made_good() {
                 let error = file.sync_data().await.unwrap_err();
                 assert!(error.to_string().contains("/file"), "{error}");
                 cutting.0.set_faults(faults);
-                // As with a real kernel, the next sync has nothing to write and says so.
+                // As with a real kernel, the next sync finds nothing to write and succeeds.
                 file.sync_data().await.unwrap();
                 cutting.0.crash(Crash::Power);
                 time::sleep(Duration::from_secs(1)).await;

@@ -1,4 +1,4 @@
-//! Tasks: races, giving way, what is dropped.
+//! Tasks: races, yielding, what is dropped.
 
 use std::cell::RefCell;
 

@@ -24,7 +24,7 @@ fn timeout_gives_the_value_or_the_end_of_time() {
         assert_eq!(quick, Ok(5));
         let never = timeout(Duration::from_millis(10), std::future::pending::<()>()).await;
         assert_eq!(never, Err(Elapsed));
-        // Ready at once wins over no time at all, and the longest time there is does not overflow.
+        // A ready future wins even with no time at all, and the longest time does not overflow.
         assert_eq!(timeout(Duration::ZERO, async { 6 }).await, Ok(6));
         assert_eq!(timeout(Duration::MAX, async { 7 }).await, Ok(7));
     });
@@ -35,6 +35,6 @@ fn moments_saturate() {
     assert_eq!(Monotonic(5).plus(Duration::MAX), Monotonic(u64::MAX));
     assert_eq!(Monotonic(5).since(Monotonic(9)), Duration::ZERO);
     assert_eq!(Monotonic(9).since(Monotonic(5)), Duration::from_nanos(4));
-    // 2020-01-01 is behind us, 2200-01-01 ahead.
+    // Between 2020-01-01 and 2200-01-01.
     assert!((1_577_836_800_000_000_000..7_258_118_400_000_000_000).contains(&wall_ns()));
 }
