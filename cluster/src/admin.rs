@@ -1,11 +1,11 @@
-//! The admin routes: M3's documents and words over the KV store.
+//! The admin routes: M3's documents and texts over the KV store.
 //!
-//! A request is read, the document it concerns is loaded, changed by the pure rules of
+//! A request names a document. The document is loaded, changed by the pure rules of
 //! [`crate::namespace`], [`crate::placement`] and [`crate::topic`], and written back by
-//! compare-and-set; a change that another one overtook is made again on the newer document.
+//! compare-and-set. If another change came first, the change is repeated on the newer document.
 //!
-//! Always holds: a refused request changes nothing; an answer with status 2xx to a change is given
-//! when the change is durable. Environments and zones have keys of their own.
+//! Always holds: a refused request changes nothing. A change is answered with a status 2xx only
+//! when it is durable. Each environment and zone has its own keys.
 
 mod namespaces;
 mod placements;
@@ -25,9 +25,9 @@ use crate::limits::ADMIN_BODY_BYTES_MAX;
 use crate::namespace::BadNamespace;
 use crate::placement::{BadPlacement, LOCAL_ID, PlacementKind};
 
-/// JSON, as most routes answer.
+/// JSON, the content type of most answers.
 pub const JSON: &str = "application/json";
-/// What M3 says of the JSON that its deletes answer.
+/// The content type that M3 gives to the JSON of its deletes.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
 /// A service that has a placement.
@@ -61,7 +61,7 @@ impl Service {
     }
 }
 
-/// What is asked for.
+/// The routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AdminRoute {
     /// `POST /api/v1/database/create`.
@@ -113,7 +113,7 @@ pub enum AdminRoute {
 /// A request to an admin route.
 #[derive(Clone, Debug)]
 pub struct AdminRequest {
-    /// What is asked for.
+    /// The route.
     pub route: AdminRoute,
     /// The last part of the path, where the route has one.
     pub id: Option<String>,
@@ -125,7 +125,7 @@ pub struct AdminRequest {
     pub zone: String,
     /// `Topic-Name`.
     pub topic: String,
-    /// `Dry-Run: true`: answer as if, but change no placement.
+    /// `Dry-Run: true`: answer as usual, but change no placement.
     pub dry_run: bool,
     /// `Force: true`.
     pub force: bool,
@@ -151,7 +151,7 @@ impl AdminRequest {
         }
     }
 
-    /// The same with what these headers say; names in lower case, unknown ones are skipped.
+    /// Applies these headers; names are in lower case, unknown ones are ignored.
     #[must_use]
     pub fn with_headers<'a>(
         mut self,
@@ -193,7 +193,7 @@ impl AdminRequest {
         Ok(jsonpb::read(&document, message)?)
     }
 
-    /// The same for routes that take durations.
+    /// As [`Self::read`], for routes that accept durations.
     fn read_durations(&self, message: &Message) -> Result<Map<String, Value>, AdminError> {
         let document = jsonpb::durations_to_nanos(jsonpb::parse(&self.body)?)?;
         Ok(jsonpb::read(&document, message)?)
@@ -209,7 +209,7 @@ pub struct AdminReply {
     pub content_type: &'static str,
     /// JSON and a newline, or nothing.
     pub body: String,
-    /// Whether the default environment's namespaces are others than before: the node then loads
+    /// Whether the default environment's namespaces have changed: the node then loads
     /// [`crate::Registry`] again and applies it.
     pub changed: bool,
 }
@@ -232,7 +232,7 @@ impl AdminReply {
     }
 }
 
-/// A refusal: status and words.
+/// A refusal: status and text.
 #[derive(Debug)]
 struct AdminError {
     status: u16,
@@ -283,10 +283,10 @@ impl From<Error> for AdminError {
     }
 }
 
-/// What the routes have to know of the node.
+/// What the routes need to know about the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
-    /// The node's name in placements: its shards are available as soon as they are assigned.
+    /// The node's name in placements. Its shards become available as soon as they are assigned.
     pub host_id: String,
     /// The port that a local placement shows.
     pub port: u16,
@@ -369,7 +369,7 @@ impl Admin {
     }
 }
 
-/// Answers `request` as a node with M3's default name and port does; see [`Admin::handle`].
+/// Answers `request` as a node with M3's default name and port; see [`Admin::handle`].
 pub async fn handle(kv: &dyn Kv, request: AdminRequest, now_ns: i64) -> AdminReply {
     Admin::default().handle(kv, request, now_ns).await
 }

@@ -1,4 +1,4 @@
-//! What can go wrong in the control plane, with the facts a person needs to act.
+//! Errors of the control plane, with the facts that a person needs to act.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// An error of the control plane.
 #[derive(Debug)]
 pub enum Error {
-    /// A key that the store does not take.
+    /// A key that the store does not accept.
     BadKey {
         /// The key as it was given.
         key: String,
@@ -15,31 +15,31 @@ pub enum Error {
     },
     /// Something is larger than its bound.
     TooLarge {
-        /// What is too large: a value, the number of keys, the store, the number of watchers.
+        /// What is too large: a value, the number of keys, the store or the number of watchers.
         what: &'static str,
         /// Its size.
         size: usize,
-        /// The largest size that is taken.
+        /// The largest accepted size.
         max: usize,
     },
-    /// A compare-and-set met another version than it expected.
+    /// A compare-and-set found another version than it expected.
     Conflict {
         /// The key.
         key: String,
         /// The version the caller expected; 0 means the key must not exist.
         expected: u64,
-        /// The version that is there; 0 means the key does not exist.
+        /// The actual version; 0 means the key does not exist.
         found: u64,
     },
-    /// The store's file is not what was written.
+    /// The store's file does not have the bytes that were written.
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Which part does not fit.
+        /// The damaged part.
         part: &'static str,
-        /// What should stand there.
+        /// What was expected there.
         expected: String,
-        /// What stands there.
+        /// What was found there.
         found: String,
     },
     /// The store's file could not be read or written.
@@ -48,14 +48,14 @@ pub enum Error {
         path: PathBuf,
         /// What was attempted.
         action: &'static str,
-        /// The system's words.
+        /// The operating system's error.
         reason: String,
     },
-    /// A document in the store cannot be read, although its bytes are whole.
+    /// A document in the store is intact but cannot be understood.
     BadDocument {
         /// The key that holds it.
         key: String,
-        /// What does not fit.
+        /// What is wrong with it.
         reason: String,
     },
 }

@@ -1,12 +1,12 @@
 //! Durations as Go and Prometheus write them, in nanoseconds.
 //!
-//! [`parse`] takes what Go takes (`1h30m`, `1.5s`, `-2us`, `0`), as M3's routes do; [`parse_long`]
-//! takes the longer units of Prometheus as well (`2d`, `1w`, `1y`), as the configuration does;
-//! [`format`] prints as Go prints (`48h0m0s`, `1.5s`, `300ms`).
+//! [`parse`] accepts what Go accepts (`1h30m`, `1.5s`, `-2us`, `0`), as M3's routes do.
+//! [`parse_long`] also accepts Prometheus' longer units (`2d`, `1w`, `1y`), as the configuration
+//! does. [`format`] prints like Go (`48h0m0s`, `1.5s`, `300ms`).
 
 use m3_metric::Span;
 
-/// What is wrong with a text that should be a duration, in Go's words.
+/// Why a text is not a duration, in Go's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadDuration(String);
 
@@ -49,7 +49,7 @@ fn long_unit_ns(unit: &str) -> Option<u64> {
     })
 }
 
-/// The nanoseconds that `text` means.
+/// Parses `text` into nanoseconds.
 ///
 /// # Errors
 /// In Go's words: an empty or unreadable text, a missing or unknown unit, or more than 292 years.
@@ -57,7 +57,7 @@ pub fn parse(text: &str) -> Result<i64, BadDuration> {
     parse_with(text, unit_ns)
 }
 
-/// The same, with days, weeks and years of 365 days.
+/// As [`parse`], with days, weeks and years of 365 days.
 ///
 /// # Errors
 /// As [`parse`].
@@ -118,7 +118,7 @@ fn digits(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// `0.<fraction>` of `ns`, rounded down; digits below a nanosecond of a year are of no effect.
+/// `0.<fraction>` times `ns`, rounded down.
 fn fraction_ns(fraction: &str, ns: u64) -> u64 {
     let mut value: u128 = 0;
     let mut scale: u128 = 1;

@@ -1,12 +1,12 @@
-//! JSON as M3's protobuf messages have it, driven by a table of fields per message.
+//! The JSON form of M3's protobuf messages, driven by a table of fields for each message.
 //!
-//! [`read`] checks a JSON value against a [`Message`] and answers the canonical form: every field
-//! present in order, lowerCamelCase, 64-bit integers as strings, enums by name, messages that were
-//! not given `null`. That is exactly what M3 answers with, so a document is stored and shown as
-//! [`read`] made it. Input may say `snake_case`, numbers as strings and enums as numbers.
+//! [`read`] checks a JSON value against a [`Message`] and returns its canonical form: every field
+//! present and in order, lowerCamelCase, 64-bit integers as strings, enums by name, missing
+//! messages as `null`. M3 answers in exactly this form, so a document is stored and shown as
+//! [`read`] returns it. Input may use `snake_case`, numbers as strings, and enums as numbers.
 //!
-//! Always holds: reading the canonical form again changes nothing; a field that the message does
-//! not have is an error that names both; nothing here panics on any input.
+//! Always holds: reading the canonical form again changes nothing. A field that the message does
+//! not have is an error that names both. No input causes a panic.
 
 use serde_json::{Map, Number, Value};
 
@@ -15,7 +15,7 @@ use crate::go_duration;
 /// A message: its name for errors, and its fields in order of output.
 #[derive(Debug)]
 pub struct Message {
-    /// As M3 names it in `unknown field "x" in <name>`.
+    /// M3's name for it, as in `unknown field "x" in <name>`.
     pub name: &'static str,
     /// Fields in order of output.
     pub fields: &'static [Field],
@@ -33,39 +33,39 @@ pub struct Field {
 /// What a field holds.
 #[derive(Debug)]
 pub enum Kind {
-    /// `false` when left out.
+    /// `false` if missing.
     Bool,
-    /// 0 when left out.
+    /// 0 if missing.
     Int32,
-    /// 0 when left out.
+    /// 0 if missing.
     UInt32,
-    /// A string of digits in output; "0" when left out.
+    /// A string of digits in output; "0" if missing.
     Int64,
-    /// 0 when left out.
+    /// 0 if missing.
     Double,
-    /// Empty when left out.
+    /// Empty if missing.
     Text,
-    /// One of these names, the first when left out; input may give the position.
+    /// One of these names, the first if missing; input may give its position instead.
     Enum(&'static [&'static str]),
-    /// A `google.protobuf.BoolValue`: a bare bool, `null` when left out.
+    /// A `google.protobuf.BoolValue`: a bare bool, `null` if missing.
     BoolValue,
-    /// A `google.protobuf.DoubleValue`: a bare number, `null` when left out.
+    /// A `google.protobuf.DoubleValue`: a bare number, `null` if missing.
     DoubleValue,
-    /// A `google.protobuf.UInt32Value`: a bare number, `null` when left out.
+    /// A `google.protobuf.UInt32Value`: a bare number, `null` if missing.
     UInt32Value,
-    /// A message, `null` when left out.
+    /// A message, `null` if missing.
     Message(&'static Message),
-    /// A list of messages, empty when left out.
+    /// A list of messages, empty if missing.
     List(&'static Message),
-    /// A list of strings, empty when left out.
+    /// A list of strings, empty if missing.
     Texts,
-    /// A list of numbers of 32 bits, empty when left out.
+    /// A list of 32-bit numbers, empty if missing.
     UInt32s,
-    /// Names to messages, empty when left out; sorted in output.
+    /// A map from names to messages, empty if missing; sorted in output.
     MapOf(&'static Message),
-    /// Names to strings, empty when left out; sorted in output.
+    /// A map from names to strings, empty if missing; sorted in output.
     MapOfText,
-    /// Any JSON, `null` when left out.
+    /// Any JSON, `null` if missing.
     Any,
 }
 
@@ -87,10 +87,10 @@ impl std::fmt::Display for BadDocument {
 
 impl std::error::Error for BadDocument {}
 
-/// The JSON value in `body`.
+/// Parses `body` as JSON.
 ///
 /// # Errors
-/// Names line and column of what is not JSON.
+/// Line and column of the first syntax error.
 pub fn parse(body: &[u8]) -> Result<Value, BadDocument> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(BadDocument("the body is empty, expected a JSON object".to_string()));
@@ -102,9 +102,9 @@ pub fn parse(body: &[u8]) -> Result<Value, BadDocument> {
 /// The canonical form of `value` as a `message`.
 ///
 /// # Errors
-/// The first field that is unknown, given twice or of another kind.
+/// The first field that is unknown, given twice or of the wrong kind.
 pub fn read(value: &Value, message: &Message) -> Result<Map<String, Value>, BadDocument> {
-    // As in protobuf's JSON: null is a message without fields.
+    // As in protobuf's JSON, null is a message without fields.
     let no_fields = Map::new();
     let given = if value.is_null() { Some(&no_fields) } else { value.as_object() };
     let Some(given) = given else {
@@ -114,7 +114,8 @@ pub fn read(value: &Value, message: &Message) -> Result<Map<String, Value>, BadD
             describe(value)
         )));
     };
-    // Found first, so that a misspelt field is named before what its absence causes.
+    // Checked first, so that a misspelled field is reported before the errors that its absence
+    // causes.
     for name in given.keys() {
         if !message.fields.iter().any(|field| is_name_of(name, field.name)) {
             return Err(BadDocument(format!("unknown field {name:?} in {}", message.name)));
@@ -144,7 +145,7 @@ pub fn read(value: &Value, message: &Message) -> Result<Map<String, Value>, BadD
     Ok(canonical)
 }
 
-/// Why a value is not of its kind: itself, or something inside it that has its own words.
+/// Why a value is not of its kind: the value itself, or something inside it with a text of its own.
 enum Problem {
     Here(&'static str),
     Deep(BadDocument),
@@ -222,7 +223,7 @@ fn read_kind(value: &Value, kind: &Kind) -> Result<Value, Problem> {
     }
 }
 
-/// What stands for a field that was not given.
+/// The canonical value of a missing field.
 fn absent(kind: &Kind) -> Value {
     match kind {
         Kind::Bool => Value::Bool(false),
@@ -243,7 +244,8 @@ fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::String(text) => text.parse().ok(),
         Value::Number(number) => number.as_i64().or_else(|| {
-            // `1e3` and `64.0` are integers in JSON's eyes; beyond 2^53 a float is not exact.
+            // JSON does not distinguish `1e3` and `64.0` from integers. Beyond 2^53 a float is not
+            // exact.
             let float = number.as_f64()?;
             let whole = float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0;
             #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
@@ -277,7 +279,7 @@ fn is_name_of(given: &str, name: &str) -> bool {
     given.contains('_') && camel(given) == name
 }
 
-/// `snake_case` as lowerCamelCase.
+/// Converts `snake_case` to lowerCamelCase.
 fn camel(snake: &str) -> String {
     let mut name = String::with_capacity(snake.len());
     let mut upper = false;
@@ -293,7 +295,7 @@ fn camel(snake: &str) -> String {
     name
 }
 
-/// A few words on a value for an error; long ones are cut.
+/// Describes a value in an error text; long values are cut.
 fn describe(value: &Value) -> String {
     const SHOWN_CHARS_MAX: usize = 64;
     match value {
@@ -310,11 +312,11 @@ fn describe(value: &Value) -> String {
     }
 }
 
-/// Rewrites every `xDuration` key to `xNanos` with the value in nanoseconds, at any depth: strings
-/// are read as durations, numbers are nanoseconds already.
+/// Replaces every key `xDuration` by `xNanos` with the value in nanoseconds, at any depth. Strings
+/// are parsed as durations; numbers are nanoseconds already.
 ///
 /// # Errors
-/// The first string that is no duration.
+/// The first string that is not a duration.
 pub fn durations_to_nanos(value: Value) -> Result<Value, BadDocument> {
     match value {
         Value::Object(fields) => {
@@ -356,8 +358,8 @@ fn duration_to_nanos(name: String, value: Value) -> Result<(String, Value), BadD
     Ok((nanos_name, nanos))
 }
 
-/// Rewrites every `xNanos` key to `xDuration` with the value as Go prints it, and sorts the keys:
-/// what `?debug=true` shows.
+/// Replaces every key `xNanos` by `xDuration` with the value as Go prints it, and sorts the keys.
+/// This is what `?debug=true` shows.
 #[must_use]
 pub fn nanos_to_durations(value: &Value) -> Value {
     match value {
@@ -387,7 +389,7 @@ fn sorted(value: &Value) -> Value {
     Value::Object(fields.into_iter().collect())
 }
 
-/// Reads fields of a canonical object; what is missing is the kind's zero.
+/// Reads fields of a canonical object. A missing field is the zero of its kind.
 pub(crate) trait Canonical {
     /// A string.
     fn text(&self, name: &str) -> &str;
@@ -395,9 +397,9 @@ pub(crate) trait Canonical {
     fn flag(&self, name: &str) -> bool;
     /// An integer of any width.
     fn int(&self, name: &str) -> i64;
-    /// An integer of 32 bits without sign.
+    /// An unsigned 32-bit integer.
     fn uint(&self, name: &str) -> u32;
-    /// A message that was given.
+    /// A message, if it was given.
     fn object(&self, name: &str) -> Option<&Map<String, Value>>;
     /// The messages of a list.
     fn objects(&self, name: &str) -> impl Iterator<Item = &Map<String, Value>>;

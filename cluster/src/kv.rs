@@ -1,12 +1,12 @@
-//! Versioned keys: the one store behind namespaces, placements, topics and node-wide limits.
+//! A store of versioned keys for namespaces, placements, topics and node-wide limits.
 //!
-//! [`Kv`] is what the rest of the system sees. Today's store is embedded ([`file::FileKv`]);
-//! [`memory::MemoryKv`] is its twin for tests. etcd fits the same trait: `version` is a key's
+//! The rest of the system uses [`Kv`]. Today's store is embedded ([`file::FileKv`]);
+//! [`memory::MemoryKv`] is its equivalent for tests. etcd fits the same trait: `version` is a key's
 //! version, `revision` its mod revision.
 //!
-//! Always holds: a key's first version is 1 and every set adds 1; deleting a key ends its history;
-//! revisions grow over all keys and are never used twice. A store lives on one core, so its futures
-//! need not be `Send`; other cores ask by message.
+//! Always holds: a key's first version is 1, and every set adds 1. Deleting a key deletes its
+//! history. Revisions grow over all keys and are never reused. A store lives on one core, so its
+//! futures need not be `Send`; other cores ask it by message.
 
 pub mod file;
 mod image;
@@ -19,17 +19,18 @@ use std::rc::Rc;
 
 use crate::Error;
 
-/// The answer of a store, when it comes. Boxed, so that the store can be chosen at start.
+/// The future of a store's result. Boxed, so that the store can be chosen at start.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + 'a>>;
 
-/// A value with the version it has.
+/// A value and its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versioned {
-    /// The bytes that were set.
+    /// The bytes.
     pub value: Rc<[u8]>,
-    /// How often the key was set since it was created; from 1.
+    /// How often the key has been set since it was created, from 1.
     pub version: u64,
-    /// The store's revision of that set; tells apart a key from one deleted and created again.
+    /// The store's revision when it was set. It tells a key from one that was deleted and created
+    /// again.
     pub revision: u64,
 }
 
@@ -38,19 +39,20 @@ pub trait Kv {
     /// The current value of `key`.
     fn get<'a>(&'a self, key: &'a str) -> Pending<'a, Option<Versioned>>;
 
-    /// The value `key` had at `version`, as far as the store remembers.
+    /// The value that `key` had at `version`, if the store still keeps it.
     fn get_version<'a>(&'a self, key: &'a str, version: u64) -> Pending<'a, Option<Versioned>>;
 
-    /// Keys that start with `prefix` and their current values, in order of the keys.
+    /// Keys that start with `prefix` and their current values, in key order.
     fn list<'a>(&'a self, prefix: &'a str) -> Pending<'a, Vec<(String, Versioned)>>;
 
-    /// Sets `key` whatever it was; answers the new version. Durable when it answers.
+    /// Sets `key` unconditionally and returns the new version. Durable when it returns.
     fn set<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Pending<'a, u64>;
 
-    /// Sets `key` if its version is `expected` (0: if it does not exist); answers the new version.
+    /// Sets `key` if its version is `expected` (0: if it does not exist) and returns the new
+    /// version.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the version is another.
+    /// [`Error::Conflict`] if it has another version.
     fn compare_and_set<'a>(
         &'a self,
         key: &'a str,
@@ -58,11 +60,11 @@ pub trait Kv {
         value: Vec<u8>,
     ) -> Pending<'a, u64>;
 
-    /// Deletes `key` and its history; answers what it was.
+    /// Deletes `key` and its history, and returns its last value.
     fn delete<'a>(&'a self, key: &'a str) -> Pending<'a, Option<Versioned>>;
 
-    /// Waits until the key's revision is another than `seen` (`None`: the key does not exist), and
-    /// answers what the key is then. Several changes may be seen as one.
+    /// Waits until the key's revision is not `seen` (`None`: the key does not exist), and returns
+    /// its current value. Several changes may appear as one.
     fn changed<'a>(&'a self, key: &'a str, seen: Option<u64>) -> Pending<'a, Option<Versioned>>;
 }
 

@@ -1,13 +1,13 @@
 //! The control plane of a node: the KV store, the placement, the namespaces and the admin routes
 //! that show and change them.
 //!
-//! Suggested reading order: [`kv`] (versioned keys; [`kv::file`] is the embedded store),
-//! [`jsonpb`] and [`go_duration`] (how M3 spells documents), [`namespace`], [`placement`],
-//! [`topic`] (the documents and their rules, pure), [`admin`] (the routes).
+//! Suggested reading order: [`kv`] (versioned keys; [`kv::file`] is the embedded store), [`jsonpb`]
+//! and [`go_duration`] (how M3 writes documents), [`namespace`], [`placement`], [`topic`] (the
+//! documents and their rules, pure), [`admin`] (the routes).
 //!
-//! Always holds: only [`kv::file`] does I/O, and only through `m3_io::file`. A document in the
-//! store is the JSON that the routes answer with, so that what is stored and what is shown cannot
-//! differ. A damaged store is reported and never served.
+//! Always holds: only [`kv::file`] does I/O, and only through `m3_io::file`. A document is stored
+//! as the JSON that the routes return, so stored and shown cannot differ. A damaged store is
+//! reported and never served.
 
 pub mod admin;
 mod error;

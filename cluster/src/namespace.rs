@@ -1,10 +1,11 @@
-//! Namespaces: their options, the rules M3 checks them by, and the registry that holds them. Pure.
+//! Namespaces: their options, M3's rules for them, and the registry that holds them. Pure.
 //!
 //! A registry is one document, `{"namespaces": {name: options}}`, in the canonical form of
-//! [`crate::jsonpb`]. [`NamespaceOptions`] is the same as a struct, for the code that acts on it.
+//! [`crate::jsonpb`]. [`NamespaceOptions`] holds the same as a struct, for the code that acts on
+//! it.
 //!
-//! Always holds: every namespace of a [`Registry`] has passed [`NamespaceOptions::check`]; names
-//! are unique and in order.
+//! Always holds: every namespace of a [`Registry`] has passed [`NamespaceOptions::check`]. Names
+//! are unique and sorted.
 
 mod create;
 mod messages;
@@ -25,7 +26,7 @@ use crate::jsonpb::{self, BadDocument, Canonical};
 use crate::kv::Kv;
 use crate::limits::{NAMESPACE_NAME_BYTES_MAX, NAMESPACES_MAX};
 
-/// A namespace as the node applies it.
+/// A namespace: its name and options.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamespaceMetadata {
     /// Its name.
@@ -34,11 +35,11 @@ pub struct NamespaceMetadata {
     pub options: NamespaceOptions,
 }
 
-/// All options M3 knows of a namespace. Times are in nanoseconds.
+/// All options of a namespace that M3 knows. Times are in nanoseconds.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "M3's document has these switches")]
 pub struct NamespaceOptions {
-    /// Whether a starting node reads the namespace's data before it serves it.
+    /// Whether a starting node loads the namespace's data before it serves it.
     pub bootstrap_enabled: bool,
     /// Whether closed blocks are written to disk.
     pub flush_enabled: bool,
@@ -48,44 +49,44 @@ pub struct NamespaceOptions {
     pub cleanup_enabled: bool,
     /// Whether replicas are compared and repaired.
     pub repair_enabled: bool,
-    /// How long data is kept, and how it is cut into blocks.
+    /// How long data is kept, and how it is divided into blocks.
     pub retention: RetentionOptions,
     /// Whether open blocks are written to snapshots.
     pub snapshot_enabled: bool,
     /// How the namespace is indexed.
     pub index: IndexOptions,
-    /// Protobuf schemas; kept, not interpreted.
+    /// Protobuf schemas; stored but not used.
     pub schema: Value,
-    /// Whether samples outside the write window are taken.
+    /// Whether samples outside the write window are accepted.
     pub cold_writes_enabled: bool,
-    /// Concurrency of indexing; kept, not interpreted.
+    /// Concurrency of indexing; stored but not used.
     pub runtime: Value,
     /// Whether blocks read from disk are cached.
     pub cache_blocks_on_retrieve: bool,
-    /// What kind of data the namespace holds; `None` was not given, and means unaggregated.
+    /// The kinds of data in the namespace; `None` if not given, which means unaggregated.
     pub aggregations: Option<Vec<Aggregation>>,
-    /// How far the namespace is on its way into service.
+    /// How far the namespace's introduction has come.
     pub staging: StagingStatus,
-    /// Options of extensions; kept, not interpreted.
+    /// Options of extensions; stored but not used.
     pub extended: Value,
 }
 
-/// How long data is kept and when it may be written. Nanoseconds.
+/// How long data is kept and when it may be written, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetentionOptions {
     /// How long a sample is kept.
     pub period_ns: i64,
     /// The length of a block.
     pub block_size_ns: i64,
-    /// How far ahead of now a sample may be.
+    /// How far ahead of the clock a sample may be.
     pub buffer_future_ns: i64,
-    /// How far behind now a sample may be unless cold writes are enabled.
+    /// How far behind the clock a sample may be, unless cold writes are enabled.
     pub buffer_past_ns: i64,
     /// Whether cached blocks expire when they are not read.
     pub block_data_expiry: bool,
-    /// After how long without a read.
+    /// How long after the last read they expire.
     pub block_data_expiry_after_ns: i64,
-    /// How far ahead of now a cold write may be.
+    /// How far ahead of the clock a cold write may be.
     pub future_period_ns: i64,
 }
 
@@ -94,43 +95,43 @@ pub struct RetentionOptions {
 pub struct IndexOptions {
     /// Whether series can be found by label.
     pub enabled: bool,
-    /// The length of an index block, nanoseconds.
+    /// The length of an index block in nanoseconds.
     pub block_size_ns: i64,
 }
 
-/// One kind of data in a namespace.
+/// A kind of data in a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aggregation {
     /// Samples as they were sent.
     Unaggregated,
-    /// Samples of the downsampler.
+    /// Samples that the downsampler produced.
     Aggregated {
-        /// Their resolution, nanoseconds.
+        /// Their resolution in nanoseconds.
         resolution_ns: i64,
-        /// Whether every metric is downsampled into it, not only what a rule names.
+        /// Whether all metrics are downsampled into it, not only those that a rule names.
         downsample_all: bool,
     },
 }
 
-/// How far a namespace is on its way into service.
+/// How far a namespace's introduction has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StagingStatus {
     /// Just added.
     Unknown,
     /// Nodes are preparing it.
     Initializing,
-    /// It takes reads and writes.
+    /// It accepts reads and writes.
     Ready,
 }
 
-/// Why a namespace is not taken: M3's words.
+/// Why a namespace is refused, in M3's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadNamespace {
-    /// The metadata itself; shown behind `bad namespace metadata: `.
+    /// The metadata is wrong; shown after `bad namespace metadata: `.
     Metadata(String),
     /// Anything else.
     Other(String),
-    /// The name is taken.
+    /// The name is taken already.
     Exists,
     /// No namespace has the name.
     Missing,
@@ -170,10 +171,10 @@ impl StagingStatus {
 }
 
 impl NamespaceOptions {
-    /// The options in a canonical `namespace.NamespaceOptions`.
+    /// Reads the options from a canonical `namespace.NamespaceOptions`.
     ///
     /// # Errors
-    /// What M3 answers where a part is missing that must be there.
+    /// M3's error if a required part is missing.
     pub fn from_canonical(options: &Map<String, Value>) -> Result<Self, BadNamespace> {
         let retention = options
             .object("retentionOptions")
@@ -254,10 +255,10 @@ impl NamespaceOptions {
         })
     }
 
-    /// M3's rules for one namespace.
+    /// Checks M3's rules for one namespace.
     ///
     /// # Errors
-    /// The first rule that is broken, in M3's words.
+    /// The first broken rule, in M3's words.
     pub fn check(&self) -> Result<(), BadNamespace> {
         let retention = &self.retention;
         let rules = [
@@ -303,7 +304,7 @@ impl NamespaceOptions {
         self.check_index_size()
     }
 
-    /// M3 wants the two sizes equal in what it is sent, even where the index is off.
+    /// M3 requires the two sizes to be equal, even if the index is disabled.
     fn check_index_size(&self) -> Result<(), BadNamespace> {
         let (blocks, index) = (self.retention.block_size_ns, self.index.block_size_ns);
         if blocks == index {
@@ -316,14 +317,14 @@ impl NamespaceOptions {
         )))
     }
 
-    /// Refuses what M3 has no code for in its own distribution: every type of extension.
+    /// Refuses all extensions: M3's own distribution has code for none of them.
     fn check_extended(&self) -> Result<(), String> {
         let Some(kind) = self.extended.get("type").and_then(Value::as_str) else { return Ok(()) };
         Err(format!("dynamic ExtendedOptions converter not registered for type {kind}"))
     }
 
-    /// The aggregated kind of data in this namespace, if it has one: resolution in nanoseconds, and
-    /// whether every metric is downsampled into it.
+    /// The aggregated kind of data in this namespace, if it has one: its resolution in nanoseconds,
+    /// and whether all metrics are downsampled into it.
     #[must_use]
     pub fn aggregated(&self) -> Option<(i64, bool)> {
         self.aggregations.iter().flatten().find_map(|aggregation| match aggregation {
@@ -335,7 +336,7 @@ impl NamespaceOptions {
     }
 }
 
-/// Refuses a resolution that no sample can have, in M3's words.
+/// Refuses a resolution that samples cannot have, in M3's words.
 fn check_resolution(resolution_ns: i64) -> Result<(), String> {
     if resolution_ns > 0 {
         return Ok(());
@@ -344,7 +345,7 @@ fn check_resolution(resolution_ns: i64) -> Result<(), String> {
     Err(format!("invalid resolution {given}. must be greater than 0"))
 }
 
-/// A message none of whose fields is given is none.
+/// `null` for a message without any given field.
 fn unless_empty(message: Value) -> Value {
     let is_empty = message.as_object().is_some_and(|m| m.values().all(Value::is_null));
     if is_empty { Value::Null } else { message }
@@ -397,10 +398,10 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The namespaces of the default environment, for the node to apply to its storage.
+    /// The namespaces of the default environment, which the node applies to its storage.
     ///
     /// # Errors
-    /// A store that does not answer, or a document that was damaged by hand.
+    /// The store's error, or a document that was damaged by hand.
     pub async fn load(kv: &dyn Kv) -> Result<Vec<NamespaceMetadata>, Error> {
         let (registry, _) =
             crate::admin::load_registry(kv, &crate::admin::Scope::default()).await?;
@@ -408,10 +409,10 @@ impl Registry {
         Ok(registry.namespaces.into_iter().map(metadata).collect())
     }
 
-    /// The registry in a JSON document.
+    /// Reads the registry from a JSON document.
     ///
     /// # Errors
-    /// What does not fit.
+    /// What is wrong with the document.
     pub fn from_json(document: &Value) -> Result<Self, BadDocument> {
         let registry = jsonpb::read(document, &REGISTRY)?;
         let mut namespaces = BTreeMap::new();
@@ -440,7 +441,7 @@ impl Registry {
     /// Adds a namespace.
     ///
     /// # Errors
-    /// A name or options that break a rule, or a name that is taken.
+    /// A name or option that breaks a rule, or a name that is taken.
     pub fn add(&mut self, name: &str, options: NamespaceOptions) -> Result<(), BadNamespace> {
         check_name(name)?;
         options.check_extended().map_err(BadNamespace::Metadata)?;
@@ -466,7 +467,8 @@ impl Registry {
         self.namespaces.remove(name).map(|_| ()).ok_or(BadNamespace::Missing)
     }
 
-    /// A query chooses aggregated namespaces by resolution and retention, so two cannot share both.
+    /// Queries choose aggregated namespaces by resolution and retention, so no two may have both in
+    /// common.
     fn check_policies(&self) -> Result<(), BadNamespace> {
         let mut policies = std::collections::BTreeSet::new();
         for options in self.namespaces.values() {
@@ -485,7 +487,7 @@ impl Registry {
     }
 }
 
-/// Names that can stand in a route and in a file name.
+/// Allows names that can be part of a route and of a file name.
 fn check_name(name: &str) -> Result<(), BadNamespace> {
     let words = if name.is_empty() {
         "namespace ID is not set".to_string()

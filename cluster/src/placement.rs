@@ -1,11 +1,11 @@
 //! Placements: which instance of a service holds which shards. Pure.
 //!
-//! A placement is one document per service. Three kinds, by service: m3db's is sharded, each shard
-//! on as many isolation groups as there are replicas; m3aggregator's is mirrored, pairs of
-//! instances with the same shards; m3coordinator's has no shards.
+//! There is one placement document per service, and three kinds. m3db's is sharded: the replicas of
+//! a shard are in different isolation groups. m3aggregator's is mirrored: groups of instances hold
+//! the same shards. m3coordinator's has no shards.
 //!
-//! Always holds: after [`Placement::check`], every shard below `shards` has exactly `replicas`
-//! owners that are not leaving it, and no instance names a shard twice.
+//! Always holds after [`Placement::check`]: every shard below `shards` has exactly `replicas`
+//! owners that it is not leaving, and no instance names a shard twice.
 
 mod assign;
 mod messages;
@@ -24,15 +24,15 @@ use crate::limits::{INSTANCES_MAX, SHARDS_MAX};
 
 /// The instance of a local placement.
 pub const LOCAL_ID: &str = "m3db_local";
-/// Shards of a local placement, and of a cluster for each of its hosts.
+/// Shards of a local placement, and per host of a cluster.
 pub const SHARDS_PER_HOST: u32 = 64;
-/// Replicas of a cluster when none are asked for.
+/// Default number of replicas of a cluster.
 pub const REPLICAS_DEFAULT: u32 = 3;
 
-/// What a service does with shards.
+/// How a service uses shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlacementKind {
-    /// Shards spread over isolation groups.
+    /// Shards are distributed over isolation groups.
     Sharded,
     /// Shard sets, each held by as many instances as there are replicas.
     Mirrored,
@@ -49,17 +49,17 @@ pub struct Placement {
     pub replicas: u32,
     /// How many shards there are.
     pub shards: u32,
-    /// Whether there are shards at all.
+    /// Whether there are shards.
     pub is_sharded: bool,
-    /// When the placement takes effect, Unix nanoseconds; 0 is at once.
+    /// When the placement takes effect, in Unix nanoseconds; 0 means at once.
     pub cutover_ns: i64,
     /// Whether instances form shard sets.
     pub is_mirrored: bool,
-    /// The largest shard set.
+    /// The highest shard set number.
     pub shard_set_max: u32,
-    /// Whether instances form subclusters; kept, not interpreted.
+    /// Whether instances form subclusters; stored but not used.
     pub is_subclustered: bool,
-    /// Instances of a subcluster; kept, not interpreted.
+    /// Instances of a subcluster; stored but not used.
     pub instances_per_subcluster: i64,
 }
 
@@ -68,17 +68,17 @@ pub struct Placement {
 pub struct Instance {
     /// Its name, unique in the placement.
     pub id: String,
-    /// What it fails together with.
+    /// Its failure domain.
     pub isolation_group: String,
-    /// Where it stands.
+    /// Its zone.
     pub zone: String,
     /// Its share of the shards.
     pub weight: u32,
-    /// Where it is reached, `host:port`.
+    /// Its address, `host:port`.
     pub endpoint: String,
-    /// The shards it holds, by number.
+    /// Its shards, by number.
     pub shards: Vec<Shard>,
-    /// Its shard set; 0 is none.
+    /// Its shard set; 0 means none.
     pub shard_set: u32,
     /// Its host.
     pub hostname: String,
@@ -95,30 +95,30 @@ pub struct Instance {
 pub struct Shard {
     /// Its number.
     pub id: u32,
-    /// How far it is on its way in or out.
+    /// How far its move has come.
     pub state: ShardState,
-    /// The instance it comes from; empty if from nowhere.
+    /// The instance it comes from; empty if from none.
     pub source: String,
-    /// When it may be used, Unix nanoseconds; 0 is at once.
+    /// When it may be used, in Unix nanoseconds; 0 means at once.
     pub cutover_ns: i64,
-    /// When it must not be used any more, Unix nanoseconds; 0 is never.
+    /// When it must no longer be used, in Unix nanoseconds; 0 means never.
     pub cutoff_ns: i64,
-    /// The shard that took over its data.
+    /// The shard that took over its data, if any.
     pub redirect: Option<u32>,
 }
 
-/// How far a shard is on its way.
+/// How far the move of a shard has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShardState {
-    /// The instance is fetching it.
+    /// The instance is fetching its data.
     Initializing,
     /// The instance serves it.
     Available,
-    /// Another instance is fetching it from here.
+    /// Another instance is fetching its data from here.
     Leaving,
 }
 
-/// Why a placement is not taken: M3's words where it has them.
+/// Why a placement is refused, in M3's words if it has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadPlacement(pub String);
 
@@ -151,7 +151,7 @@ impl ShardState {
 }
 
 impl Shard {
-    /// A shard that an instance has to fetch from nowhere.
+    /// A new shard without a source.
     fn initializing(id: u32) -> Self {
         Self {
             id,
@@ -190,7 +190,7 @@ impl Shard {
 }
 
 impl Instance {
-    /// The one instance of a local placement, reached at `port`.
+    /// The only instance of a local placement, reached at `port`.
     #[must_use]
     pub fn local(id: &str, port: u16) -> Self {
         Self {
@@ -205,7 +205,7 @@ impl Instance {
         }
     }
 
-    /// The instance in a canonical `placementpb.Instance`.
+    /// Reads the instance from a canonical `placementpb.Instance`.
     #[must_use]
     pub fn from_canonical(instance: &Map<String, Value>) -> Self {
         let mut shards: Vec<Shard> =
@@ -242,22 +242,22 @@ impl Instance {
         })
     }
 
-    /// Whether every shard of the instance is served.
+    /// Whether the instance serves all its shards.
     fn is_available(&self) -> bool {
         self.shards.iter().all(|shard| shard.state == ShardState::Available)
     }
 }
 
 impl Placement {
-    /// The placement in a JSON document of the store.
+    /// Reads the placement from a JSON document of the store.
     ///
     /// # Errors
-    /// What does not fit.
+    /// What is wrong with the document.
     pub fn from_json(document: &Value) -> Result<Self, BadDocument> {
         jsonpb::read(document, &PLACEMENT).map(|placement| Self::from_canonical(&placement))
     }
 
-    /// The placement in a canonical `placementpb.Placement`.
+    /// Reads the placement from a canonical `placementpb.Placement`.
     #[must_use]
     pub fn from_canonical(placement: &Map<String, Value>) -> Self {
         let instances = placement.object("instances").into_iter().flatten();
@@ -299,14 +299,15 @@ impl Placement {
         })
     }
 
-    /// Whether `id` still has shards to fetch from nowhere, which it may call available at once.
+    /// Whether `id` still has initializing shards without a source. It may mark these available at
+    /// once.
     #[must_use]
     pub fn is_initializing(&self, id: &str) -> bool {
         self.instances.get(id).is_some_and(|instance| instance.shards.iter().any(is_fresh))
     }
 
-    /// Marks the shards that `id` has to fetch from nowhere as available: there is nothing to
-    /// fetch.
+    /// Marks the initializing shards of `id` without a source as available, since there is nothing
+    /// to fetch.
     pub fn mark_available(&mut self, id: &str) {
         let Some(instance) = self.instances.get_mut(id) else { return };
         for shard in instance.shards.iter_mut().filter(|shard| is_fresh(shard)) {
@@ -324,7 +325,7 @@ impl Placement {
     /// Adds instances to a placement without shards.
     ///
     /// # Errors
-    /// An instance without a name or with one that is taken.
+    /// An instance without a name, or with one that is taken.
     pub fn add_stateless(&mut self, added: Vec<Instance>) -> Result<(), BadPlacement> {
         for instance in assign::by_id(added)?.into_values() {
             if self.instances.contains_key(&instance.id) {
@@ -341,10 +342,10 @@ impl Placement {
         Ok(())
     }
 
-    /// The rules every placement keeps.
+    /// Checks the rules of every placement.
     ///
     /// # Errors
-    /// The first rule that is broken.
+    /// The first broken rule.
     pub fn check(&self) -> Result<(), BadPlacement> {
         if self.instances.len() > INSTANCES_MAX || self.shards > SHARDS_MAX {
             return Err(BadPlacement(format!(
@@ -380,7 +381,7 @@ fn is_fresh(shard: &Shard) -> bool {
     shard.state == ShardState::Initializing && shard.source.is_empty()
 }
 
-/// Counts the owners of each shard; `owners` has one entry a shard of the placement.
+/// Counts the owners of each shard; `owners` has one entry per shard of the placement.
 fn check_shards(instance: &Instance, owners: &mut [u32]) -> Result<(), BadPlacement> {
     let mut before = None;
     for shard in &instance.shards {

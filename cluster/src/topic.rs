@@ -1,7 +1,7 @@
-//! Topics and node-wide settings: small documents that are kept and shown. Pure.
+//! Topics and node-wide settings: small documents that are stored and shown. Pure.
 //!
-//! A topic tells a producer which services consume what it sends. The settings are the keys that
-//! M3's `kvstore` route lets operators write.
+//! A topic tells a producer which services consume its data. The settings are the keys that
+//! operators may write through M3's `kvstore` route.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ use crate::jsonpb::Kind::{Bool, BoolValue, Double, Enum, Int64, List, Text, Text
 use crate::jsonpb::{Canonical, Kind, Message, field};
 use crate::namespace::REGISTRY;
 
-/// The topic when no `Topic-Name` is given.
+/// The topic if no `Topic-Name` is given.
 pub const TOPIC_DEFAULT: &str = "aggregated_metrics";
 
 /// `POST /api/v1/topic/init`.
@@ -77,7 +77,7 @@ const ROUTING_POLICY_FILTER: Message = Message {
     fields: &[field("routingPolicyId", Text), field("isDefault", Bool)],
 };
 
-/// `POST /api/v1/kvstore`; `value` is read by the key's own message.
+/// `POST /api/v1/kvstore`; `value` is read by the message of the key.
 pub const SETTING_REQUEST: Message = Message {
     name: "admin.KeyValueUpdate",
     fields: &[field("key", Text), field("value", Kind::Any), field("commit", Bool)],
@@ -112,7 +112,7 @@ const QUERY_LIMIT: Message = Message {
 /// The key of the namespace registry, which the `kvstore` route may write too.
 pub const NAMESPACES_SETTING: &str = "m3db.node.namespaces";
 
-/// The message that the setting's value has to be, if M3 knows the setting.
+/// The message of the setting's value, if M3 knows the setting.
 #[must_use]
 pub fn setting_message(key: &str) -> Option<&'static Message> {
     Some(match key {

@@ -1,4 +1,4 @@
-//! The routes of namespaces, and `database/create`, which makes a placement too.
+//! The routes of namespaces, and `database/create`, which also creates a placement.
 
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ impl Admin {
         let existing = load_placement(kv, scope, Service::M3db).await?;
         let new_placement = self.placement_for(&create, existing.as_ref().map(|(old, _)| old))?;
         let add = |registry: &mut Registry| add_created(registry, &create);
-        // Tried before the placement is written: a refused request changes nothing.
+        // Checked before the placement is written, so that a refused request changes nothing.
         add(&mut load_registry(kv, scope).await?.0)?;
         let (placement, version) = match (new_placement, existing) {
             (Some(placement), _) => {
@@ -60,7 +60,7 @@ impl Admin {
         Ok(AdminReply::json(&document).changed(scope.is_served()))
     }
 
-    /// The placement that has to be made, or `None` where the existing one serves.
+    /// The placement to create; `None` if the existing one will do.
     fn placement_for(
         &self,
         create: &CreateRequest,
@@ -83,7 +83,7 @@ impl Admin {
         Ok(None)
     }
 
-    /// Whether a placement is the one that a local database makes.
+    /// Whether this is the placement of a local database.
     fn is_local(&self, placement: &Placement) -> bool {
         let local = Instance::local(&self.host_id, self.port);
         let mut instances = placement.instances.values();
@@ -145,7 +145,7 @@ fn instance_of(host: &Host) -> Instance {
     }
 }
 
-/// Whether the hosts of the request are the instances there are.
+/// Whether the hosts of the request are the existing instances.
 fn is_same(existing: &Placement, create: &CreateRequest) -> bool {
     let agrees = |asked: i64, there: u32| asked <= 0 || asked == i64::from(there);
     agrees(create.shards, existing.shards)
@@ -221,7 +221,7 @@ pub(super) async fn delete(
     Ok(AdminReply::deleted().changed(scope.is_served()))
 }
 
-/// `POST .../namespace/ready`: a node that serves its shards serves every namespace.
+/// `POST .../namespace/ready`: a node that serves its shards is ready for every namespace.
 pub(super) async fn ready(
     kv: &dyn Kv,
     request: &AdminRequest,
@@ -244,7 +244,7 @@ pub(super) async fn ready(
         if !waiting.is_empty() {
             return Err(AdminError::new(
                 500,
-                // M3's spelling, which scripts may look for.
+                // M3's spelling, which scripts may search for.
                 format!(
                     "namepace {name} not yet ready, err: instances do not have all shards \
                      available: [{}]",

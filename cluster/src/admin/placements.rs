@@ -1,7 +1,7 @@
 //! The routes of placements.
 //!
-//! A node that finds its own shards waiting to be fetched from nowhere marks them available at
-//! once, so a local placement has two versions: as it was made, and as it is served.
+//! Shards without a source need no data from another instance, so the node marks its own available
+//! at once. So a local placement has two versions: as it was created, and as it is served.
 
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,7 @@ use crate::placement::{
     SET_REQUEST,
 };
 
-/// M3's refusal where there is no placement.
+/// M3's error if there is no placement.
 pub(super) fn absent() -> AdminError {
     AdminError::new(404, "placement does not exist")
 }
@@ -29,8 +29,8 @@ fn instances(request: &Map<String, Value>, field: &str) -> Vec<Instance> {
 }
 
 impl Admin {
-    /// Writes a placement and, where this node is in it, that its shards are available. Answers
-    /// the version of the placement as it was given.
+    /// Writes a placement and, if this node is in it, marks its shards available. Returns the
+    /// version of the placement as it was given.
     pub(super) async fn put_placement(
         &self,
         kv: &dyn Kv,
@@ -75,7 +75,7 @@ impl Admin {
         Ok(reply(&placement, version))
     }
 
-    /// `POST .../placement/set`: writes only what is confirmed.
+    /// `POST .../placement/set`: writes only if the request confirms it.
     pub(super) async fn set_placement(
         &self,
         kv: &dyn Kv,
@@ -211,7 +211,7 @@ pub(super) async fn delete_all(
     }
 }
 
-/// Takes the instances out that leave; each has to be there.
+/// Removes the leaving instances, each of which must exist.
 fn take_out(placement: &mut Placement, leaving: &[String]) -> Result<(), AdminError> {
     for id in leaving {
         if placement.instances.remove(id).is_none() {
@@ -221,8 +221,8 @@ fn take_out(placement: &mut Placement, leaving: &[String]) -> Result<(), AdminEr
     Ok(())
 }
 
-/// Changes which instances a placement has. Instances with shards would have to hand them over,
-/// which takes a cluster.
+/// Changes the instances of a placement without shards. Instances with shards would have to hand
+/// them over, which needs a cluster.
 async fn change_stateless(
     kv: &dyn Kv,
     request: &AdminRequest,
@@ -231,7 +231,7 @@ async fn change_stateless(
     change: impl Fn(&mut Placement) -> Result<(), AdminError>,
 ) -> Result<AdminReply, AdminError> {
     let (mut placement, version) = load_placement(kv, scope, service).await?.ok_or_else(absent)?;
-    // What the request names wrongly is said first.
+    // Errors in the request are reported first.
     change(&mut placement)?;
     if service.kind() != PlacementKind::Stateless {
         return Err(AdminError::bad_request(format!(

@@ -1,4 +1,4 @@
-//! Documents in the store: their keys, and reading and changing them.
+//! The documents in the store: their keys, how to read and change them.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::namespace::Registry;
 use crate::placement::Placement;
 use crate::topic::NAMESPACES_SETTING;
 
-/// The environment and zone whose documents are meant; each has keys of its own.
+/// An environment and zone. Each has keys of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Scope {
     pub(crate) environment: String,
@@ -25,7 +25,7 @@ impl Default for Scope {
 }
 
 impl Scope {
-    /// The scope the request's headers name.
+    /// The scope that the request's headers name.
     pub(super) fn of(request: &AdminRequest) -> Result<Self, AdminError> {
         let headers = [
             ("Cluster-Environment-Name", &request.environment),
@@ -33,7 +33,7 @@ impl Scope {
             ("Topic-Name", &request.topic),
         ];
         for (header, name) in headers {
-            // A slash would let one scope's name reach into another's keys.
+            // A slash in a name would reach into another scope's keys.
             let is_plain = !name.is_empty()
                 && name.len() <= SCOPE_NAME_BYTES_MAX
                 && !name.contains('/')
@@ -53,7 +53,8 @@ impl Scope {
         *self == Self::default()
     }
 
-    /// M3's keys; a zone other than the embedded one has its own store there, here a prefix.
+    /// M3's keys. In M3 a zone other than the embedded one has a store of its own; here it has a
+    /// prefix.
     fn key(&self, kind: &str, name: &str) -> String {
         let Self { environment, zone } = self;
         match zone.as_str() {
@@ -89,7 +90,7 @@ fn unreadable(key: &str, error: &BadDocument) -> Error {
     Error::BadDocument { key: key.to_string(), reason: error.to_string() }
 }
 
-/// The registry of a scope and its version; 0 and empty where there is none.
+/// The registry of a scope and its version; empty and 0 if there is none.
 pub(crate) async fn load_registry(kv: &dyn Kv, scope: &Scope) -> Result<(Registry, u64), Error> {
     let key = scope.namespaces_key();
     let Some(stored) = kv.get(&key).await? else { return Ok((Registry::default(), 0)) };
@@ -98,7 +99,7 @@ pub(crate) async fn load_registry(kv: &dyn Kv, scope: &Scope) -> Result<(Registr
     Ok((registry, stored.version))
 }
 
-/// Changes a scope's registry; answers it as it is then. A change that does nothing is not written.
+/// Changes a scope's registry and returns the result. A change without effect is not written.
 pub(super) async fn change_registry(
     kv: &dyn Kv,
     scope: &Scope,
@@ -140,7 +141,7 @@ pub(super) fn parse_placement(key: &str, stored: &Versioned) -> Result<Placement
     Placement::from_json(&parse(key, stored)?).map_err(|error| unreadable(key, &error))
 }
 
-/// Writes a placement where `version` stands (0: where there is none); answers the new version.
+/// Writes a placement if its version is `version` (0: if there is none). Returns the new version.
 pub(super) async fn store_placement(
     kv: &dyn Kv,
     scope: &Scope,
@@ -152,7 +153,7 @@ pub(super) async fn store_placement(
     kv.compare_and_set(&scope.placement_key(service), version, document).await
 }
 
-/// What placement routes answer.
+/// The answer of placement routes.
 pub(super) fn placement_document(placement: &Placement, version: u64) -> Value {
     json!({ "placement": placement.to_json(), "version": version })
 }

@@ -1,7 +1,7 @@
-//! What a client of the admin routes notices; above all, that it cannot tell us from M3.
+//! The admin routes as their clients see them: they must answer as M3 does.
 //!
-//! `tests-data/` holds what a real M3DB answered. The lines of the admin routes are played in
-//! order against an empty store.
+//! `tests-data/` holds the answers of a real M3DB. The lines for admin routes are played in order
+//! against an empty store.
 
 use std::future::Future;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use crate::kv::memory::MemoryKv;
 use crate::limits::ADMIN_BODY_BYTES_MAX;
 use crate::namespace::Registry;
 
-/// Runs a future that never has to wait, as those over a store in memory.
+/// Runs a future that never waits, such as one over a store in memory.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -116,8 +116,8 @@ fn placement_route(
     Some((route, None))
 }
 
-/// Where `ours` differs from `theirs`, if it does; `"*"` in theirs stands for any value, and ours
-/// may have more fields where `more` is true.
+/// Where `ours` differs from `theirs`, if it does. `"*"` in theirs stands for any value; with
+/// `more`, ours may have additional fields.
 fn difference(at: &str, theirs: &Value, ours: &Value, more: bool) -> Option<String> {
     match (theirs, ours) {
         (Value::String(wild), _) if wild == "*" => None,
@@ -148,7 +148,7 @@ fn difference(at: &str, theirs: &Value, ours: &Value, more: bool) -> Option<Stri
     }
 }
 
-/// Why our answer to a recorded line is not what it has to be.
+/// Why our answer to a recorded line is wrong, if it is.
 fn judge(line: &Value, reply: &AdminReply) -> Option<String> {
     let theirs = &line["answer"];
     let compare = line["compare"].as_str().unwrap_or("exact");
@@ -194,7 +194,8 @@ fn answers_as_a_real_m3_did() {
             if let Some(why) = judge(&line, &reply) {
                 wrong.push(format!("{}: {why}", line["name"]));
             }
-            // Ours takes snake_case where M3 does not; the lists that follow were made without.
+            // We accept snake_case here, which M3 does not; the lists that follow were recorded
+            // without it.
             if line["name"] == "ns add snake" {
                 assert_eq!(reply.status, 200);
                 assert_eq!(send(&kv, "DELETE", "/api/v1/services/m3db/namespace/beta", "").0, 200);

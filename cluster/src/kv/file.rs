@@ -1,14 +1,16 @@
-//! The embedded store: every key in one checksummed file, whole in memory.
+//! The embedded store: all keys in one checksummed file, kept in memory as a whole.
 //!
-//! A change writes the whole file anew beside the old one and replaces it; only then is the change
-//! visible. So the file is always whole, a reader never sees what a crash could take back, and a
-//! damaged file is damage by the disk or by hand, which stops the start.
+//! A change writes a new file beside the old one and replaces it; only then is the change visible.
+//! So the file is always whole, and a reader never sees a change that a crash could undo. A damaged
+//! file was damaged by the disk or by hand, and prevents the start.
 //!
-//! A failure after which the file may say either stops the node: samples that are acknowledged in a
-//! namespace must not vanish with it because its refused deletion comes true at the next start.
+//! If a failure leaves it unknown which of the two files is on disk, the node stops. Otherwise a
+//! namespace whose deletion was refused could still be deleted at the next start, and its
+//! acknowledged samples with it.
 //!
-//! Always holds: changes are made one after the other, in their own tasks, so that a caller that
-//! goes away does not leave half of one. One process has the file: the data directory is locked.
+//! Always holds: changes are made one at a time, in tasks of their own, so a caller that goes away
+//! does not leave half a change. Only one process uses the file, since the data directory is
+//! locked.
 
 use std::fmt;
 use std::io;
@@ -24,7 +26,7 @@ use super::{Kv, Pending, Versioned, image};
 use crate::Error;
 use crate::limits::STORE_BYTES_MAX;
 
-/// A store in a file. Cloning gives another handle to the same store.
+/// A store in a file. Clones are handles to the same store.
 #[derive(Clone)]
 pub struct FileKv {
     store: Rc<Store>,
@@ -32,24 +34,24 @@ pub struct FileKv {
 
 struct Store {
     path: PathBuf,
-    /// What the file says, for readers and watchers.
+    /// The content of the file, for readers and watchers.
     memory: MemoryKv,
     /// Held while the file is written.
     writing: Semaphore,
 }
 
 impl FileKv {
-    /// Opens the store at `path`, or an empty one if there is no file; its directory is made.
+    /// Opens the store at `path`, or an empty one if there is no file. Its directory is created.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if the file is not what was written; [`Error::Io`] if it cannot be read.
+    /// [`Error::Damaged`] if the file is not intact; [`Error::Io`] if it cannot be read.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
         if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             create_dir_all(directory)
                 .await
                 .map_err(|error| io_error(&path, "make the directory of", &error))?;
-            // A process that was killed may have replaced the file and not come to this.
+            // A killed process may have replaced the file without syncing its directory.
             sync_dir(directory)
                 .await
                 .map_err(|error| io_error(&path, "sync the directory of", &error))?;
@@ -69,13 +71,13 @@ impl FileKv {
         Ok(Self { store: Rc::new(Store { path, memory, writing: Semaphore::new(1) }) })
     }
 
-    /// Where the store is kept.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.store.path
     }
 
-    /// Makes a change durable, then visible. It is finished even if the caller goes away.
+    /// Makes a change durable, then visible. It is completed even if the caller goes away.
     async fn apply(&self, change: Change) -> Result<u64, Error> {
         let store = Rc::clone(&self.store);
         m3_io::spawn_join(async move { store.apply(change).await }).await

@@ -1,7 +1,7 @@
-//! The bytes of the store's file, as FORMAT.md draws them. Pure.
+//! Encodes and decodes the store's file; FORMAT.md draws it. Pure.
 //!
-//! Always holds: [`decode`] of [`encode`] is the same table; one changed bit anywhere is an error;
-//! no length in the file makes [`decode`] take more memory than the file has bytes.
+//! Always holds: [`decode`] of [`encode`] returns the same table. Any changed bit is an error. No
+//! length in the file makes [`decode`] use more memory than the file has bytes.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -14,12 +14,12 @@ use crate::limits::STORE_BYTES_MAX;
 
 /// The first bytes of the file.
 const MAGIC: [u8; 8] = *b"M3RINGKV";
-/// The format this code writes, and the only one it reads.
+/// The version of the format: the one this code writes, and the only one it reads.
 const FORMAT: u32 = 1;
 /// Bytes before the body: magic, format, checksum, body length.
 const HEAD_BYTES: usize = 8 + 4 + 4 + 8;
 
-/// The file's bytes for `table`.
+/// Encodes `table` as the content of the file.
 pub(super) fn encode(table: &Table) -> Result<Vec<u8>, Error> {
     let body_bytes: usize = table
         .keys
@@ -55,7 +55,7 @@ pub(super) fn encode(table: &Table) -> Result<Vec<u8>, Error> {
     Ok(file)
 }
 
-/// The checksum covers every byte behind it and, by its length, the length too.
+/// The checksum covers every byte after it and, as their number, the length field.
 fn checksum(format: u32, body: &[u8]) -> u32 {
     let head = crc32c::crc32c(&format.to_le_bytes());
     let head = crc32c::crc32c_append(head, &(body.len() as u64).to_le_bytes());
@@ -67,10 +67,10 @@ fn put_len(body: &mut Vec<u8>, len: usize) {
     body.extend_from_slice(&len.to_le_bytes());
 }
 
-/// The table in the bytes of the file at `path`.
+/// Decodes the content of the file at `path`.
 ///
 /// # Errors
-/// [`Error::Damaged`] with the part that does not fit.
+/// [`Error::Damaged`] with the damaged part.
 pub(super) fn decode(path: &Path, file: &[u8]) -> Result<Table, Error> {
     let mut reader = Reader { path, rest: file };
     let magic = reader.take("magic", MAGIC.len())?;
@@ -106,7 +106,7 @@ pub(super) fn decode(path: &Path, file: &[u8]) -> Result<Table, Error> {
     Ok(table)
 }
 
-/// Reads the file front to back, never past its end.
+/// Reads the file front to back and never past its end.
 struct Reader<'a> {
     path: &'a Path,
     rest: &'a [u8],

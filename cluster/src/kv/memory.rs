@@ -1,4 +1,4 @@
-//! A store that forgets everything at exit: the file store's twin for tests and tools.
+//! A store in memory, which forgets everything at exit; for tests and tools.
 
 use std::cell::RefCell;
 
@@ -31,12 +31,12 @@ impl MemoryKv {
         Self { table: RefCell::new(table), changes: Notify::new(), watchers }
     }
 
-    /// What the table would be after `change`.
+    /// The table that `change` would produce.
     pub(super) fn after(&self, change: Change) -> Result<(Table, u64), Error> {
         self.table.borrow().with(change)
     }
 
-    /// Makes `table` the current one and tells those who wait.
+    /// Makes `table` the current one and wakes the watchers.
     pub(super) fn replace(&self, table: Table) {
         self.table.replace(table);
         self.changes.notify_waiters();

@@ -1,7 +1,7 @@
-//! The state of an embedded store: what each key is and was. Pure.
+//! The state of an embedded store: the values of each key, current and earlier. Pure.
 //!
-//! A change makes a new table that shares the values with the old one; the store swaps them once
-//! the new one is durable. So a reader sees nothing that a crash could take back.
+//! A change creates a new table, which shares its values with the old one. The store switches to it
+//! when it is durable, so a reader never sees a change that a crash could undo.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -12,18 +12,18 @@ use crate::limits::{
     HISTORY_BYTES_PER_KEY_MAX, KEY_BYTES_MAX, KEYS_MAX, VALUE_BYTES_MAX, VERSIONS_PER_KEY_MAX,
 };
 
-/// All keys with the versions that are kept of them.
+/// All keys with their kept versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Table {
     /// The revision of the latest change.
     pub(super) revision: u64,
-    /// Per key its versions, oldest first, never empty.
+    /// The versions of each key, oldest first; never empty.
     pub(super) keys: BTreeMap<Rc<str>, VecDeque<Versioned>>,
 }
 
 /// A change to the table.
 pub(super) enum Change {
-    /// Set a key, if `expected` is given only at that version.
+    /// Set a key; if `expected` is given, only at that version.
     Set { key: String, value: Vec<u8>, expected: Option<u64> },
     /// Delete a key.
     Delete { key: String },
@@ -35,7 +35,7 @@ impl Table {
         self.keys.get(key).and_then(VecDeque::back)
     }
 
-    /// The value `key` had at `version`, if it is still kept.
+    /// The value that `key` had at `version`, if it is still kept.
     pub(super) fn get_version(&self, key: &str, version: u64) -> Option<&Versioned> {
         self.keys.get(key)?.iter().find(|kept| kept.version == version)
     }
@@ -50,7 +50,7 @@ impl Table {
             .collect()
     }
 
-    /// The table after `change`, and the version the changed key then has (0 after a delete).
+    /// The table after `change`, and the version of the changed key in it (0 after a delete).
     pub(super) fn with(&self, change: Change) -> Result<(Self, u64), Error> {
         let mut next = self.clone();
         next.revision += 1;
@@ -82,7 +82,7 @@ impl Table {
     }
 }
 
-/// Drops the oldest versions until what is left is inside both bounds; the current one stays.
+/// Drops the oldest versions until both bounds are met; the current one stays.
 fn forget_oldest(versions: &mut VecDeque<Versioned>) {
     let earlier = versions.len().saturating_sub(1);
     let mut bytes: usize = versions.iter().take(earlier).map(|kept| kept.value.len()).sum();
@@ -95,7 +95,7 @@ fn forget_oldest(versions: &mut VecDeque<Versioned>) {
     }
 }
 
-/// Refuses keys that no store takes.
+/// Refuses keys that are not allowed.
 pub(super) fn check_key(key: &str) -> Result<(), Error> {
     let reason = if key.is_empty() {
         "a key has at least one byte"
@@ -107,7 +107,7 @@ pub(super) fn check_key(key: &str) -> Result<(), Error> {
     Err(Error::BadKey { key: key.to_string(), reason })
 }
 
-/// Refuses sizes over their bound.
+/// Refuses sizes above their bound.
 pub(super) fn check(what: &'static str, size: usize, max: usize) -> Result<(), Error> {
     if size > max { Err(Error::TooLarge { what, size, max }) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! What a user of the store relies on: versions, history, watching, and that damage is seen.
+//! What users of the store rely on: versions, history, watching, and that damage is detected.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -18,7 +18,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     run_here(Driver::Epoll, future).unwrap()
 }
 
-/// A directory that is gone after the test.
+/// A directory that is removed after the test.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -122,7 +122,7 @@ fn changes_at_once_are_made_one_after_the_other() {
         }
         versions.sort_unstable();
         assert_eq!(versions, (1..=20).collect::<Vec<u64>>());
-        // A caller that goes away leaves a whole file behind.
+        // Even if the caller goes away, the file is whole.
         drop(kv.set("n", b"abandoned".to_vec()));
         assert_eq!(FileKv::open(scratch.file()).await.unwrap().list("").await.unwrap().len(), 1);
     });
@@ -154,7 +154,8 @@ fn a_watcher_sees_sets_deletes_and_second_lives() {
         pause().await;
         kv.set("k", b"1".to_vec()).await.unwrap();
         pause().await;
-        // Deleted and made anew between two looks: the same version, and yet a change.
+        // Deleted and created again between two checks: the version is the same, and yet it is a
+        // change.
         kv.delete("k").await.unwrap();
         kv.set("k", b"1".to_vec()).await.unwrap();
         let one = Some((1, b"1".to_vec()));

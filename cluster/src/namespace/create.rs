@@ -1,6 +1,7 @@
-//! `database/create`: one request that makes a namespace, its aggregated twin and the placement.
+//! `database/create`: one request that creates a namespace, optionally an aggregated one, and the
+//! placement.
 //!
-//! What is left out is chosen as M3 chooses it, above all the block size by retention.
+//! Missing options are chosen as M3 does, above all the block size by retention.
 
 use serde_json::{Map, Value};
 
@@ -15,11 +16,11 @@ const MINUTE_NS: i64 = 60_000_000_000;
 const HOUR_NS: i64 = 60 * MINUTE_NS;
 const DAY_NS: i64 = 24 * HOUR_NS;
 
-/// Retention when none is given.
+/// Default retention.
 const RETENTION_DEFAULT_NS: i64 = DAY_NS;
-/// Samples of one series that make a good block.
+/// Samples of one series that make a block of good size.
 const SAMPLES_PER_BLOCK: i64 = 720;
-/// Up to this retention, this block size; beyond the last, the last.
+/// Block sizes, each up to a retention; the last one also for longer retentions.
 const BLOCK_SIZES: [(i64, i64); 5] = [
     (12 * HOUR_NS, 30 * MINUTE_NS),
     (DAY_NS, HOUR_NS),
@@ -28,27 +29,27 @@ const BLOCK_SIZES: [(i64, i64); 5] = [
     (i64::MAX, DAY_NS),
 ];
 
-/// What kind of database is asked for.
+/// The requested kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatabaseType {
     /// One node; no hosts are named.
     Local,
-    /// The hosts that are named.
+    /// The hosts that the request names.
     Cluster,
 }
 
-/// A node of a cluster that is to be created.
+/// A node of the cluster to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     /// Its name, unique in the cluster.
     pub id: String,
     /// Where it can be reached.
     pub address: String,
-    /// At this port.
+    /// Its port.
     pub port: u32,
-    /// What it fails together with.
+    /// Its failure domain.
     pub isolation_group: String,
-    /// Where it stands.
+    /// Its zone.
     pub zone: String,
     /// Its share of the shards.
     pub weight: u32,
@@ -57,25 +58,25 @@ pub struct Host {
 /// A checked `database/create` request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateRequest {
-    /// What kind of database is asked for.
+    /// The requested kind of database.
     pub kind: DatabaseType,
-    /// Whether the request says so itself; otherwise it fits whatever placement there is.
+    /// Whether the request names the kind; otherwise it matches any existing placement.
     pub is_kind_given: bool,
-    /// The namespaces to add: the unaggregated one, then the aggregated one if asked for.
+    /// The namespaces to add: the unaggregated one, then the aggregated one if requested.
     pub namespaces: Vec<NamespaceMetadata>,
     /// The nodes of the cluster.
     pub hosts: Vec<Host>,
-    /// Shards that are asked for; 0 leaves it to the rule.
+    /// Requested shards; 0 means the default.
     pub shards: i64,
-    /// Replicas that are asked for; 0 leaves it to the rule.
+    /// Requested replicas; 0 means the default.
     pub replicas: i64,
 }
 
 impl CreateRequest {
-    /// The request in a canonical `admin.DatabaseCreateRequest`.
+    /// Reads the request from a canonical `admin.DatabaseCreateRequest`.
     ///
     /// # Errors
-    /// What is missing or cannot be read, in M3's words.
+    /// What is missing or wrong, in M3's words.
     pub fn from_canonical(request: &Map<String, Value>) -> Result<Self, BadNamespace> {
         let name = request.text("namespaceName");
         if name.is_empty() {
@@ -85,7 +86,7 @@ impl CreateRequest {
         let kind = match request.text("type") {
             "local" => DatabaseType::Local,
             "cluster" => DatabaseType::Cluster,
-            // As M3 does, and hosts without a type can only mean a cluster.
+            // As in M3. Hosts without a type can only mean a cluster.
             "" if hosts.is_empty() => DatabaseType::Local,
             "" => DatabaseType::Cluster,
             _ => return Err(other("invalid database type")),
@@ -180,12 +181,12 @@ fn read_block_size(
     }
 }
 
-/// The block size M3 recommends for a retention.
+/// The block size that M3 recommends for a retention.
 fn block_size_for(retention_ns: i64) -> i64 {
     BLOCK_SIZES.iter().find(|(up_to, _)| retention_ns <= *up_to).map_or(DAY_NS, |(_, size)| *size)
 }
 
-/// What `database/create` gives a namespace.
+/// The options that `database/create` gives a namespace.
 fn defaults(retention_ns: i64, block_size_ns: i64, aggregation: Aggregation) -> NamespaceOptions {
     NamespaceOptions {
         bootstrap_enabled: true,

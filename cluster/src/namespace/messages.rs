@@ -1,4 +1,4 @@
-//! The messages of the namespace routes: their fields in M3's order.
+//! The messages of the namespace routes, with their fields in M3's order.
 
 use crate::jsonpb::Kind::{
     Any, Bool, BoolValue, DoubleValue, Enum, Int32, Int64, List, MapOf, MapOfText, Text, UInt32,

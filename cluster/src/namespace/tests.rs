@@ -1,4 +1,4 @@
-//! The rules of namespaces that the recorded answers of M3 do not reach.
+//! Rules of namespaces that M3's recorded answers do not cover.
 
 use serde_json::{Value, json};
 

@@ -1,11 +1,11 @@
-//! `PUT .../namespace`: which options may change while a namespace lives, and changing them.
+//! `PUT .../namespace`: which options of a namespace may change, and the change itself.
 
 use serde_json::{Map, Value};
 
 use super::{BadNamespace, NamespaceOptions, Registry, read_aggregations, unless_empty};
 use crate::jsonpb::Canonical;
 
-/// What may change: the period of retention, concurrency, the kinds of data, extensions.
+/// The options that may change: retention period, concurrency, kinds of data, extensions.
 const MUTABLE: [&str; 4] =
     ["retentionOptions", "runtimeOptions", "aggregationOptions", "extendedOptions"];
 
@@ -13,11 +13,11 @@ const AGGREGATIONS: &str = "error constructing construction aggregationOptions";
 const OPTIONS: &str = "error constructing new metadata: unable to validate options";
 
 impl Registry {
-    /// Changes the options of a namespace as a canonical `admin.NamespaceUpdateRequest` says.
+    /// Changes the options of a namespace by a canonical `admin.NamespaceUpdateRequest`.
     ///
     /// # Errors
-    /// [`BadNamespace::Missing`] if there is no such namespace; else what may not change, or what
-    /// the change would break.
+    /// [`BadNamespace::Missing`] if there is no such namespace; otherwise the option that may not
+    /// change, or the rule that the change would break.
     pub fn update(&mut self, request: &Map<String, Value>) -> Result<(), BadNamespace> {
         let refused = |words: &str| {
             BadNamespace::Other(format!("unable to validate update request: {words}"))
@@ -41,7 +41,7 @@ impl Registry {
     }
 }
 
-/// A broken rule as M3 tells of it where it changes a namespace.
+/// A broken rule in the words that M3 uses for updates.
 fn within(step: &str, error: BadNamespace) -> BadNamespace {
     match error {
         BadNamespace::Metadata(words) => BadNamespace::Other(format!("{step}: {words}")),
@@ -75,10 +75,10 @@ fn apply(options: &mut NamespaceOptions, change: &Map<String, Value>) -> Result<
     Ok(())
 }
 
-/// The first field that is given and may not change, as M3 names it.
+/// The first given field that may not change, as M3 names it.
 fn immutable_field(change: &Map<String, Value>) -> Option<String> {
     for (name, value) in change {
-        // Of all fields this one alone can be given as false.
+        // This is the only field that counts as given when it is false.
         let is_given = !is_zero(value) || (name == "cacheBlocksOnRetrieve" && !value.is_null());
         if is_given && !MUTABLE.contains(&name.as_str()) {
             return Some(upper_first(name));
@@ -91,7 +91,7 @@ fn immutable_field(change: &Map<String, Value>) -> Option<String> {
         .map(|(name, _)| format!("RetentionOptions.{}", upper_first(name)))
 }
 
-/// Whether a canonical value is what stands for a field that was not given.
+/// Whether a canonical value stands for a missing field.
 fn is_zero(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,

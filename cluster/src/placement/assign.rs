@@ -1,7 +1,7 @@
-//! The first placement of a service: who gets which shards.
+//! The first placement of a service: which instance gets which shards.
 //!
-//! Each shard goes to the instances that are least loaded for their weight, each from another
-//! isolation group. Equal loads are decided by id, so the same request gives the same placement.
+//! Each shard goes to the instances with the lowest load for their weight, each in another
+//! isolation group. Ties are decided by id, so the same request gives the same placement.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use super::{BadPlacement, Instance, Placement, PlacementKind, Shard};
 use crate::limits::{INSTANCES_MAX, SHARDS_MAX};
 
 impl Placement {
-    /// The first placement of a service with `instances`.
+    /// Creates the first placement of a service with `instances`.
     ///
     /// # Errors
-    /// Instances, shards or replicas that make no placement.
+    /// Instances, shards or replicas that allow no placement.
     pub fn init(
         kind: PlacementKind,
         instances: Vec<Instance>,
@@ -42,16 +42,17 @@ impl Placement {
     }
 
     fn assign_sharded(&mut self) -> Result<(), BadPlacement> {
-        let mut bearers: Vec<Bearer> = self
+        let mut candidates: Vec<Candidate> = self
             .instances
             .values()
-            .map(|one| Bearer::new(&one.id, &one.isolation_group, one.weight))
+            .map(|one| Candidate::new(&one.id, &one.isolation_group, one.weight))
             .collect();
-        let groups: BTreeSet<&str> = bearers.iter().map(|bearer| bearer.group.as_str()).collect();
+        let groups: BTreeSet<&str> =
+            candidates.iter().map(|candidate| candidate.group.as_str()).collect();
         check_groups(groups.len(), self.replicas)?;
         for shard in 0..self.shards {
-            for id in take_shard(&mut bearers, self.replicas) {
-                let instance = self.instances.get_mut(&id).expect("bearers come from instances");
+            for id in take_shard(&mut candidates, self.replicas) {
+                let instance = self.instances.get_mut(&id).expect("candidates come from instances");
                 instance.shards.push(Shard::initializing(shard));
             }
         }
@@ -62,16 +63,17 @@ impl Placement {
         self.is_mirrored = true;
         let sets = self.shard_sets()?;
         self.shard_set_max = sets.keys().copied().max().unwrap_or(0);
-        // A shard set is one bearer, and one is enough for a shard: its members are the replicas.
-        let mut bearers: Vec<Bearer> = sets
+        // A shard set counts as one candidate, and a shard needs only one: its members are the
+        // replicas.
+        let mut candidates: Vec<Candidate> = sets
             .iter()
             .map(|(set, members)| {
                 let weight = self.instances[&members[0]].weight;
-                Bearer::new(&format!("{set:010}"), &set.to_string(), weight)
+                Candidate::new(&format!("{set:010}"), &set.to_string(), weight)
             })
             .collect();
         for shard in 0..self.shards {
-            for padded in take_shard(&mut bearers, 1) {
+            for padded in take_shard(&mut candidates, 1) {
                 let set: u32 = padded.parse().expect("the id is the padded set");
                 for member in &sets[&set] {
                     let instance = self.instances.get_mut(member).expect("members are instances");
@@ -88,7 +90,7 @@ impl Placement {
         Ok(())
     }
 
-    /// The members of each shard set: as they say themselves, or else put together.
+    /// The members of each shard set: as the instances say, or grouped here.
     fn shard_sets(&self) -> Result<BTreeMap<u32, Vec<String>>, BadPlacement> {
         let mut sets: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         for instance in self.instances.values() {
@@ -126,8 +128,8 @@ impl Placement {
         Ok(())
     }
 
-    /// Puts instances of equal weight and different isolation groups together, the fullest groups
-    /// first, so that none is left over where it can be avoided.
+    /// Groups instances of equal weight from different isolation groups. The largest groups come
+    /// first, so that as few instances as possible are left over.
     fn grouped_sets(&self) -> Result<BTreeMap<u32, Vec<String>>, BadPlacement> {
         let mut by_weight: BTreeMap<u32, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
         for instance in self.instances.values().rev() {
@@ -156,46 +158,46 @@ impl Placement {
     }
 }
 
-/// Something that takes shards, and how many it has.
-struct Bearer {
+/// A candidate for shards, with the number it has.
+struct Candidate {
     id: String,
     group: String,
     weight: u64,
     load: u64,
 }
 
-impl Bearer {
+impl Candidate {
     fn new(id: &str, group: &str, weight: u32) -> Self {
         let weight = u64::from(weight.max(1));
         Self { id: id.to_string(), group: group.to_string(), weight, load: 0 }
     }
 }
 
-/// Gives one shard to `replicas` bearers of different groups; answers their ids. There are at least
-/// so many groups.
-fn take_shard(bearers: &mut [Bearer], replicas: u32) -> Vec<String> {
+/// Gives one shard to `replicas` candidates in different groups and returns their ids. There must
+/// be that many groups.
+fn take_shard(candidates: &mut [Candidate], replicas: u32) -> Vec<String> {
     let mut takers: Vec<String> = Vec::with_capacity(replicas as usize);
     let mut groups: Vec<String> = Vec::with_capacity(replicas as usize);
     for _ in 0..replicas {
-        let least = bearers
+        let least = candidates
             .iter_mut()
-            .filter(|bearer| !groups.contains(&bearer.group))
+            .filter(|candidate| !groups.contains(&candidate.group))
             // (load + 1) / weight, compared without dividing.
             .min_by(|left, right| {
                 let left_share = (left.load + 1) * right.weight;
                 let right_share = (right.load + 1) * left.weight;
                 left_share.cmp(&right_share).then_with(|| left.id.cmp(&right.id))
             });
-        if let Some(bearer) = least {
-            bearer.load += 1;
-            takers.push(bearer.id.clone());
-            groups.push(bearer.group.clone());
+        if let Some(candidate) = least {
+            candidate.load += 1;
+            takers.push(candidate.id.clone());
+            groups.push(candidate.group.clone());
         }
     }
     takers
 }
 
-/// The instances by name.
+/// The instances by id.
 pub(super) fn by_id(instances: Vec<Instance>) -> Result<BTreeMap<String, Instance>, BadPlacement> {
     if instances.len() > INSTANCES_MAX {
         return Err(BadPlacement(format!("a placement has at most {INSTANCES_MAX} instances")));

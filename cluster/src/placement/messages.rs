@@ -1,4 +1,4 @@
-//! The messages of the placement routes: their fields in M3's order.
+//! The messages of the placement routes, with their fields in M3's order.
 
 use crate::jsonpb::Kind::{
     Any, Bool, Enum, Int32, Int64, List, MapOf, Text, Texts, UInt32, UInt32Value,

@@ -1,4 +1,4 @@
-//! Who gets which shards.
+//! Which instance gets which shards.
 
 use std::collections::BTreeSet;
 
