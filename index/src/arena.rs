@@ -1,17 +1,17 @@
-//! Bytes of label names and values, each stored once, in order of arrival.
+//! The bytes of label names and values, each stored once, in order of arrival.
 //!
-//! Chunks have a fixed size and never move, so growing copies nothing and a scan over values in
-//! order of arrival walks memory forward.
+//! Chunks have a fixed size and never move. So growing copies nothing, and a scan over values in
+//! order of arrival reads memory forward.
 //!
-//! Always holds: a text lies in one chunk.
+//! Always holds: a text lies within one chunk.
 
 use m3_metric::limits::LABEL_LITERAL_BYTES_MAX;
 
-/// Bytes of one chunk. A chunk wastes at most one text at its end, so this is many texts.
+/// Bytes of a chunk. At most one text of space is wasted at its end.
 const CHUNK_BYTES: usize = 1 << 20;
 const CHUNK_SHIFT: u32 = CHUNK_BYTES.trailing_zeros();
 
-/// Where a text lies: 28 bits of chunk, 20 bits of position, 16 bits of length.
+/// The position of a text: 28 bits of chunk, 20 bits of offset, 16 bits of length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text(u64);
 
@@ -44,7 +44,7 @@ impl Arena {
         &chunk[start..start + (text.0 & 0xffff) as usize]
     }
 
-    /// The bytes of `text` as the string they are.
+    /// The bytes of `text` as a string.
     pub(crate) fn str(&self, text: Text) -> &str {
         std::str::from_utf8(self.bytes(text)).expect("a canonical block is UTF-8")
     }

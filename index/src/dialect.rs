@@ -1,21 +1,21 @@
-//! Regular expressions as Prometheus' users write them (RE2's syntax, Go's flavour) put into the
+//! Translates regular expressions of Prometheus' users (RE2's syntax in Go's dialect) into the
 //! syntax of the `regex` crate.
 //!
-//! The two differ where it hurts silently: in Go `\d \w \s \b` are ASCII, `[a&&b]` and `[[]` hold
-//! plain characters, `{` without a count is a brace, `\Q..\E` quotes, `\123` is octal and `\<` is
-//! a character. Each is rewritten; what Go refuses (`(?x)`, `a**`, `{1001}`) is refused here in
-//! Go's words. Greed is dropped, since only whether a value matches is asked, and for the same
-//! reason groups capture nothing.
+//! The two differ in ways that are easy to miss. In Go `\d \w \s \b` are ASCII, `[a&&b]` and `[[]`
+//! contain plain characters, `{` without a count is a literal brace, `\Q..\E` quotes, `\123` is
+//! octal and `\<` is a character. Each is rewritten. What Go refuses (`(?x)`, `a**`, `{1001}`) is
+//! refused here in Go's words. Only whether a value matches is of interest, so repetitions lose
+//! their greediness and groups capture nothing.
 //!
-//! Always holds: what comes out contains no construct that the `regex` crate reads otherwise than
+//! Always holds: the result contains no construct that the `regex` crate reads in another way than
 //! Go reads the original.
 
 use std::fmt::Write;
 
-/// The largest count of a repetition, as in RE2.
+/// Largest count of a repetition, as in RE2.
 const REPEAT_MAX: u32 = 1000;
 
-/// Rewrites `pattern`.
+/// Translates `pattern`.
 ///
 /// # Errors
 /// What is wrong with it, in the words of Go's parser.
@@ -30,18 +30,18 @@ struct Parser<'a> {
     pattern: &'a str,
     rest: &'a str,
     out: String,
-    /// For every open group, and for the whole in front, the weight of its heaviest part.
+    /// For each open group, and first for the whole pattern, the weight of its heaviest part.
     weights: Vec<u32>,
-    /// How often what was read last may repeat, counts within counts multiplied.
+    /// How often the last item may repeat: the product of nested counts.
     weight: u32,
 }
 
-/// What stands before a position: whether a repetition may follow.
+/// What precedes a position. It decides whether a repetition may follow.
 #[derive(Clone, Copy, PartialEq)]
 enum Before<'a> {
     Nothing,
     Item,
-    /// A repetition, and the text from its operator on.
+    /// A repetition, with the text from its operator on.
     Repeat(&'a str),
 }
 
@@ -108,7 +108,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Takes one character off the front.
+    /// Takes the next character.
     fn bump(&mut self) -> Option<char> {
         let mut chars = self.rest.chars();
         let c = chars.next();
@@ -116,7 +116,7 @@ impl<'a> Parser<'a> {
         c
     }
 
-    /// Notes the weight of what has just been read.
+    /// Records the weight of the item that was just read.
     fn weigh(&mut self, weight: u32) {
         self.weight = weight;
         if let Some(heaviest) = self.weights.last_mut() {
@@ -142,7 +142,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Writes the repetition `operator`, which stood at `at`, and drops a `?` after it.
+    /// Writes the repetition `operator` that was read at `at`, and drops a `?` after it.
     fn repeat(&mut self, before: Before<'a>, at: &'a str, operator: &str) -> Result<(), String> {
         if let Some(rest) = self.rest.strip_prefix('?') {
             self.rest = rest;
@@ -162,7 +162,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Notes that what was read last may repeat `most` times, by the repetition at `at`.
+    /// Records that the last item may repeat `most` times, because of the repetition at `at`.
     fn multiply(&mut self, at: &str, most: u32) -> Result<(), String> {
         let weight = self.weight.saturating_mul(most.max(1));
         if weight > REPEAT_MAX {
@@ -173,8 +173,8 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Takes a `{n}`, `{n,}` or `{n,m}` and says its largest count; anything else that begins with
-    /// a brace is a brace.
+    /// Takes a `{n}`, `{n,}` or `{n,m}` and returns its largest count. Anything else that begins
+    /// with a brace is a literal brace.
     fn count(&mut self) -> Result<Option<(&'a str, u32)>, String> {
         let Some(end) = self.rest.find('}') else { return Ok(None) };
         let (whole, rest) = self.rest.split_at(end + 1);
@@ -197,7 +197,7 @@ impl<'a> Parser<'a> {
         Ok(Some((whole, most)))
     }
 
-    /// Takes an opening parenthesis with what belongs to it; `(?i)` is whole at once.
+    /// Takes an opening parenthesis and its flags; `(?i)` is complete by itself.
     fn group(&mut self) -> Result<(), String> {
         let at = self.rest;
         self.bump();
@@ -223,7 +223,7 @@ impl<'a> Parser<'a> {
         self.flags(at, special)
     }
 
-    /// Takes the flags of `(?i)` or `(?i:`, of which `special` is what follows the `?`.
+    /// Takes the flags of `(?i)` or `(?i:`; `special` is the text after the `?`.
     fn flags(&mut self, at: &'a str, special: &'a str) -> Result<(), String> {
         let end = special.find([')', ':']).unwrap_or(special.len());
         let (flags, tail) = special.split_at(end);
@@ -246,11 +246,11 @@ impl<'a> Parser<'a> {
         }
         self.rest = &tail[1..];
         if flags.is_empty() && tail.starts_with(')') {
-            // Nothing is set, which the other syntax cannot say.
+            // No flag is set, which the other syntax cannot express.
             return Ok(());
         }
         self.out.push_str("(?");
-        // Go allows a flag twice and the later one wins; the other syntax does not.
+        // Go allows a flag twice, and the last one wins. The other syntax does not allow it.
         for flag in ['i', 'm', 's', 'U'] {
             if on.contains(flag) && !off.is_some_and(|off| off.contains(flag)) {
                 self.out.push(flag);
@@ -302,7 +302,7 @@ impl<'a> Parser<'a> {
         Ok(Before::Item)
     }
 
-    /// Takes `\pL`, `\p{Greek}`, `\p{^Greek}` or the same with `\P`.
+    /// Takes `\pL`, `\p{Greek}`, `\p{^Greek}`, or the same with `\P`.
     fn property(&mut self) -> Result<(), String> {
         let at = self.rest;
         let mut not = at[1..].starts_with('P');
@@ -313,7 +313,7 @@ impl<'a> Parser<'a> {
         };
         let name = name.strip_prefix('^').inspect(|_| not = !not).unwrap_or(name);
         self.rest = rest;
-        // Go's names have one spelling each and begin with a capital.
+        // Go's names have only one spelling each and begin with a capital.
         let is_name = name.starts_with(|c: char| c.is_ascii_uppercase());
         if !is_name || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             let shown = &at[..at.len() - rest.len()];
@@ -434,7 +434,7 @@ impl<'a> Parser<'a> {
         Ok(true)
     }
 
-    /// Takes a character or a range of them inside the class that began at `class`.
+    /// Takes a character or a range of characters inside the class that began at `class`.
     fn range(&mut self, class: &'a str) -> Result<(), String> {
         let at = self.rest;
         let low = self.class_char(class)?;
@@ -461,7 +461,7 @@ impl<'a> Parser<'a> {
         self.bump().ok_or_else(|| format!("missing closing ]: `{class}`"))
     }
 
-    /// Writes a character of a class so that no operator of classes can be read into it.
+    /// Writes a member of a class, escaped so that it cannot act as an operator.
     fn member(&mut self, c: char) {
         if c.is_alphanumeric() {
             self.out.push(c);
@@ -471,14 +471,14 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// A number as a repetition may have it: digits without a leading zero.
+/// Whether `text` is a number as repetitions allow it: digits without a leading zero.
 fn is_number(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|b| b.is_ascii_digit())
         && (text == "0" || !text.starts_with('0'))
 }
 
-/// The members of `\d`, `\s`, `\w`, and of what their capitals leave out.
+/// The members of `\d`, `\s`, `\w`, or of the classes they negate.
 fn perl_class(c: char) -> Option<&'static str> {
     match c {
         'd' | 'D' => Some("0-9"),

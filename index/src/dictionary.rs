@@ -1,11 +1,11 @@
 //! Every label name and every pair of name and value, with the lists of their series.
 //!
-//! Pairs live in one slab under dense numbers; a hash table, split into parts so that no growth
-//! of it takes long, finds a pair's number. Inserting looks first at what the series before had:
-//! its names in the same order and, per name, its value, because a sender's next series differs
-//! in one or two labels. Only what differs is hashed.
+//! Pairs are stored in one slab under dense numbers. A hash table finds a pair's number; it is
+//! split into parts, so that growing one part is quick. Inserting a series first tries the labels
+//! of the series before it: the same names in the same order and, for each name, the same value. A
+//! sender's next series differs in one or two labels, so only these are hashed.
 //!
-//! Always holds: a pair's number is in its name's [`Order`] exactly once; a pair has at least
+//! Always holds: a pair's number is in its name's [`Order`] exactly once. Every pair has at least
 //! one series.
 
 use crate::arena::{Arena, Text};
@@ -18,14 +18,14 @@ use m3_metric::labels::read_label;
 use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
 
-/// Parts of the table of pairs. A part of a hundred million pairs has 400 thousand and grows
+/// Parts of the table of pairs. With a hundred million pairs a part has 400 thousand, and grows
 /// within a few milliseconds.
 const TABLE_PARTS: usize = 256;
 
 /// A label name.
 pub(crate) struct Name {
     pub(crate) text: Text,
-    /// The pair that the last series with this name had.
+    /// The pair of the last series that had this name.
     last: u32,
     /// The series that have this name.
     pub(crate) present: List,
@@ -33,14 +33,14 @@ pub(crate) struct Name {
     pub(crate) order: RefCell<Order>,
 }
 
-/// A pair of a label name and a value.
+/// A pair of label name and value.
 pub(crate) struct Pair {
     pub(crate) value: Text,
     pub(crate) list: List,
     name: u32,
 }
 
-/// A pair in the table. The hash stands here so that growing touches no text.
+/// A pair in the table. The hash is stored with it, so that growing reads no text.
 #[derive(Clone, Copy)]
 struct Slot {
     hash: u32,
@@ -55,7 +55,7 @@ pub(crate) struct Dictionary {
     pairs: Slab<Pair>,
     table: Vec<HashTable<Slot>>,
     hasher: RandomState,
-    /// The names of the last series, in its order.
+    /// The names of the last series, in order.
     shape: Vec<u32>,
 }
 
@@ -96,7 +96,8 @@ impl Dictionary {
         }
     }
 
-    /// The number of name `text`, most likely that of the series before at this position.
+    /// The number of name `text`: most likely the name that the previous series had at this
+    /// position.
     #[inline]
     fn name_at(&mut self, position: usize, text: &[u8], ordinal: u32) -> u32 {
         if let Some(&name) = self.shape.get(position)
@@ -127,7 +128,7 @@ impl Dictionary {
         number
     }
 
-    /// Adds the series to the list of a pair that is not the name's last one.
+    /// Adds the series to a pair that is not the name's last one.
     fn insert_pair(&mut self, tails: &mut Tails, ordinal: u32, name: u32, value: &[u8]) {
         let (part, hash) = self.hash(name, value);
         let found = self.table[part].find(spread(hash), |slot| {
@@ -180,7 +181,7 @@ impl Dictionary {
         self.arena.str(text)
     }
 
-    /// The part of the table and the hash of a pair.
+    /// The part of the table for a pair, and its hash.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "the low half and the top byte are meant")]
     fn hash(&self, name: u32, value: &[u8]) -> (usize, u32) {
@@ -208,21 +209,21 @@ fn is_pair(arena: &Arena, pair: &Pair, name: u32, value: &[u8]) -> bool {
     pair.name == name && arena.bytes(pair.value) == value
 }
 
-/// The table takes its position from the low bits of a hash and its tag from the top seven, so
-/// the 32 bits that are kept must reach both ends.
+/// Spreads the 32 stored bits over the hash, because the table takes positions from its low bits
+/// and tags from its top seven.
 #[inline]
 fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// The first label of a canonical block, without the checks that canonical bytes do not need.
+/// The first label of a canonical block, without checks that canonical bytes do not need.
 #[inline]
 pub(crate) fn next_label<'a>(rest: &mut &'a [u8]) -> (&'a [u8], &'a [u8]) {
     short_label(rest)
         .unwrap_or_else(|| read_label(rest).expect("an inserted series' block is canonical"))
 }
 
-/// A label all of whose lengths take one byte, which is nearly every one.
+/// As [`next_label`], for a label whose lengths take one byte each, as nearly all do.
 #[inline]
 fn short_label<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let &[0x0a, label_len, 0x0a, name_len, ref tail @ ..] = *rest else { return None };

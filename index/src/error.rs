@@ -1,11 +1,11 @@
-//! What can be wrong with a set of matchers.
+//! Errors in a set of matchers.
 
 use std::fmt;
 
 /// Why matchers cannot be compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IndexError {
-    /// A pattern that is no regular expression.
+    /// A pattern that is not a regular expression.
     PatternInvalid {
         /// The label it is for.
         label: String,
@@ -32,11 +32,11 @@ pub enum IndexError {
         /// Bytes allowed for the compiled form.
         max: usize,
     },
-    /// The patterns of a selector would be too dear to compile, all together.
+    /// The patterns of a selector would cost too much to compile in total.
     PatternsTooLarge {
-        /// What they cost ([`m3_metric::pattern::cost`]).
+        /// Their cost ([`m3_metric::pattern::cost`]).
         cost: u64,
-        /// What they may.
+        /// The allowed cost.
         max: u64,
     },
     /// More matchers than one selector may have.
@@ -48,7 +48,7 @@ pub enum IndexError {
     },
 }
 
-/// Characters of a pattern that an error text repeats.
+/// Most characters of a pattern that an error text repeats.
 const PATTERN_SHOWN_CHARS: usize = 200;
 
 impl fmt::Display for IndexError {

@@ -1,16 +1,16 @@
-//! The index of one core and namespace: which series carry which labels. In memory.
+//! The index of one core and namespace: finds the series that match a set of matchers. In memory.
 //!
-//! A dictionary numbers every distinct pair of label name and value; each pair has a list of the
-//! ordinals of the series that carry it, and each name has a list of those that carry it at all.
-//! A search turns every matcher into lists, intersects the positive ones from the most selective
-//! on and subtracts the negative ones last.
+//! A dictionary numbers every distinct pair of label name and value. Each pair has a list of the
+//! ordinals of its series, and each name has a list of the series that have it. A search turns
+//! every matcher into lists. It intersects the positive ones, the most selective first, and
+//! subtracts the negative ones at the end.
 //!
 //! Suggested reading order: [`Index`], `dictionary`, `list`, [`Matchers`], `pattern`, `dialect`,
 //! `search`, `listing`.
 //!
-//! Always holds: ordinals are dense, so "all series" needs no list; they arrive ascending, so
-//! every list is only ever appended to. Nothing here does I/O, and nothing is shared between
-//! threads; what is sorted lazily hides behind a `RefCell`.
+//! Always holds: ordinals are dense, so "all series" needs no list. They arrive in ascending order,
+//! so lists only grow at their end. Nothing here does I/O or is shared between threads. What is
+//! sorted lazily is behind a `RefCell`.
 
 mod arena;
 mod dialect;
@@ -36,7 +36,7 @@ use dictionary::Dictionary;
 use list::Tails;
 use m3_metric::SeriesOrdinal;
 
-/// Which series carry which labels.
+/// The index of one core and namespace.
 #[derive(Default)]
 pub struct Index {
     dictionary: Dictionary,
@@ -63,13 +63,13 @@ impl Index {
         self.dictionary.insert(&mut self.tails, ordinal.0, canonical_labels);
     }
 
-    /// How many series there are.
+    /// The number of series.
     #[must_use]
     pub fn series_count(&self) -> u64 {
         u64::from(self.count)
     }
 
-    /// Bytes of memory the index takes: exact for texts and tables, an estimate for bitmaps.
+    /// Bytes of memory of the index: exact for texts and tables, estimated for bitmaps.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         (self.dictionary.memory_bytes() + self.tails.memory_bytes()) as u64

@@ -1,22 +1,23 @@
-//! The ordinals of the series that carry one label: appended to, never changed.
+//! The ordinals of the series of one label: a list that only grows at its end.
 //!
-//! A [`List`] is three words beside its label's text: the run of consecutive ordinals that is
-//! growing now, and the number of a tail with all the runs before it. Senders write the series
-//! of one target together, so most appends only move the end of the growing run, and a label of
-//! one series has no tail at all. A tail begins as runs in varints (two bytes for a typical
-//! scattered ordinal) and becomes a bitmap when it is long.
+//! A [`List`] is three words, stored with its label: the run of consecutive ordinals that is
+//! growing, and the number of a tail with all earlier runs. Senders write the series of a target
+//! together. So most appends only extend the growing run, and a label with one series has no tail.
+//! A tail begins as runs in varints (two bytes for a typical scattered ordinal) and becomes a
+//! bitmap when it is long.
 //!
-//! Always holds: runs ascend and neither touch nor overlap; the growing run is the last one.
+//! Always holds: runs ascend and neither touch nor overlap. The growing run is the last one.
 
 use crate::slab::Slab;
 use m3_metric::labels::{read_varint, write_varint};
 use roaring::RoaringBitmap;
 use std::ops::Range;
 
-/// Bytes of runs up to which a tail is no bitmap: decoding them all takes about ten microseconds.
+/// Most bytes of runs in a tail before it becomes a bitmap. Decoding that many takes about ten
+/// microseconds.
 const ENCODED_BYTES_MAX: usize = 4096;
 const NO_TAIL: u32 = u32::MAX;
-/// Bytes of one container of a bitmap beside its ordinals, allocator included.
+/// Bytes of a bitmap container without its ordinals, including the allocator's overhead.
 const CONTAINER_BYTES: usize = 56;
 
 /// The ordinals of one label.
@@ -27,9 +28,10 @@ pub(crate) struct List {
     tail: u32,
 }
 
-/// The runs of a list before its growing one.
+/// The runs of a list before the growing one.
 enum Tail {
-    /// For each run `(gap to the run before << 1) | (more than one)`, then its length less two.
+    /// For each run, `(gap to the previous run << 1) | (more than one ordinal)`, then its length
+    /// minus two if it has more than one.
     Encoded {
         bytes: Vec<u8>,
         end: u32,
@@ -40,7 +42,7 @@ enum Tail {
     },
 }
 
-/// The last container of a bitmap, for the estimate of its size.
+/// The last container of a bitmap, to estimate its size.
 #[derive(Default)]
 struct Window {
     key: u32,
@@ -54,7 +56,7 @@ pub(crate) struct Tails {
     owned_bytes: usize,
 }
 
-/// A list taken apart for a search.
+/// The parts of a list, for a search.
 pub(crate) struct Parts<'a> {
     pub(crate) bitmap: Option<&'a RoaringBitmap>,
     pub(crate) runs: Runs<'a>,
@@ -68,17 +70,17 @@ pub(crate) struct Runs<'a> {
 }
 
 impl List {
-    /// No ordinal yet; the first will be `ordinal`.
+    /// An empty list whose first ordinal will be `ordinal`.
     pub(crate) fn before(ordinal: u32) -> Self {
         Self { start: ordinal, end: ordinal, tail: NO_TAIL }
     }
 
-    /// Only `ordinal`.
+    /// A list with only `ordinal`.
     pub(crate) fn one(ordinal: u32) -> Self {
         Self { start: ordinal, end: ordinal + 1, tail: NO_TAIL }
     }
 
-    /// The ordinals if they are one run.
+    /// The ordinals, if they form a single run.
     #[inline]
     pub(crate) fn single_run(self) -> Option<Range<u32>> {
         (self.tail == NO_TAIL).then_some(self.start..self.end)
@@ -86,7 +88,7 @@ impl List {
 }
 
 impl Tails {
-    /// Appends `ordinal`, which is above every ordinal of the list.
+    /// Appends `ordinal`, which must be above every ordinal of the list.
     #[inline]
     pub(crate) fn append(&mut self, list: &mut List, ordinal: u32) {
         if list.end != ordinal {
@@ -108,7 +110,7 @@ impl Tails {
             Tail::Encoded { bytes, end } => {
                 let before = bytes.capacity();
                 if bytes.len() + 16 > before {
-                    // Half again rather than double: many lists stay short and are many.
+                    // Grows by half, not double: there are many lists, and most stay short.
                     bytes.reserve_exact((before / 2).max(16));
                 }
                 encode_run(bytes, run.start - *end, run.end - run.start);
@@ -180,8 +182,8 @@ impl Runs<'_> {
     }
 }
 
-/// Bytes of runs up to which a tail ending at ordinal `end` is no bitmap: not before the bitmap's
-/// containers, one for each 65,536 ordinals, are worth their memory.
+/// Most bytes of runs in a tail that ends at ordinal `end`, before it becomes a bitmap. The
+/// bitmap's containers, one for each 65,536 ordinals, must be worth their memory.
 fn encoded_bytes_max(end: u32) -> usize {
     ENCODED_BYTES_MAX.max((end >> 16) as usize * CONTAINER_BYTES / 2)
 }
@@ -204,9 +206,9 @@ fn bitmap_of(runs: Runs<'_>) -> (Box<RoaringBitmap>, Window, usize) {
     (Box::new(bitmap), window, bytes)
 }
 
-/// Appends a run above everything in `bitmap`.
+/// Appends a run above everything else in `bitmap`.
 pub(crate) fn append_run(bitmap: &mut RoaringBitmap, run: Range<u32>) {
-    /// From here on a range costs less than its ordinals one by one.
+    /// From this length on, a range costs less than its ordinals one by one.
     const RANGE_MIN: u32 = 16;
     if run.end - run.start < RANGE_MIN {
         bitmap.append(run).expect("runs ascend");
@@ -216,7 +218,7 @@ pub(crate) fn append_run(bitmap: &mut RoaringBitmap, run: Range<u32>) {
 }
 
 impl Window {
-    /// By how many bytes the bitmap grows, roughly, when `run` is appended.
+    /// The approximate number of bytes by which the bitmap grows when `run` is appended.
     fn grow(&mut self, run: &Range<u32>) -> usize {
         let mut grown = 0;
         let mut start = run.start;
@@ -236,7 +238,7 @@ impl Window {
     }
 }
 
-/// Bytes of a container's ordinals: two each until a bitmap of 8 KiB is smaller.
+/// Bytes of a container's ordinals: two each, until a bitmap of 8 KiB is smaller.
 fn container_bytes(ordinals: u32) -> usize {
     (ordinals as usize * 2).min(8192)
 }

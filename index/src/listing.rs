@@ -1,4 +1,4 @@
-//! Label names and values, of all series or of some.
+//! Label names and values of all series or of some.
 
 use crate::Index;
 use crate::order::by_text;
@@ -6,7 +6,7 @@ use crate::postings::Postings;
 use crate::search::Among;
 
 impl Index {
-    /// The label names that the series of `among` have, or all series without it; sorted.
+    /// The label names of the series in `among`, or of all series if it is `None`; sorted.
     #[must_use]
     pub fn label_names(&self, among: Option<&Postings>) -> Vec<String> {
         let among = among.map(|set| Among::new(&set.0, self.count));
@@ -23,7 +23,7 @@ impl Index {
         names
     }
 
-    /// How many values label `name` has, of all series that ever were.
+    /// The number of values that label `name` has ever had.
     #[must_use]
     pub fn label_values_max(&self, name: &str) -> u64 {
         let dictionary = &self.dictionary;
@@ -31,7 +31,7 @@ impl Index {
         dictionary.names[number as usize].order.borrow().pairs().len() as u64
     }
 
-    /// The values of label `name` that the series of `among` have, or all series without it;
+    /// The values of label `name` of the series in `among`, or of all series if it is `None`;
     /// sorted.
     #[must_use]
     pub fn label_values(&self, name: &str, among: Option<&Postings>) -> Vec<String> {

@@ -1,10 +1,10 @@
-//! The matchers of one selector, compiled.
+//! The compiled matchers of one selector.
 //!
-//! They are kept in two forms: one by one, to ask whether given labels match; and by label name,
-//! reduced to what a search needs, because several matchers of one name (`{a=~"x.*",a!="xy"}`)
-//! are answered by one walk over its values.
+//! They are kept in two forms: one by one, to test given labels; and grouped by label name for a
+//! search, since several matchers of one name (`{a=~"x.*",a!="xy"}`) need only one pass over its
+//! values.
 //!
-//! Always holds: an absent label is the empty value.
+//! Always holds: an absent label has the empty value.
 
 use crate::IndexError;
 use crate::dictionary::next_label;
@@ -12,13 +12,13 @@ use crate::pattern::{PATTERN_BYTES_MAX, PATTERN_COMPILED_BYTES_MAX, Pattern, Pat
 use m3_metric::limits::PATTERNS_COST_MAX;
 use m3_metric::{MatchOp, Matcher};
 
-/// Matchers of one selector.
+/// Most matchers of one selector.
 pub const MATCHERS_MAX: usize = 256;
 
-/// The matchers of one selector. A series matches if it satisfies every one of them.
+/// The matchers of one selector. A series matches if it satisfies all of them.
 #[derive(Clone, Debug)]
 pub struct Matchers {
-    /// Ascending by name.
+    /// In order of names.
     each: Vec<Compiled>,
     pub(crate) groups: Vec<Group>,
 }
@@ -30,7 +30,7 @@ struct Compiled {
     negated: bool,
 }
 
-/// All that is asked of one label, reduced. Patterns are asked of values that are not empty.
+/// What the matchers of one label require in total. Patterns apply to values that are not empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) name: Box<str>,
@@ -43,18 +43,18 @@ pub(crate) enum Ask {
     Never,
     /// The label must be absent.
     Absent,
-    /// The label must be there, its value match every one of `all` (the one whose values are
-    /// found most cheaply first) and none of `none`.
+    /// The label must exist, and its value must match every one of `all` (first the one whose
+    /// values are cheapest to find) and none of `none`.
     Present { all: Vec<Pattern>, none: Vec<Pattern> },
-    /// As `Present`, or the label must be absent. One of the two is not empty.
+    /// As `Present`, or the label must be absent. At least one of the two is not empty.
     Optional { all: Vec<Pattern>, none: Vec<Pattern> },
 }
 
 impl Matchers {
-    /// Compiles `matchers`. No matcher at all matches every series.
+    /// Compiles `matchers`. An empty list matches every series.
     ///
     /// # Errors
-    /// A regular expression that cannot be parsed or is too large; too many matchers.
+    /// A regular expression that is invalid or too large; too many matchers.
     pub fn compile(matchers: &[Matcher]) -> Result<Self, IndexError> {
         if matchers.len() > MATCHERS_MAX {
             let count = matchers.len();
@@ -70,14 +70,14 @@ impl Matchers {
         Ok(Self { each, groups })
     }
 
-    /// Whether a series of these labels matches. The block must be canonical.
+    /// Whether a series with these labels matches. The block must be canonical.
     #[must_use]
     pub fn matches(&self, canonical_labels: &[u8]) -> bool {
         let mut rest = canonical_labels;
         let mut label: (&[u8], &[u8]) = (&[], &[]);
         self.each.iter().all(|matcher| {
             let name = matcher.name.as_bytes();
-            // Both ascend by name, so the labels are walked once.
+            // Both are sorted by name, so one pass over the labels is enough.
             while label.0 < name && !rest.is_empty() {
                 label = next_label(&mut rest);
             }
@@ -114,7 +114,7 @@ fn compile_regex(matcher: &Matcher) -> Result<Pattern, IndexError> {
     })
 }
 
-/// What the matchers of one name ask together; `None` if nothing.
+/// Combines the matchers of one name; `None` if they require nothing.
 fn group(matchers: &[Compiled]) -> Option<Group> {
     let absent_fits = matchers.iter().all(|m| m.pattern.is_match(b"") != m.negated);
     let (mut all, mut none) = (Vec::new(), Vec::new());

@@ -1,29 +1,29 @@
-//! The values of one label name, sorted as far as searches asked for it.
+//! The values of one label name, sorted lazily as searches need it.
 //!
-//! Values stand in order of arrival, which is the order of their texts in memory: a scan walks
-//! forward. They are cut into blocks, and a block may have an order of its texts beside it. A
-//! search for a prefix sorts a bounded number of blocks and scans the others, so no search pays
-//! for sorting a million values, yet after a few searches every block is sorted. The order of a
-//! full block stays good, since new values go to the last block only.
+//! Values are kept in order of arrival, which is also the order of their texts in memory, so a scan
+//! reads forward. They are divided into blocks. A block may also have its values sorted by text. A
+//! search for a prefix sorts a bounded number of blocks and scans the others. So no search has to
+//! sort a million values, but after a few searches every block is sorted. A full block stays
+//! sorted, since new values only go to the last block.
 //!
-//! Always holds: the order of block `i` names its first `sorted[i].len()` pairs, each once.
+//! Always holds: the order of block `i` contains its first `sorted[i].len()` pairs, each once.
 
-/// Values of one block: sorting it takes one or two milliseconds, and places fit 16 bits.
+/// Values in a block. Sorting it takes one or two milliseconds, and places fit into 16 bits.
 const BLOCK: usize = 16_384;
-/// Blocks that one search may sort.
+/// Most blocks that one search sorts.
 const BLOCKS_SORTED_PER_SEARCH: usize = 2;
-/// Unsorted values of the last block that a search scans rather than sorts.
+/// Most unsorted values in the last block that a search scans instead of sorting them.
 const UNSORTED_MAX: usize = 256;
 
-/// Of a block's pairs, one in so many may be visited in the order of their texts; visiting more
-/// jumps through memory for longer than a walk over all of them takes.
+/// At most one in this many pairs of a block is visited in text order. Visiting more would jump
+/// through memory for longer than a scan over all of them takes.
 const SCATTERED_SHARE: usize = 8;
 
 /// The numbers of one name's pairs.
 #[derive(Default)]
 pub(crate) struct Order {
     pairs: Vec<u32>,
-    /// For each block the places of its pairs, by text.
+    /// For each block, the places of its pairs in text order.
     sorted: Vec<Box<[u16]>>,
 }
 
@@ -59,7 +59,7 @@ impl Order {
         }
     }
 
-    /// Sorts some of what is not sorted yet, within the bound of one search.
+    /// Sorts some of the unsorted values, within the bound of one search.
     pub(crate) fn sort_some<'a>(&mut self, text: impl Fn(u32) -> &'a [u8]) {
         self.sorted.resize_with(self.pairs.len().div_ceil(BLOCK), Box::default);
         let mut budget = BLOCKS_SORTED_PER_SEARCH;
@@ -95,8 +95,8 @@ fn each_with_prefix<'a>(
     pairs.iter().copied().filter(|&pair| text(pair).starts_with(prefix)).for_each(each);
 }
 
-/// The front of `places` for which `is` holds; it holds for none behind. Looks at few places if
-/// the front is short.
+/// The leading `places` for which `is` holds; it holds for none after them. Checks few places if
+/// the result is short.
 fn leading(places: &[u16], is: impl Fn(&u16) -> bool) -> &[u16] {
     let mut bound = 1;
     while bound <= places.len() && is(&places[bound - 1]) {
@@ -107,8 +107,8 @@ fn leading(places: &[u16], is: impl Fn(&u16) -> bool) -> &[u16] {
     &places[..known + rest.partition_point(is)]
 }
 
-/// The places of `texts`, fewer than 2^32, in the order of the texts. The eight bytes after what
-/// all texts share are taken out first: comparing texts in place misses the cache twice a
+/// The places of `texts`, fewer than 2^32, in text order. First it extracts the eight bytes after
+/// the common prefix, because comparing the texts in place would miss the cache twice for each
 /// comparison.
 pub(crate) fn by_text(texts: &[&[u8]]) -> impl Iterator<Item = u32> {
     let first = texts.first().copied().unwrap_or_default();
@@ -120,13 +120,13 @@ pub(crate) fn by_text(texts: &[&[u8]]) -> impl Iterator<Item = u32> {
     });
     let mut keyed: Vec<(u64, u32)> =
         texts.iter().zip(0..).map(|(text, place)| (key(&text[shared..]), place)).collect();
-    // Equal keys leave the order to what follows, a zero byte or an end included.
+    // If the keys are equal, the rest decides, including zero bytes and the end.
     let rest = |place: u32| &texts[place as usize][shared..];
     keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| rest(a.1).cmp(rest(b.1))));
     keyed.into_iter().map(|(_, place)| place)
 }
 
-/// The first eight bytes as a number that compares as they do; zeros stand for missing bytes.
+/// The first eight bytes as a number that orders like them; missing bytes count as zeros.
 fn key(text: &[u8]) -> u64 {
     if let Some(head) = text.first_chunk() {
         return u64::from_be_bytes(*head);

@@ -1,10 +1,10 @@
-//! What a matcher asks of a value, in the cheapest form that can answer.
+//! What a matcher requires of a value, in the cheapest form that can test it.
 //!
-//! Most regular expressions in dashboards are no more than a literal, a list of literals, or
-//! literals with `.*` between them. Those are taken out of the syntax tree here and never become
-//! an automaton: literals are looked up, [`Glob`]s compared and searched for.
+//! Most regular expressions in dashboards are a literal, a list of literals, or literals with `.*`
+//! between them. These are recognized in the syntax tree here and never become an automaton:
+//! literals are looked up, [`Glob`]s are compared and searched for.
 //!
-//! Always holds: a pattern is matched against the whole value, and `.` matches a newline.
+//! Always holds: a pattern must match the whole value, and `.` matches a newline.
 
 mod glob;
 mod literals;
@@ -17,43 +17,44 @@ use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Hir, HirKind};
 
-/// Bytes of one regular expression.
+/// Most bytes of one regular expression.
 pub const PATTERN_BYTES_MAX: usize = m3_metric::limits::QUERY_BYTES_MAX;
-/// Bytes of one regular expression's compiled form; `\w{1000}` of Unicode classes would take
-/// more than this, nothing sensible does.
+/// Most bytes of a compiled regular expression. `\w{1000}` with Unicode classes would take more,
+/// but nothing sensible does.
 pub const PATTERN_COMPILED_BYTES_MAX: usize = 10 << 20;
-/// Literals that one regular expression may stand for and still be looked up one by one.
+/// Most literals of a regular expression that are looked up one by one.
 pub const LITERAL_SET_MAX: usize = 16_384;
-/// Bytes of such a set's literals together.
+/// Most bytes of these literals together.
 pub const LITERAL_SET_BYTES_MAX: usize = 1 << 20;
-/// Groups within groups; deeper ones are refused.
+/// Deepest nesting of groups.
 const NEST_MAX: u32 = 250;
-/// Alternatives that are tried one by one instead of as one automaton.
+/// Most alternatives that are tried one by one instead of as an automaton.
 const GLOBS_MAX: usize = 16;
 
 /// What a value must be.
 #[derive(Clone, Debug)]
 pub(crate) enum Pattern {
-    /// Anything: `.*`.
+    /// Any value: `.*`.
     Any,
-    /// Anything but nothing: `.+`.
+    /// Any value that is not empty: `.+`.
     NonEmpty,
-    /// Exactly this.
+    /// This value.
     Literal(Box<[u8]>),
     /// One of these, sorted.
     Set(Box<[Box<[u8]>]>),
-    /// One of these.
+    /// A value that matches one of these.
     Globs(Box<[Glob]>),
-    /// Whatever the automaton says.
+    /// A value that the automaton accepts.
     Regex(Box<Automaton>),
 }
 
-/// A regular expression that is no simpler thing.
+/// A regular expression that has no simpler form.
 #[derive(Clone, Debug)]
 pub(crate) struct Automaton {
-    /// What every match begins with.
+    /// The prefix of every match.
     prefix: Box<[u8]>,
-    /// What every match contains: sought first, as it costs a fifth of running the automaton.
+    /// A text that every match contains. It is searched first, at a fifth of the cost of the
+    /// automaton.
     required: Option<Finder<'static>>,
     regex: Regex,
 }
@@ -112,7 +113,7 @@ impl Pattern {
         }
     }
 
-    /// Whether `value` is what is asked for.
+    /// Whether `value` matches.
     #[inline]
     pub(crate) fn is_match(&self, value: &[u8]) -> bool {
         match self {
@@ -125,7 +126,7 @@ impl Pattern {
         }
     }
 
-    /// What values may match: those of a list, those with one of some prefixes, or any.
+    /// Which values may match: those in a list, those with one of some prefixes, or any.
     pub(crate) fn reach(&self) -> Reach<'_> {
         match self {
             Self::Any | Self::NonEmpty => Reach::Scan,
@@ -142,7 +143,7 @@ impl Pattern {
         }
     }
 
-    /// How dear it is to find the values that match: less is cheaper.
+    /// The cost of finding the values that match; lower is cheaper.
     pub(crate) fn rank(&self) -> usize {
         match self.reach() {
             Reach::Literals(literals) => literals.len(),
@@ -154,19 +155,19 @@ impl Pattern {
 
 /// Which values may match a pattern.
 pub(crate) enum Reach<'a> {
-    /// Only these, and all of them do.
+    /// Only these, and all of them match.
     Literals(&'a [Box<[u8]>]),
-    /// Those that begin with one of these, of which none begins with another; if that is
-    /// `enough`, all of them do.
+    /// Those that begin with one of these prefixes, none of which begins with another. If that is
+    /// `enough`, all of them match.
     Prefixes { prefixes: Vec<&'a [u8]>, enough: bool },
-    /// Any.
+    /// Any value.
     Scan,
 }
 
 /// `prefixes` without those that begin with another of them.
 fn disjoint(mut prefixes: Vec<&[u8]>) -> Vec<&[u8]> {
     prefixes.sort_unstable();
-    // After sorting, what begins with a prefix follows it directly.
+    // After sorting, texts that begin with a prefix directly follow it.
     prefixes.dedup_by(|next, kept| next.starts_with(kept));
     prefixes
 }
@@ -193,7 +194,7 @@ impl Automaton {
     }
 }
 
-/// The parser's complaint about what [`dialect::translate`] let through.
+/// The parser's error for a pattern that [`dialect::translate`] accepted.
 fn reason(pattern: &str, error: &regex_syntax::Error) -> String {
     let kind = match error {
         regex_syntax::Error::Parse(error) => error.kind().to_string(),
@@ -203,7 +204,7 @@ fn reason(pattern: &str, error: &regex_syntax::Error) -> String {
     format!("{kind}: `{pattern}`")
 }
 
-/// The line of a many-line complaint that says what is wrong.
+/// The line of a multi-line error that says what is wrong.
 fn last_line(text: &str) -> String {
     let line = text.lines().last().unwrap_or(text);
     line.trim_start_matches("error: ").to_owned()

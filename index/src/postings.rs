@@ -3,18 +3,18 @@
 use m3_metric::SeriesOrdinal;
 use roaring::RoaringBitmap;
 
-/// A set of series ordinals, compressed.
+/// A compressed set of series ordinals.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Postings(pub(crate) RoaringBitmap);
 
 impl Postings {
-    /// No series.
+    /// The empty set.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The first `count` series, which is all of an index that has so many.
+    /// The first `count` series, which are all series of an index with that many.
     #[must_use]
     pub fn first(count: u32) -> Self {
         let mut bitmap = RoaringBitmap::new();
@@ -27,13 +27,13 @@ impl Postings {
         self.0.iter().map(SeriesOrdinal)
     }
 
-    /// How many series.
+    /// The number of series.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.0.len()
     }
 
-    /// Whether there is no series.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -57,7 +57,7 @@ impl Postings {
         Self(&self.0 | &other.0)
     }
 
-    /// The series that are in this set and not in `other`.
+    /// The series that are in this set but not in `other`.
     #[must_use]
     pub fn and_not(&self, other: &Self) -> Self {
         Self(&self.0 - &other.0)

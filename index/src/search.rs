@@ -1,10 +1,10 @@
-//! From matchers to series.
+//! Finds the series that match a set of matchers.
 //!
-//! Labels that are looked up come first, the shortest list before the longer ones; an empty
-//! result ends the search before any value is scanned. Scans come next and skip values whose
-//! series are all outside of what is left. What must not be comes last.
+//! Labels that can be looked up come first, the shortest list before longer ones. If the result
+//! becomes empty, the search ends before it scans any values. Scans come next; they skip values
+//! whose series are all excluded already. Negative matchers come last.
 //!
-//! Always holds: a list is only copied when it is the first of a search.
+//! Always holds: only the first list of a search is copied.
 
 mod gather;
 
@@ -17,18 +17,18 @@ use crate::pattern::{Pattern, Reach};
 use crate::postings::Postings;
 use roaring::RoaringBitmap;
 
-/// Values of a name from which on a scan first asks whether a value's series are still wanted:
-/// below, preparing the question costs more than it saves.
+/// From this many values of a name on, a scan first checks whether a value's series are still of
+/// interest. With fewer values, preparing the check costs more than it saves.
 const SCAN_FILTER_MIN: usize = 1024;
 
-/// One matcher group with the name it is about.
+/// A group of matchers with the name it applies to.
 struct Step<'a> {
     number: u32,
     name: &'a Name,
     ask: &'a Ask,
 }
 
-/// What is left of all series.
+/// The series that still match; `None` means all.
 #[derive(Default)]
 struct Left(Option<RoaringBitmap>);
 
@@ -39,7 +39,7 @@ impl Index {
         self.search_steps(&matchers.groups).unwrap_or_default()
     }
 
-    /// `None` is no series, found out early.
+    /// Returns `None` if it finds early that no series matches.
     fn search_steps(&self, groups: &[Group]) -> Option<Postings> {
         let steps = self.steps(groups)?;
         let mut found = Vec::new();
@@ -73,7 +73,7 @@ impl Index {
         Some(left.finish(self.count))
     }
 
-    /// The steps whose names exist; `None` if a name that must exist does not.
+    /// The steps for names that exist; `None` if a required name does not exist.
     fn steps<'a>(&'a self, groups: &'a [Group]) -> Option<Vec<Step<'a>>> {
         let mut steps = Vec::with_capacity(groups.len());
         for group in groups {
@@ -89,7 +89,7 @@ impl Index {
         Some(steps)
     }
 
-    /// Takes away what `step` says must not be.
+    /// Removes the series that `step` excludes.
     fn exclude(&self, step: &Step<'_>, left: &mut Left) -> Option<()> {
         match step.ask {
             Ask::Never => None,
@@ -105,7 +105,7 @@ impl Index {
         }
     }
 
-    /// Takes away the series whose value matches any of `patterns`.
+    /// Removes the series whose value matches any of `patterns`.
     fn exclude_any(&self, step: &Step<'_>, patterns: &[Pattern], left: &mut Left) -> Option<()> {
         for pattern in patterns {
             let among = match pattern.reach() {
@@ -126,8 +126,8 @@ impl Index {
         gather.finish()
     }
 
-    /// The series whose value of the step's name matches every one of `all` (not empty) and none
-    /// of `none`; those outside of `among` may be left out.
+    /// The series whose value for the step's name matches all of `all` (not empty) and none of
+    /// `none`. Series outside of `among` may be left out.
     fn matching(
         &self,
         step: &Step<'_>,
@@ -195,7 +195,7 @@ impl Left {
         self.alive()
     }
 
-    /// Takes away what is in `found` but not in `fits`.
+    /// Removes what is in `found` but not in `fits`.
     fn and_not_but(&mut self, found: Found<'_>, fits: Found<'_>, count: u32) -> Option<()> {
         let left = self.0.get_or_insert_with(|| Postings::first(count).0);
         let kept = fits.and(left);
@@ -208,7 +208,8 @@ impl Left {
         self.0.as_ref().is_none_or(|left| !left.is_empty()).then_some(())
     }
 
-    /// The question whether a value's series are still wanted, if it pays for a scan of `name`.
+    /// The set for checking whether a value's series are still of interest, if that pays off for a
+    /// scan of `name`.
     fn among(&self, name: &Name, count: u32) -> Option<Among<'_>> {
         let values = name.order.borrow().pairs().len();
         let left = self.0.as_ref()?;

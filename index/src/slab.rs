@@ -1,13 +1,13 @@
-//! A vector in chunks: growing never copies more than the first chunk, and wastes at most one.
+//! A vector in chunks. Growing copies at most the first chunk and wastes at most one chunk.
 //!
 //! A plain vector of a million records copies tens of megabytes when it doubles, which stalls the
-//! core for milliseconds, and is on average a quarter empty.
+//! core for milliseconds, and a quarter of it is unused on average.
 
 const CHUNK_SHIFT: u32 = 12;
 /// Records of one chunk.
 const CHUNK: usize = 1 << CHUNK_SHIFT;
 
-/// Records under dense numbers from 0.
+/// Records with dense numbers from 0.
 pub(crate) struct Slab<T> {
     chunks: Vec<Vec<T>>,
     len: u32,
@@ -23,7 +23,7 @@ impl<T> Slab<T> {
     /// Stores `record` and returns its number.
     pub(crate) fn push(&mut self, record: T) -> u32 {
         if (self.len as usize).is_multiple_of(CHUNK) {
-            // The first chunk grows as it must: most indexes are small.
+            // The first chunk grows as needed, since most indexes are small.
             let room = if self.chunks.is_empty() { 0 } else { CHUNK };
             self.chunks.push(Vec::with_capacity(room));
         }
@@ -42,7 +42,7 @@ impl<T> Slab<T> {
         &mut self.chunks[number as usize >> CHUNK_SHIFT][number as usize % CHUNK]
     }
 
-    /// Bytes taken from the allocator, without what the records themselves own.
+    /// Bytes taken from the allocator, without memory that the records own themselves.
     pub(crate) fn memory_bytes(&self) -> usize {
         let full = self.chunks.len().saturating_sub(1) * CHUNK;
         let records = match self.chunks.first() {

@@ -1,4 +1,4 @@
-//! The index against a list of label sets that is searched one by one.
+//! Compares the index with a list of label sets that is searched one by one.
 
 mod measure;
 
@@ -7,7 +7,7 @@ use m3_metric::{Labels, MatchOp, Matcher, SeriesOrdinal};
 use std::collections::BTreeSet;
 
 /// The seed of random tests: `INDEX_SEED`, or a fixed one. Printed, so that a failure can be
-/// played again.
+/// repeated.
 pub(crate) fn seed() -> u64 {
     let seed = std::env::var("INDEX_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
     eprintln!("INDEX_SEED={seed}");
@@ -55,7 +55,8 @@ fn scan(series: &[Labels], matchers: &Matchers) -> Postings {
 
 const OPS: [MatchOp; 4] = [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex];
 
-/// A random series: few-valued labels, one that is sometimes absent, one nearly unique.
+/// A random series: labels with few values, one that is sometimes absent, one that is nearly
+/// unique.
 fn random_series(random: &mut Random, number: usize) -> Labels {
     let mut pairs = vec![("u".to_owned(), format!("u{}-{number}", random.below(50)))];
     for (name, values, missing) in [("a", 3, 4), ("b", 20, 3), ("c", 400, 2), ("d", 1, 9)] {
@@ -121,7 +122,7 @@ fn searches_agree_with_a_scan_over_all_series() {
     }
 }
 
-/// Names and values among `found` are those of the series found.
+/// Names and values listed for `found` must be those of its series.
 fn check_listing(index: &Index, series: &[Labels], found: &Postings) {
     let mut names = BTreeSet::new();
     let mut values = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Go's regular expressions against ours.
+//! Go's regular expressions and our translation of them.
 
 use super::translate;
 use regex::bytes::Regex;
@@ -139,7 +139,8 @@ fn never_panics_on_any_text() {
         let length = random.below(12);
         let pattern: String = (0..length).map(|_| alphabet[random.below(alphabet.len())]).collect();
         let Ok(translated) = translate(&pattern) else { continue };
-        // What is let through may still be refused, as an unknown \p{..} is, but not panic.
+        // An accepted pattern may still be refused later, like an unknown \p{..}, but must not
+        // panic.
         let _ = regex_syntax::ParserBuilder::new().utf8(false).build().parse(&translated);
     }
 }

@@ -1,7 +1,7 @@
-//! Literals with `.*` or `.+` between them: prefix, suffix, "contains" and their mixtures.
+//! Literals with `.*` or `.+` between them: prefixes, suffixes, "contains", and combinations.
 //!
-//! Always holds: there is at least one gap. Literals begin and end between characters, so a gap
-//! of at least one character is a gap of at least one byte.
+//! Always holds: there is at least one gap. Literals begin and end at character boundaries, so a
+//! gap of at least one character is a gap of at least one byte.
 
 use memchr::memmem::Finder;
 use regex_syntax::hir::{Class, Hir, HirKind};
@@ -11,7 +11,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 pub(crate) struct Glob {
     prefix: Box<[u8]>,
     middle: Vec<Piece>,
-    /// Bytes that stand at least before the suffix.
+    /// Fewest bytes before the suffix.
     gap: usize,
     suffix: Box<[u8]>,
 }
@@ -19,27 +19,27 @@ pub(crate) struct Glob {
 /// A literal after a gap.
 #[derive(Clone, Debug)]
 struct Piece {
-    /// Bytes that stand at least before it: 0 or 1.
+    /// Fewest bytes before it: 0 or 1.
     gap: usize,
     finder: Finder<'static>,
 }
 
-/// A glob while it is being read.
+/// A glob under construction.
 #[derive(Default)]
 struct Builder {
     prefix: Option<Vec<u8>>,
     middle: Vec<Piece>,
-    /// The literal since the last gap.
+    /// The literal after the last gap.
     literal: Vec<u8>,
     gap: usize,
 }
 
 impl Glob {
-    /// The glob that `hir` is, if it is one.
+    /// Converts `hir` to a glob, if possible.
     pub(crate) fn of(hir: &Hir) -> Option<Self> {
         let mut builder = Builder::default();
         builder.read(hir)?;
-        // Without a gap it would be a literal.
+        // A pattern without a gap would be a literal.
         let prefix = builder.prefix?.into();
         let Builder { middle, literal, gap, .. } = builder;
         Some(Self { prefix, middle, gap, suffix: literal.into() })
@@ -53,7 +53,7 @@ impl Glob {
         self.prefix.is_empty() && self.middle.is_empty() && self.suffix.is_empty()
     }
 
-    /// Whether this is a prefix and `.*`.
+    /// Whether this is a literal followed by `.*`.
     pub(crate) fn is_prefix(&self) -> bool {
         self.middle.is_empty() && self.suffix.is_empty() && self.gap == 0
     }
@@ -74,7 +74,7 @@ impl Glob {
             return false;
         }
         let mut at = self.prefix.len();
-        // The leftmost place of every literal leaves the most room for the rest.
+        // Taking the leftmost match of each literal leaves the most room for the rest.
         for piece in &self.middle {
             let Some(rest) = value.get(at + piece.gap..) else { return false };
             let Some(found) = piece.finder.find(rest) else { return false };
@@ -104,8 +104,8 @@ impl Builder {
         Some(())
     }
 
-    /// Ends the literal before a gap. A gap of two characters or more is not for a glob, since
-    /// characters have several lengths.
+    /// Ends the literal before a gap. Globs do not support gaps of two or more characters, since
+    /// characters differ in length.
     fn push_gap(&mut self, min: usize) -> Option<()> {
         let literal = std::mem::take(&mut self.literal);
         if self.prefix.is_none() {
@@ -122,7 +122,7 @@ impl Builder {
     }
 }
 
-/// Whether `hir` matches any one character.
+/// Whether `hir` matches any single character.
 fn is_dot(hir: &Hir) -> bool {
     match hir.kind() {
         HirKind::Class(Class::Unicode(class)) => {

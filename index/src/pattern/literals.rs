@@ -1,19 +1,19 @@
-//! Literals inside a syntax tree: the whole set it stands for, or what every match must have.
+//! Literals in a syntax tree: the whole set it stands for, or what every match must contain.
 
 use super::{LITERAL_SET_BYTES_MAX, LITERAL_SET_MAX};
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
-/// Literals that arise by multiplying alternatives, such as `(?i)foo`; a list that somebody wrote
-/// may be longer.
+/// Most literals from multiplying alternatives, as in `(?i)foo`. A list in the pattern itself may
+/// be longer.
 const PRODUCT_MAX: usize = 256;
-/// Copies of one part.
+/// Most repetitions of one part.
 const COPIES_MAX: u32 = 64;
 
 type Literal = Box<[u8]>;
 
-/// The values of a pattern that is a plain list, `a|b` or `(a|b)`, in which at most punctuation
-/// is escaped. Dashboards send such lists with thousands of values, for which the way through the
-/// syntax tree takes milliseconds.
+/// The values of a pattern that is a plain list, `a|b` or `(a|b)`, with no escapes except of
+/// punctuation. Dashboards send such lists with thousands of values, for which the syntax tree
+/// would take milliseconds.
 pub(super) fn plain(pattern: &str) -> Option<Vec<Literal>> {
     let inner = pattern.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
     let inner = inner.map_or(pattern, |inner| inner.strip_prefix("?:").unwrap_or(inner));
@@ -37,7 +37,7 @@ pub(super) fn plain(pattern: &str) -> Option<Vec<Literal>> {
     Some(set)
 }
 
-/// All the values that `hir` matches, sorted, if they are few enough.
+/// All values that `hir` matches, sorted, if they are few.
 pub(super) fn set(hir: &Hir) -> Option<Vec<Literal>> {
     let mut set = expand(hir)?;
     set.sort_unstable();
@@ -95,7 +95,7 @@ fn members(class: &Class) -> Option<Vec<Vec<u8>>> {
     Some(chars.map(|c| c.encode_utf8(&mut [0; 4]).as_bytes().to_vec()).collect())
 }
 
-/// Every head followed by every tail.
+/// Combines every head with every tail.
 fn product(heads: Vec<Vec<u8>>, tails: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     if heads.len() > 1 && tails.len() > 1 && heads.len() * tails.len() > PRODUCT_MAX {
         return None;
@@ -117,8 +117,8 @@ fn bounded(set: &[Vec<u8>]) -> Option<()> {
     (set.len() <= LITERAL_SET_MAX && bytes <= LITERAL_SET_BYTES_MAX).then_some(())
 }
 
-/// `hir` without a `^` at its front and a `$` at its end, which ask for nothing when the whole
-/// value is matched. Users write them because other tools do not anchor.
+/// `hir` without a leading `^` and a trailing `$`, which mean nothing if the whole value must
+/// match. Users write them because other tools do not anchor patterns.
 pub(super) fn without_anchors(hir: &Hir) -> Hir {
     strip(hir, true, true)
 }
@@ -140,8 +140,7 @@ fn strip(hir: &Hir, front: bool, back: bool) -> Hir {
     }
 }
 
-/// What every match of `hir` begins with, and the longest other literal that every match
-/// contains.
+/// The prefix of every match of `hir`, and the longest other literal that every match contains.
 pub(super) fn required(hir: &Hir) -> (Literal, Option<Literal>) {
     let parts = match hir.kind() {
         HirKind::Concat(parts) => parts.as_slice(),

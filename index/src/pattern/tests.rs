@@ -4,7 +4,7 @@ use super::{Pattern, PatternError, Reach};
 use crate::tests::{Random, seed};
 use regex::Regex;
 
-/// What became of a pattern, in a word.
+/// The form that a pattern was given, in a word.
 fn class(pattern: &str) -> String {
     let Ok(pattern) = Pattern::regex(pattern) else { return "refused".into() };
     match pattern {
@@ -109,7 +109,7 @@ fn bounds_are_kept() {
     ));
 }
 
-/// The fast forms must agree with the automaton on values made of the pattern's own pieces.
+/// The fast forms must agree with the automaton on values built from the pattern's own pieces.
 #[test]
 fn every_form_agrees_with_the_regex_crate() {
     let mut random = Random(seed());

@@ -1,46 +1,46 @@
-//! Unions of many lists, and the question whether a list meets a set.
+//! Unions of many lists, and testing whether a list meets a set.
 //!
-//! A union collects runs while they are few and sets bits once they are many; bitmaps are only
-//! remembered, so that a union of one long list copies nothing.
+//! A union collects runs while they are few, and sets bits once they are many. Bitmaps are only
+//! referenced, so a union of one long list copies nothing.
 
 use crate::list::{List, Parts, Runs, append_run};
 use roaring::{MultiOps, RoaringBitmap};
 use std::ops::Range;
 
-/// A union in the making.
+/// A union under construction.
 pub(crate) struct Gather<'a> {
     count: u32,
     runs: Vec<Range<u32>>,
-    /// One bit a series, once runs are many. Empty before.
+    /// One bit per series, once there are many runs; empty before.
     bits: Vec<u8>,
     bitmaps: Vec<&'a RoaringBitmap>,
 }
 
-/// A union: what was collected, and long lists as they stand in the index.
+/// A finished union: what was collected, and references to long lists of the index.
 pub(crate) struct Found<'a> {
     own: RoaringBitmap,
     bitmaps: Vec<&'a RoaringBitmap>,
 }
 
-/// A set of series to be asked for many lists.
+/// A set of series, prepared to be tested against many lists.
 pub(crate) struct Among<'a> {
     set: &'a RoaringBitmap,
-    /// The same set, one bit a series.
+    /// The same set, one bit per series.
     bits: Vec<u8>,
 }
 
-/// Series for each run that a union keeps in a list: sorting a run costs about as much as
-/// clearing and reading the bits of so many series.
+/// A union keeps its runs in a list as long as there are at most one for this many series: sorting
+/// a run costs about as much as clearing and reading the bits of so many series.
 const SERIES_PER_RUN: usize = 512;
-/// Runs that are kept in a list in any case.
+/// Runs that are always kept in a list.
 const RUNS_MIN: usize = 64;
-/// Series of a run whose bits are looked at one by one rather than found through the set.
+/// Runs of up to this many series are tested bit by bit, longer ones through the set.
 const RUN_BITS_MAX: u32 = 2048;
-/// Bitmaps that are intersected one by one rather than united first.
+/// Up to this many bitmaps are intersected one by one; more are united first.
 const BITMAPS_APART_MAX: usize = 4;
 
 impl<'a> Gather<'a> {
-    /// A union over `count` series.
+    /// A union for an index of `count` series.
     pub(crate) fn new(count: u32) -> Self {
         Self { count, runs: Vec::new(), bits: Vec::new(), bitmaps: Vec::new() }
     }
@@ -70,7 +70,7 @@ impl<'a> Gather<'a> {
         let own = if self.bits.is_empty() {
             self.runs.sort_unstable_by_key(|run| run.start);
             let mut own = RoaringBitmap::new();
-            // A series has one value of a name, so the runs of several values never overlap.
+            // A series has only one value of a name, so the runs of different values never overlap.
             self.runs.into_iter().for_each(|run| append_run(&mut own, run));
             own
         } else {
@@ -91,12 +91,12 @@ impl Found<'_> {
         self.own.len() + self.bitmaps.iter().map(|bitmap| bitmap.len()).sum::<u64>()
     }
 
-    /// What is both here and in `left`.
+    /// The series that are both here and in `left`.
     pub(crate) fn and(&self, left: &RoaringBitmap) -> RoaringBitmap {
         self.bitmaps.iter().fold(&self.own & left, |all, bitmap| all | (*bitmap & left))
     }
 
-    /// Takes everything here away from `left`.
+    /// Removes everything here from `left`.
     pub(crate) fn take_from(&self, left: &mut RoaringBitmap) {
         *left -= &self.own;
         self.bitmaps.iter().for_each(|bitmap| *left -= *bitmap);
@@ -108,12 +108,12 @@ impl Found<'_> {
 }
 
 impl<'a> Among<'a> {
-    /// `set`, of an index of `count` series.
+    /// Prepares `set`, for an index of `count` series.
     pub(crate) fn new(set: &'a RoaringBitmap, count: u32) -> Self {
         let mut bits = vec![0; (count as usize).div_ceil(8)];
         let mut ordinals = set.iter();
         while let Some(run) = ordinals.next_range() {
-            // The caller's set may be of a later state than this index.
+            // The caller's set may come from a later state of the index.
             let end = count.min(run.end().saturating_add(1));
             if *run.start() < end {
                 self::set(&mut bits, *run.start()..end);
@@ -122,13 +122,13 @@ impl<'a> Among<'a> {
         Self { set, bits }
     }
 
-    /// Whether no series of `list` is in the set, as far as one look tells.
+    /// A quick test: true only if no series of `list` is in the set.
     #[inline]
     pub(crate) fn surely_misses(&self, list: List) -> bool {
         list.single_run().is_some_and(|run| !self.meets_run(&run))
     }
 
-    /// Whether a series of the list is in the set.
+    /// Whether any series of the list is in the set.
     pub(crate) fn meets(&self, mut list: Parts<'_>) -> bool {
         list.runs.any(|run| self.meets_run(&run))
             || list.bitmap.is_some_and(|bitmap| !bitmap.is_disjoint(self.set))
@@ -151,7 +151,7 @@ impl<'a> Among<'a> {
     }
 }
 
-/// The bits of `run` in its first and in its last byte.
+/// The bits of `run` in its first and its last byte.
 #[inline]
 fn edges(run: &Range<u32>) -> (u8, u8) {
     (0xff << (run.start % 8), 0xff >> (7 - (run.end - 1) % 8))

@@ -1,5 +1,5 @@
-//! How fast and how large: small by default, `INDEX_SERIES=1000000` in a release build for
-//! figures (`cargo test --release -p m3-index measure -- --nocapture`).
+//! Speed and size. Small by default; for figures set `INDEX_SERIES=1000000` in a release build
+//! (`cargo test --release -p m3-index measure -- --nocapture`).
 
 use super::Random;
 use crate::{Index, Matchers};
@@ -7,8 +7,8 @@ use m3_metric::{Labels, MatchOp, Matcher, SeriesOrdinal};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Series of pods as Kubernetes has them, in the order of scrapes: 13 labels, 40 series a pod,
-/// one label (`id`) that no two series share.
+/// Series of Kubernetes pods in the order of scrapes: 13 labels, 40 series per pod, and one label
+/// (`id`) that is unique to each series.
 fn block(number: u32, random: &mut Random) -> Vec<u8> {
     let (pod, metric) = (number / 40, number % 40);
     let pairs = [
@@ -35,7 +35,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Resident kilobytes of this process, where the system tells.
+/// Resident kilobytes of this process, if the system says.
 fn resident_kb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
