@@ -1,16 +1,18 @@
-//! Label bytes in order of arrival, never moved and never freed while their namespace lives.
+//! The label bytes of a namespace in order of arrival. They never move, and are freed only with the
+//! namespace.
 //!
-//! Senders repeat their series in one order, so the bytes that are compared next lie next to the
-//! ones just compared, and the processor's own prefetching works.
+//! Senders repeat their series in the same order. So the bytes to compare next lie right after
+//! those just compared, where the processor prefetches them.
 
-/// Bytes between the beginnings of two pieces; a block never crosses pieces.
+/// Bytes of one piece of memory; a block never crosses pieces.
 const PIECE_BYTES: usize = 128 << 10;
-/// Pieces that are smaller than that, the first one the most: a small namespace takes little.
+/// Number of smaller pieces, the first being the smallest, so that a small namespace takes little
+/// memory.
 const SMALL_PIECES: usize = 5;
-/// Blocks begin at multiples of this, so that a u32 reaches 32 GiB.
+/// Blocks begin at multiples of this, so a u32 can address 32 GiB.
 const ALIGN: usize = 8;
 
-/// Where a block lies, in units of eight bytes.
+/// The position of a block, in units of eight bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(pub u32);
 
@@ -21,10 +23,11 @@ pub struct LabelArena {
 }
 
 impl LabelArena {
-    /// Stores `block` and says where.
+    /// Stores `block` and returns its position.
     ///
     /// # Panics
-    /// When the arena holds 32 GiB already, or a block is larger than a piece: callers bound both.
+    /// If the arena would exceed 32 GiB, or if the block is larger than a piece. Callers bound
+    /// both.
     pub fn push(&mut self, block: &[u8]) -> Place {
         let padded = block.len().next_multiple_of(ALIGN);
         assert!(padded <= PIECE_BYTES, "a label block is bounded far below a piece");
@@ -41,7 +44,7 @@ impl LabelArena {
         Place(u32::try_from(place).expect("32 GiB of labels on one core is over every limit"))
     }
 
-    /// The block of `len` bytes at `place`.
+    /// The `len` bytes at `place`.
     #[inline]
     #[must_use]
     pub fn block(&self, place: Place, len: u32) -> &[u8] {

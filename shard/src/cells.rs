@@ -1,16 +1,17 @@
-//! Memory for open streams: cells of one size, linked per series, used again when a stream closes.
+//! Memory for open streams: cells of a fixed size, linked per series, reused when a stream closes.
 //!
-//! A stream grows by a few bytes at a time for hours; a cell costs no allocation and wastes half a
-//! cell on average, where a growing vector would waste half of itself and fragment the heap.
+//! A stream grows by a few bytes at a time, for hours. Cells need no allocation and waste half a
+//! cell per stream on average. A growing vector would waste half of its memory and fragment the
+//! heap.
 
 /// Bytes of one cell: two cache lines.
 const CELL_BYTES: usize = 128;
-/// Bytes a cell holds for the stream; the last byte says how many are used, four link.
+/// Bytes of the stream in a cell. The last byte counts them, and four bytes link to the next cell.
 pub const CELL_PAYLOAD_BYTES: usize = CELL_BYTES - 5;
-/// Cells in one piece of memory (1 MiB), so that growth never moves what is there.
+/// Cells in one piece of memory (1 MiB). Pieces never move.
 const CELLS_PER_PIECE: usize = 8192;
 
-/// The number of a cell; [`NO_CELL`] is none.
+/// The number of a cell, or [`NO_CELL`].
 pub type CellId = u32;
 /// No cell.
 pub const NO_CELL: CellId = u32::MAX;
@@ -28,8 +29,8 @@ const _: () = assert!(size_of::<Cell>() == CELL_BYTES);
 /// All cells of one namespace on one core.
 #[derive(Default)]
 pub struct Cells {
-    /// Pieces of memory; a piece's cells are written to when they are first taken, so that a small
-    /// namespace does not touch all of a piece.
+    /// Pieces of memory. A cell is first written when it is first taken, so a small namespace does
+    /// not touch a whole piece.
     pieces: Vec<Vec<Cell>>,
     free: Vec<CellId>,
     fresh: u32,
@@ -58,8 +59,8 @@ impl Cells {
         id
     }
 
-    /// Appends `bytes` to the stream whose last cell is `tail`; returns the new last cell and, if
-    /// the stream had none, the same as its first.
+    /// Appends `bytes` to the stream whose last cell is `tail`. Returns the new last cell and, if
+    /// the stream was empty, also its first.
     pub fn append(&mut self, tail: CellId, mut bytes: &[u8]) -> (CellId, Option<CellId>) {
         let mut first = None;
         let mut tail = tail;
@@ -83,7 +84,7 @@ impl Cells {
         }
     }
 
-    /// Copies the stream that begins at `first` to the end of `out`.
+    /// Appends the stream that begins at `first` to `out`.
     pub fn copy_to(&self, first: CellId, out: &mut Vec<u8>) {
         let mut id = first;
         while id != NO_CELL {
@@ -93,7 +94,7 @@ impl Cells {
         }
     }
 
-    /// Gives the cells of the stream that begins at `first` back.
+    /// Frees the cells of the stream that begins at `first`.
     pub fn release(&mut self, first: CellId) {
         let mut id = first;
         while id != NO_CELL {

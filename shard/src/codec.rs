@@ -1,7 +1,7 @@
-//! The stream of a series' samples in memory: one token a sample, byte-aligned.
+//! The encoding of a series' samples in memory: one byte-aligned token per sample.
 //!
-//! A token is a control byte and what it announces. The low three bits say how the time follows
-//! from the sample before, the high five how the value does:
+//! A token is a control byte and the bytes that it announces. Its low three bits say how the time
+//! follows from the previous sample, its high five bits how the value does:
 //!
 //! | time class | meaning | bytes |
 //! |---|---|---|
@@ -16,8 +16,8 @@
 //! | 1..=6 | both are integers; difference as i8, i16, i24, i32, i48, i56 | 1, 2, 3, 4, 6, 7 |
 //! | 8..=15 | bits XOR the bits before, the lowest zero bytes left out; class - 7 bytes | 1..=8 |
 //!
-//! Steps are in the stream's [`Unit`]. The first sample of a stream stands outside it, in the
-//! stream's [`Start`]. Always holds: what is decoded is bit-equal to what was encoded.
+//! Steps are in units of the stream's [`Unit`]. The first sample of a stream is stored apart, in
+//! its [`Start`]. Always holds: decoding returns exactly the bits that were encoded.
 
 /// The coarsest exact unit of a stream's timestamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,21 +66,21 @@ pub struct Token {
 }
 
 impl Token {
-    /// The first eight bytes, of which the token may be fewer.
+    /// The first eight bytes; the token may be shorter.
     #[inline]
     #[must_use]
     pub fn head(&self) -> &[u8; 8] {
         self.bytes.first_chunk().expect("a token has room for more")
     }
 
-    /// How many bytes the token has.
+    /// The length in bytes.
     #[inline]
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len as usize
     }
 
-    /// Never: a token has its control byte.
+    /// Always false: every token has a control byte.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         false
@@ -92,8 +92,8 @@ impl Token {
         &self.bytes[..self.len as usize]
     }
 
-    /// Appends the first `count` of eight bytes. All eight are written, which is one store; the
-    /// rest is overwritten by what follows or not looked at.
+    /// Appends the first `count` of eight bytes. It writes all eight, since that is a single store;
+    /// later bytes overwrite the rest or nobody reads it.
     #[inline]
     fn push(&mut self, bytes: [u8; 8], count: usize) {
         let at = self.len as usize;
@@ -102,7 +102,7 @@ impl Token {
     }
 }
 
-/// Encodes a run of `count` samples that repeat the step and the value before them.
+/// Encodes a run of `count` samples that repeat the previous step and value.
 #[must_use]
 pub fn encode_run(count: u16) -> Token {
     assert!(count > 0, "a run has samples");
@@ -116,7 +116,7 @@ pub fn encode_run(count: u16) -> Token {
     token
 }
 
-/// Encodes one sample that follows one with `last_step` (in units) and `last_bits`.
+/// Encodes a sample that follows one with `last_step` (in units) and `last_bits`.
 #[must_use]
 #[inline]
 pub fn encode(last_step: u32, step: i64, last_bits: u64, bits: u64) -> Token {
@@ -168,7 +168,8 @@ fn encode_value(token: &mut Token, last_bits: u64, bits: u64) -> u8 {
     VALUE_XOR + count as u8 - 1
 }
 
-/// The value as an integer, if it is one that an i56 difference of two can hold; never for -0.0.
+/// The value as an integer, if it is one small enough that the difference of two fits an i56. Never
+/// for -0.0.
 #[inline]
 fn integer(bits: u64) -> Option<i64> {
     let value = f64::from_bits(bits);
@@ -177,7 +178,7 @@ fn integer(bits: u64) -> Option<i64> {
     (exact && whole.unsigned_abs() < 1 << 53).then_some(whole)
 }
 
-/// Where a stream begins: its first sample.
+/// The first sample of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     /// Nanoseconds since the epoch.
@@ -188,14 +189,14 @@ pub struct Start {
     pub unit: Unit,
 }
 
-/// A stream that does not decode: a fault of memory or of this program, never of a user.
+/// A stream that cannot be decoded. The cause is memory or a bug, never a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokenStream;
 
-/// Calls `each` with time (ns) and value bits of every sample of the stream, in order.
+/// Calls `each` with the time (ns) and value bits of every sample of the stream, in order.
 ///
 /// # Errors
-/// [`BrokenStream`] when the bytes end inside a token or hold an unknown class.
+/// [`BrokenStream`] if the bytes end inside a token or contain an unknown class.
 pub fn decode(
     start: Start,
     mut bytes: &[u8],
@@ -225,7 +226,7 @@ pub fn decode(
             _ => return Err(BrokenStream),
         }
         ts = ts.wrapping_add(step_ns);
-        // A step that the hot line cannot hold was written whole and is followed by a whole one.
+        // A step that does not fit the hot line is written in full, and so is the step after it.
         bits = decode_value(high, bits, &mut bytes)?;
         each(ts, bits);
         if u32::try_from(step_ns / unit_ns).is_err() {

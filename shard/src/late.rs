@@ -1,9 +1,9 @@
-//! Samples that did not come in order, until they are folded into their blocks.
+//! Samples that arrived out of order, until they are folded into their blocks.
 //!
-//! They wait in the order of arrival; a read sorts what it needs. When there are many of one series
-//! they are folded: the blocks they lie in are decoded, merged and coded again. Many is a part of
-//! what the series holds, so that a backfill of one series does not cost the square of its length,
-//! and between [`FOLD_COUNT`] and [`FOLD_COUNT_MAX`], so that what waits stays small.
+//! They are kept in order of arrival, and a read sorts the ones it needs. When a series has many of
+//! them they are folded: their blocks are decoded, merged and encoded again. How many is
+//! proportional to what the series holds, so that the cost of a backfill is not quadratic in its
+//! length; and it is between [`FOLD_COUNT`] and [`FOLD_COUNT_MAX`], so that few samples wait.
 
 #[cfg(test)]
 mod tests;
@@ -13,11 +13,11 @@ use crate::codec::{self, BrokenStream};
 use crate::series::{Cold, Hot, Part};
 use hashbrown::HashMap;
 
-/// Late samples of a short series that trigger a fold.
+/// Number of late samples that triggers a fold in a short series.
 pub const FOLD_COUNT: usize = 256;
-/// Late samples of any series that trigger a fold: a quarter of a MiB.
+/// Number of late samples that triggers a fold in any series: a quarter of a MiB.
 pub const FOLD_COUNT_MAX: usize = 16 << 10;
-/// Bytes of closed streams for which one late sample may wait.
+/// Bytes of closed streams per waiting late sample.
 const BYTES_PER_LATE: usize = 16;
 
 /// The late samples of one namespace on one core.
@@ -27,8 +27,8 @@ pub struct Late {
 }
 
 impl Late {
-    /// Keeps a late sample; true when the series' late samples ought to be folded. `held` gives the
-    /// bytes of its closed streams.
+    /// Keeps a late sample. Returns whether the series' late samples should be folded. `held`
+    /// returns the bytes of its closed streams.
     pub fn push(
         &mut self,
         series: u32,
@@ -42,20 +42,20 @@ impl Late {
             && samples.len() >= (held() / BYTES_PER_LATE).min(FOLD_COUNT_MAX)
     }
 
-    /// Whether a sample of this time waits.
+    /// Whether a late sample has this time.
     #[must_use]
     pub fn holds(&self, series: u32, ts_ns: i64) -> bool {
         let samples = self.by_series.get(&series);
         samples.is_some_and(|samples| samples.iter().any(|(ts, _)| *ts == ts_ns))
     }
 
-    /// How many samples wait.
+    /// The number of waiting samples.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.by_series.values().map(|s| s.len() as u64).sum()
     }
 
-    /// The late samples of `series` in `from_ns..=to_ns`, times ascending, of equal times the last.
+    /// The late samples of `series` in `from_ns..=to_ns` in order of time; of equal times the last.
     #[must_use]
     pub fn read(&self, series: u32, from_ns: i64, to_ns: i64) -> Vec<(i64, u64)> {
         let Some(samples) = self.by_series.get(&series) else { return Vec::new() };
@@ -66,7 +66,7 @@ impl Late {
     /// Folds the late samples of `series` into its closed streams.
     ///
     /// # Errors
-    /// [`BrokenStream`] when memory does not hold what was put there.
+    /// [`BrokenStream`] if the bytes in memory are not what was written.
     pub fn fold(
         &mut self,
         series: u32,
@@ -90,7 +90,7 @@ impl Late {
         Ok(())
     }
 
-    /// Takes the late samples of `series` out: times ascending, of equal times the last.
+    /// Removes and returns the late samples of `series` in order of time; of equal times the last.
     pub fn take(&mut self, series: u32) -> Vec<(i64, u64)> {
         self.by_series.remove(&series).map(last_of_each).unwrap_or_default()
     }
@@ -111,7 +111,7 @@ impl Late {
     }
 }
 
-/// Sorts by time; of samples with one time only the last to arrive stays.
+/// Sorts by time; of samples with equal times the last to arrive stays.
 fn last_of_each(mut samples: Vec<(i64, u64)>) -> Vec<(i64, u64)> {
     samples.sort_by_key(|(ts, _)| *ts);
     samples.reverse();
@@ -120,7 +120,7 @@ fn last_of_each(mut samples: Vec<(i64, u64)>) -> Vec<(i64, u64)> {
     samples
 }
 
-/// Merges two ascending lists; where times are equal `late` wins, since it came later.
+/// Merges two sorted lists; for equal times `late` wins, since it arrived later.
 #[must_use]
 pub fn merge(held: &[(i64, u64)], late: &[(i64, u64)]) -> Vec<(i64, u64)> {
     let mut out = Vec::with_capacity(held.len() + late.len());

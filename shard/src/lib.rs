@@ -1,14 +1,14 @@
-//! M3DB's storage: namespace -> shard -> series -> buffer, and the commit log under it.
+//! M3DB's storage: namespace -> shard -> series -> buffer, and the commit log below.
 //!
-//! The write path in one page: [`namespace::NamespaceStore::write`] takes the records of a batch;
-//! [`table::SeriesTable`] finds each record's series by following the series before it (or hashes,
-//! or parses a new one); [`series::Hot`] takes the sample into its coded stream; [`commitlog`]
-//! takes the same sample into the pending frame, and the request is answered once that frame is
-//! synced. The read path: the namespace's index gives ordinals, [`namespace::NamespaceStore::read`]
-//! decodes one series' samples over a range.
+//! The write path: [`namespace::NamespaceStore::write`] takes the records of a batch.
+//! [`table::SeriesTable`] finds each record's series by following the previous series, by hash, or
+//! by parsing a new one. [`series::Hot`] appends the sample to its encoded stream. [`commitlog`]
+//! appends the same sample to the pending frame, and the request is answered when that frame is
+//! synced. The read path: the namespace's index gives ordinals, and
+//! [`namespace::NamespaceStore::read`] decodes one series' samples in a range.
 //!
-//! Always holds: everything here belongs to one core. Nothing is shared, nothing is locked.
-//! What is in memory can be rebuilt from the commit log.
+//! Always holds: everything here belongs to one core. Nothing is shared or locked. Memory can be
+//! rebuilt from the commit log.
 
 pub mod arena;
 pub mod cells;

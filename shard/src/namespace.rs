@@ -1,9 +1,9 @@
 //! One namespace on one core: its series, their samples, its index.
 //!
-//! A write takes the records of a request that belong to this core: each record's series is found
-//! ([`crate::table`]), its time is checked against the namespace's window, the sample goes to the
-//! series and to the log's payload. A read is by series: the index says which, then one series at
-//! a time is decoded.
+//! A write takes the records of a request that belong to this core. For each it finds the series
+//! ([`crate::table`]), checks the time against the namespace's window, and appends the sample to
+//! the series and to the log's payload. For a read, the index finds the series, and then one series
+//! at a time is decoded.
 
 use crate::cells::Cells;
 use crate::codec::BrokenStream;
@@ -26,11 +26,11 @@ mod window;
 pub use outcome::{KnownRecord, Written};
 pub use window::{FUTURE_MAX, NamespaceOptions, Refusal, Window};
 
-/// What a sender is told whose new series a full namespace refuses.
+/// What a sender is told when a full namespace refuses its new series.
 const SERIES_LIMIT_REACHED: &str = "the namespace has as many series as \
     limits.seriesPerNamespaceMax allows; samples of the series it has are stored";
 
-/// What a namespace has counted since the start.
+/// Counters of a namespace since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WriteStats {
     /// How records found their series.
@@ -39,17 +39,17 @@ pub struct WriteStats {
     pub accepted: u64,
     /// Samples refused.
     pub refused: u64,
-    /// Samples that did not come in order.
+    /// Samples that arrived out of order.
     pub late: u64,
-    /// Samples that were there already.
+    /// Samples that were stored already.
     pub duplicate: u64,
-    /// Samples of new series that the limit of series had no room for.
+    /// Samples of new series that were refused by the limit on series.
     pub exhausted: u64,
-    /// Streams in memory that did not decode: always 0 unless memory is broken.
+    /// Streams in memory that could not be decoded: 0 unless memory is broken.
     pub broken_streams: u64,
 }
 
-/// Decoded samples of one series, and memory to decode in.
+/// Decoded samples of one series, and the buffers for decoding.
 #[derive(Debug, Default)]
 pub struct ReadBuffer {
     /// Milliseconds since the epoch, ascending.
@@ -71,7 +71,7 @@ pub struct NamespaceStore {
     late: Late,
     index: Index,
     active: BTreeMap<i32, Postings>,
-    /// Whether a block was ever dropped: then a series may have none left.
+    /// Whether a block was ever dropped; then a series may have none left.
     expired: bool,
     series_max: u32,
     label_limits: LabelLimits,
@@ -82,7 +82,7 @@ impl NamespaceStore {
     /// An empty namespace.
     ///
     /// # Panics
-    /// If the block size is under a minute; callers check options first.
+    /// If blocks are shorter than a minute; callers check options first.
     #[must_use]
     pub fn new(id: NamespaceId, options: NamespaceOptions, shards: ShardMap, core: CoreId) -> Self {
         assert!(options.block >= Span::from_s(60), "block numbers are kept in an i32");
@@ -103,12 +103,13 @@ impl NamespaceStore {
         }
     }
 
-    /// From here on takes no new series beyond `series_max`; those it has go on.
+    /// From now on refuses new series beyond `series_max`; existing series are still written.
     pub const fn set_series_max(&mut self, series_max: u32) {
         self.series_max = series_max;
     }
 
-    /// From here on takes no new series whose labels are over `limits`; those it has go on.
+    /// From now on refuses new series whose labels exceed `limits`; existing series are still
+    /// written.
     pub const fn set_label_limits(&mut self, limits: LabelLimits) {
         self.label_limits = limits;
     }
@@ -125,19 +126,19 @@ impl NamespaceStore {
         &self.options
     }
 
-    /// What it has counted.
+    /// Its counters.
     #[must_use]
     pub const fn stats(&self) -> WriteStats {
         self.stats
     }
 
-    /// How many series it has.
+    /// The number of series.
     #[must_use]
     pub const fn series_count(&self) -> u32 {
         self.table.count()
     }
 
-    /// Bytes of memory it holds, estimated.
+    /// Its memory in bytes, estimated.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         self.table.memory_bytes()
@@ -146,7 +147,7 @@ impl NamespaceStore {
             + self.index.memory_bytes()
     }
 
-    /// Stores the samples `records` of a request, whose label bytes lie in `buffer`, and appends
+    /// Stores the samples `records` of a request, whose label bytes are in `buffer`, and appends
     /// them to `payload`.
     pub fn write(
         &mut self,
@@ -160,7 +161,8 @@ impl NamespaceStore {
         let mut previous = NO_SUCCESSOR;
         for (position, record) in (0u32..).zip(records) {
             let bytes = m3_metric::batch::labels_in(buffer, record);
-            // Before its series is looked for: a series that never had a sample must not exist.
+            // Checked before the series is looked up, because a series that never had a sample must
+            // not exist.
             if let Err(refusal) = self.options.check(now_ns, record.timestamp) {
                 refused.note(refusal, bytes, &mut written);
                 continue;
@@ -184,11 +186,11 @@ impl NamespaceStore {
         written
     }
 
-    /// Stores samples of series that another core, or this one, knows by their ordinals, and
-    /// appends them to `payload`. Ordinals hold as long as the namespace does.
+    /// Stores samples of series that are known by their ordinals, and appends them to `payload`.
+    /// Ordinals are valid as long as the namespace exists.
     ///
     /// # Panics
-    /// On an ordinal that this store never gave.
+    /// If this store never assigned an ordinal.
     pub fn write_known(
         &mut self,
         samples: &[SeriesSample],
@@ -232,7 +234,7 @@ impl NamespaceStore {
         payload.sample(sample);
     }
 
-    /// Puts a sample where it belongs; false if it is there already.
+    /// Adds a sample to its series; false if it is stored already.
     #[inline]
     fn append(&mut self, series: u32, ts_ns: i64, bits: u64) -> bool {
         let block = self.options.block_of(ts_ns);
@@ -240,7 +242,7 @@ impl NamespaceStore {
         match hot.append(cold, &mut self.cells, block, ts_ns, bits) {
             Appended::InOrder => {}
             Appended::OpenedBlock(block) => self.set_active(block, series),
-            // What the stream holds may have been overwritten since, by a late sample.
+            // A late sample may have replaced the one in the stream since.
             Appended::Duplicate if self.late.holds(series, ts_ns) => {
                 self.append_late(series, block, ts_ns, bits);
             }
@@ -322,10 +324,10 @@ impl NamespaceStore {
         ordinal.0
     }
 
-    /// Takes a series from the log, unless it is another core's: its ordinal here.
+    /// Adds a series from the log, unless it belongs to another core. Returns its ordinal.
     ///
     /// # Errors
-    /// [`BadEntry`] when these are no canonical labels.
+    /// [`BadEntry`] if the labels are not canonical.
     pub fn replay_series(
         &mut self,
         shard: ShardId,
@@ -344,7 +346,7 @@ impl NamespaceStore {
         Ok(Some(self.insert_owned(canonical, shard, kind)))
     }
 
-    /// Takes a sample from the log, unless retention has passed.
+    /// Adds a sample from the log, unless it has expired.
     #[inline]
     pub fn replay_sample(&mut self, series: u32, ts_ns: i64, bits: u64, now_ns: i64) {
         if ts_ns >= now_ns.saturating_sub(self.options.retention.0) {
@@ -371,26 +373,26 @@ impl NamespaceStore {
         found.and(&active)
     }
 
-    /// How many blocks that `from_ns..=to_ns` touches hold samples.
+    /// The number of blocks with samples that `from_ns..=to_ns` touches.
     #[must_use]
     pub fn blocks_within(&self, from_ns: i64, to_ns: i64) -> u64 {
         let (first, last) = (self.options.block_of(from_ns), self.options.block_of(to_ns));
         if first > last { 0 } else { self.active.range(first..=last).count() as u64 }
     }
 
-    /// The names of the labels of `among`, ascending.
+    /// The label names of the series in `among`, sorted.
     #[must_use]
     pub fn label_names(&self, among: &Postings) -> Vec<String> {
         self.index.label_names(self.unless_all(among))
     }
 
-    /// The values of label `name` among the series `among`, ascending.
+    /// The values of label `name` of the series in `among`, sorted.
     #[must_use]
     pub fn label_values(&self, name: &str, among: &Postings) -> Vec<String> {
         self.index.label_values(name, self.unless_all(among))
     }
 
-    /// How many values label `name` has at most.
+    /// An upper bound for the number of values of label `name`.
     #[must_use]
     pub fn label_values_max(&self, name: &str) -> u64 {
         self.index.label_values_max(name)
@@ -412,11 +414,11 @@ impl NamespaceStore {
         self.table.cold(series.0).shard
     }
 
-    /// Decodes the samples of `series` in `from_ns..=to_ns` into `out`, replacing what was there.
-    /// Of samples within one millisecond the last is given.
+    /// Decodes the samples of `series` in `from_ns..=to_ns` into `out`, replacing its content. Of
+    /// samples in the same millisecond, only the last is returned.
     ///
     /// # Errors
-    /// [`BrokenStream`] when memory does not hold what was put there; nothing is given then.
+    /// [`BrokenStream`] if the bytes in memory are not what was written; then `out` is empty.
     pub fn read(
         &self,
         series: SeriesOrdinal,
@@ -448,7 +450,7 @@ impl NamespaceStore {
         Ok(())
     }
 
-    /// Drops what is older than the retention. Returns the bytes of samples freed.
+    /// Drops samples that are older than the retention. Returns the bytes of samples freed.
     pub fn expire(&mut self, now_ns: i64) -> u64 {
         let limit = now_ns.saturating_sub(self.options.retention.0);
         let first_kept = self.options.block_of(limit);
@@ -471,11 +473,11 @@ impl NamespaceStore {
         freed
     }
 
-    /// Gives the namespace other options. Where the block size changes, everything held is put
-    /// into blocks of the new size.
+    /// Changes the namespace's options. If the block size changes, all samples are moved to blocks
+    /// of the new size.
     ///
     /// # Errors
-    /// [`BrokenStream`] when memory does not hold what was put there.
+    /// [`BrokenStream`] if the bytes in memory are not what was written.
     pub fn set_options(&mut self, options: NamespaceOptions) -> Result<(), BrokenStream> {
         let same_blocks = options.block == self.options.block;
         self.options = options;
@@ -511,8 +513,8 @@ enum Unowned {
     Malformed(String),
 }
 
-/// Samples that were refused because of their time. A text is made for the last one only: one for
-/// each would take longer than storing them.
+/// Samples that were refused for their time. Only the last one gets a text, since texts for all
+/// would take longer than storing them.
 #[derive(Default)]
 struct RefusedTimes {
     count: u64,
@@ -520,7 +522,7 @@ struct RefusedTimes {
 }
 
 impl RefusedTimes {
-    /// Notes that a sample is refused; one of bytes that are no labels is refused for those.
+    /// Records that a sample is refused for its time, or for its labels if these are invalid.
     #[cold]
     fn note(&mut self, refusal: Refusal, bytes: &[u8], written: &mut Written) {
         let labels = if labels::is_canonical(bytes) {

@@ -1,12 +1,12 @@
 //! Which core owns a series: `murmur3_32(id) % num_shards`, then shard -> core.
 //!
-//! The shard is decided once per series and is the same on every node; shard -> core is this
-//! node's affair and may change with the number of cores at the next start.
+//! The shard of a series is decided once and is the same on every node. Which core has a shard is a
+//! matter of this node, and may change with its number of cores at the next start.
 
 use m3_metric::murmur3::murmur3_32;
 use m3_metric::{CoreId, ShardId, labels};
 
-/// The rule by which this node spreads series over its cores.
+/// How this node assigns series to its cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardMap {
     /// Virtual shards of the node's placement.

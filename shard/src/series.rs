@@ -1,12 +1,13 @@
-//! One series: its cache line of hot state, and what is looked at rarely.
+//! One series: hot state in one cache line, and state that is rarely needed.
 //!
-//! A sample of a known series touches one line of [`Hot`] and its label bytes, nothing else, until
-//! the twenty staged bytes spill into a cell. Samples that repeat step and value only count.
+//! A sample of a known series touches only one line of [`Hot`] and the series' label bytes, until
+//! its twenty staged bytes spill into a cell. Samples that repeat step and value only increment a
+//! counter.
 //!
 //! Invariants:
-//! - A stream's times ascend strictly; whatever does not ascend is in [`crate::late`].
-//! - A stream lies within one block; `parts` are closed streams, ascending and disjoint in time.
-//! - Only late samples may replace a sample of the same time, since they came after it.
+//! - The times of a stream ascend strictly; other samples are in [`crate::late`].
+//! - A stream lies within one block. `parts` are closed streams, sorted by time and disjoint.
+//! - Only a late sample may replace a sample with the same time, since it arrived later.
 
 use crate::cells::{CellId, Cells, NO_CELL};
 use crate::codec::{self, BrokenStream, Start, TOKEN_BYTES_MAX, Token, Unit};
@@ -18,7 +19,7 @@ const _: () = assert!(STAGE_BYTES >= TOKEN_BYTES_MAX);
 /// A sample of a series that is known by its ordinal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeriesSample {
-    /// The series' ordinal in its namespace on its core, which is its ordinal in this run's log.
+    /// The series' ordinal in its namespace on its core; this run's log uses it, too.
     pub series: u32,
     /// Nanoseconds since the epoch.
     pub ts_ns: i64,
@@ -26,18 +27,18 @@ pub struct SeriesSample {
     pub bits: u64,
 }
 
-/// No series follows yet.
+/// The successor is not known yet.
 pub const NO_SUCCESSOR: u32 = u32::MAX;
 
-/// What an append of a known series touches: exactly one cache line.
+/// The state that appending to a known series touches: exactly one cache line.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub struct Hot {
-    /// Where the label bytes are, in the arena's units.
+    /// The position of the label bytes, in the arena's units.
     pub label_place: u32,
-    /// How many label bytes.
+    /// The number of label bytes.
     pub label_len: u32,
-    /// The series that came after this one last time.
+    /// The series that followed this one last time.
     pub next: u32,
     /// The open block's number: its start divided by the block size.
     block: i32,
@@ -58,7 +59,7 @@ const FLAG_NANOSECONDS: u8 = 2;
 const FLAG_LOGGED: u8 = 4;
 const FLAG_SEEN: u8 = 8;
 
-/// What an append to an open stream does not touch.
+/// State that appending to an open stream does not touch.
 pub struct Cold {
     /// The virtual shard, decided once.
     pub shard: ShardId,
@@ -78,15 +79,15 @@ pub struct Part {
     pub start: Start,
     /// The time of its last sample, in nanoseconds.
     pub last_ts_ns: i64,
-    /// The coded rest.
+    /// The encoded samples after the first.
     pub bytes: Box<[u8]>,
 }
 
 impl Part {
-    /// Codes `samples` (time in ns ascending strictly, value bits), all of block `block`.
+    /// Encodes `samples` (times in ns, strictly ascending, and value bits), all in block `block`.
     ///
     /// # Panics
-    /// If there is none.
+    /// If there are none.
     #[must_use]
     pub fn encode(block: i32, samples: &[(i64, u64)]) -> Self {
         let (&(ts_ns, bits), rest) = samples.split_first().expect("a part holds a sample");
@@ -122,16 +123,16 @@ fn flush_run(bytes: &mut Vec<u8>, run: &mut u16) {
     }
 }
 
-/// What became of a sample.
+/// How a sample was appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// It continues the open stream.
     InOrder,
-    /// It is the first of its series in this block, by the open stream.
+    /// It is the first of its series in this block; it opened a stream.
     OpenedBlock(i32),
-    /// It is in the store already, bit for bit.
+    /// It is stored already, with the same bits.
     Duplicate,
-    /// It is not after the last sample: the caller keeps it with the late ones.
+    /// It is not after the last sample; the caller keeps it with the late samples.
     Late,
 }
 
@@ -155,13 +156,13 @@ impl Hot {
         }
     }
 
-    /// Whether this run of the node's commit log knows the series' labels.
+    /// Whether the commit log of this run has the series' labels.
     #[must_use]
     pub const fn is_logged(&self) -> bool {
         self.flags & FLAG_LOGGED != 0
     }
 
-    /// Notes that the commit log knows the labels.
+    /// Records that the commit log has the labels.
     pub const fn set_logged(&mut self) {
         self.flags |= FLAG_LOGGED;
     }
@@ -172,7 +173,7 @@ impl Hot {
         self.flags & FLAG_OPEN != 0 && self.block == block
     }
 
-    /// Takes a sample of block `block` unless it is late. `cold` is touched only when a stream
+    /// Appends a sample of block `block` unless it is late. Touches `cold` only when a stream
     /// opens.
     #[inline]
     pub fn append(
@@ -222,7 +223,8 @@ impl Hot {
             self.spill(cold, cells);
         }
         let at = self.stage_len as usize;
-        // Nearly every token is short: eight bytes are one store, any other count is a call.
+        // Nearly every token is short. Eight bytes are a single store; another length would be a
+        // call.
         if token.len() <= 8 && at + 8 <= STAGE_BYTES {
             self.stage[at..at + 8].copy_from_slice(token.head());
         } else {
@@ -263,15 +265,15 @@ impl Hot {
         if known { Appended::InOrder } else { Appended::OpenedBlock(block) }
     }
 
-    /// Notes that the sample of `ts_ns` in a closed stream is another now: if it is the last one,
-    /// a repetition of it is told by the new value.
+    /// Tells the series that the sample at `ts_ns` in a closed stream was replaced. If it is the
+    /// last sample, a duplicate is recognized by the new value.
     pub const fn overwrite(&mut self, ts_ns: i64, bits: u64) {
         if ts_ns == self.last_ts_ns && self.flags & FLAG_OPEN == 0 {
             self.last_bits = bits;
         }
     }
 
-    /// Closes the open stream, if there is one, into a part; its cells are free again.
+    /// Closes the open stream, if there is one, into a part, and frees its cells.
     pub fn close(&mut self, cold: &mut Cold, cells: &mut Cells) {
         if self.flags & FLAG_OPEN == 0 {
             return;
@@ -302,11 +304,11 @@ impl Hot {
         }
     }
 
-    /// Calls `each` with every sample in order whose time lies in `from_ns..=to_ns`; late samples
-    /// are not among them. `scratch` is memory to work in.
+    /// Calls `each` with every sample in `from_ns..=to_ns` in order, except late ones. `scratch` is
+    /// a buffer to work in.
     ///
     /// # Errors
-    /// [`BrokenStream`] when memory does not hold what was put there.
+    /// [`BrokenStream`] if the bytes in memory are not what was written.
     pub fn read(
         &self,
         cold: &Cold,
@@ -335,7 +337,7 @@ impl Hot {
 }
 
 impl Cold {
-    /// What a new series of `shard` with values of `kind` starts with.
+    /// The initial state of a new series in `shard` with values of `kind`.
     #[must_use]
     pub fn new(shard: ShardId, kind: ValueKind) -> Self {
         Self { shard, kind, open_start: (0, 0), head: NO_CELL, parts: Vec::new() }
@@ -347,7 +349,7 @@ impl Cold {
         &self.parts
     }
 
-    /// Adds a closed stream at its place in time.
+    /// Inserts a closed stream in order of time.
     pub fn insert_part(&mut self, part: Part) {
         let at = self.parts.partition_point(|p| p.start.ts_ns < part.start.ts_ns);
         if self.parts.len() == self.parts.capacity() {
@@ -370,12 +372,12 @@ impl Cold {
         self.parts.iter().map(|part| part.bytes.len()).sum()
     }
 
-    /// Forgets the closed streams.
+    /// Removes the closed streams.
     pub fn clear_parts(&mut self) {
         self.parts = Vec::new();
     }
 
-    /// Drops closed streams that end before `limit_ns`; returns how many bytes they held.
+    /// Drops closed streams that end before `limit_ns` and returns their size in bytes.
     pub fn expire(&mut self, limit_ns: i64) -> u64 {
         let mut freed = 0;
         self.parts.retain(|part| {

@@ -7,7 +7,7 @@ use m3_metric::labels::LabelLimits;
 use m3_metric::{CoreId, NamespaceId};
 use std::collections::BTreeMap;
 
-/// What one core stores.
+/// The data of one core.
 pub struct CoreStore {
     core: CoreId,
     shards: ShardMap,
@@ -24,23 +24,23 @@ impl CoreStore {
         Self { core, shards, series_max: u32::MAX, label_limits, namespaces: BTreeMap::new() }
     }
 
-    /// From here on no namespace takes new series beyond `series_max` on this core.
+    /// From now on each namespace on this core refuses new series beyond `series_max`.
     pub fn set_series_max(&mut self, series_max: u32) {
         self.series_max = series_max;
         self.namespaces.values_mut().for_each(|store| store.set_series_max(series_max));
     }
 
-    /// From here on no namespace takes new series whose labels are over `limits`.
+    /// From now on each namespace refuses new series whose labels exceed `limits`.
     pub fn set_label_limits(&mut self, limits: LabelLimits) {
         self.label_limits = limits;
         self.namespaces.values_mut().for_each(|store| store.set_label_limits(limits));
     }
 
-    /// Makes the namespaces exactly these: new ones are added, others changed, absent ones dropped
-    /// with all they hold.
+    /// Makes these the only namespaces: new ones are added, others changed, missing ones dropped
+    /// with all their data.
     ///
     /// # Errors
-    /// [`BrokenStream`] when a block size changed and memory does not hold what was put there.
+    /// [`BrokenStream`] if a block size changed and the bytes in memory are not what was written.
     pub fn set_namespaces(
         &mut self,
         wanted: &[(NamespaceId, NamespaceOptions)],
@@ -66,7 +66,7 @@ impl CoreStore {
         self.namespaces.get(&id)
     }
 
-    /// The namespace `id`, to be changed.
+    /// The namespace `id`, mutable.
     pub fn namespace_mut(&mut self, id: NamespaceId) -> Option<&mut NamespaceStore> {
         self.namespaces.get_mut(&id)
     }
@@ -76,7 +76,7 @@ impl CoreStore {
         self.namespaces.values()
     }
 
-    /// Drops what is older than each namespace's retention. Returns bytes freed.
+    /// Drops samples that are older than each namespace's retention. Returns the bytes freed.
     pub fn expire(&mut self, now_ns: i64) -> u64 {
         self.namespaces.values_mut().map(|store| store.expire(now_ns)).sum()
     }

@@ -1,12 +1,12 @@
-//! The series of one namespace on one core, found by following the series before them.
+//! The series of one namespace on one core, found by following the previous series.
 //!
 //! A sender repeats its series in the same order. So each series remembers its successor, and the
-//! next record's label bytes are compared with the guess's stored bytes: a hit walks no label,
-//! hashes nothing, looks nothing up. A miss hashes the bytes and looks for them in the table; only
-//! bytes that are in neither are parsed.
+//! next record's label bytes are compared with those of the guess. A hit walks no labels, computes
+//! no hash and does no lookup. After a miss the bytes are hashed and looked up in the table. They
+//! are parsed only if they are not there either.
 //!
-//! Always holds: a series is found by its canonical bytes and by nothing weaker. A hash only
-//! chooses what to compare with.
+//! Always holds: only equal canonical bytes identify a series. A hash merely selects what to
+//! compare with.
 
 use crate::arena::{LabelArena, Place};
 use crate::series::{Cold, Hot, NO_SUCCESSOR};
@@ -15,7 +15,7 @@ use hashbrown::HashTable;
 use m3_metric::{SeriesOrdinal, ShardId, ValueKind};
 use std::hash::BuildHasher;
 
-/// Hot entries in one piece (4 MiB), so that growth never moves what is there.
+/// Hot entries in one piece of memory (4 MiB). Pieces never move.
 const PIECE: usize = 1 << 16;
 
 /// All series of one namespace on one core.
@@ -29,19 +29,19 @@ pub struct SeriesTable {
     count: u32,
 }
 
-/// How a record's series was found; counted, because the first is what ingest's speed rests on.
+/// How the series of records were found. The speed of ingest rests on the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FindStats {
-    /// By following the series before.
+    /// By following the previous series.
     pub followed: u64,
-    /// By hash and look-up.
+    /// By hash and lookup.
     pub looked_up: u64,
-    /// Not known as they stood: parsed.
+    /// By parsing, because the bytes as sent were unknown.
     pub parsed: u64,
 }
 
 impl SeriesTable {
-    /// How many series there are.
+    /// The number of series.
     #[must_use]
     pub const fn count(&self) -> u32 {
         self.count
@@ -62,13 +62,13 @@ impl SeriesTable {
         &self.hot[series as usize / PIECE][series as usize % PIECE]
     }
 
-    /// The rest of `series`.
+    /// The cold state of `series`.
     #[must_use]
     pub fn cold(&self, series: u32) -> &Cold {
         &self.cold[series as usize / PIECE][series as usize % PIECE]
     }
 
-    /// Both, to be changed.
+    /// Hot and cold state of `series`, mutable.
     #[inline]
     pub fn entry(&mut self, series: u32) -> (&mut Hot, &mut Cold) {
         let (piece, at) = (series as usize / PIECE, series as usize % PIECE);
@@ -112,10 +112,10 @@ impl SeriesTable {
         self.by_hash.find(spread(hash), same).map(|entry| entry.1)
     }
 
-    /// Adds a series that is not in the table.
+    /// Adds a series, which must not be in the table.
     ///
     /// # Panics
-    /// When it holds 2^32 - 1 series: a core's memory ends long before.
+    /// If it holds 2^32 - 1 series; a core runs out of memory long before.
     pub fn insert(&mut self, canonical: &[u8], shard: ShardId, kind: ValueKind) -> SeriesOrdinal {
         debug_assert!(self.find(canonical).is_none());
         let ordinal = self.count;
@@ -136,7 +136,7 @@ impl SeriesTable {
         SeriesOrdinal(ordinal)
     }
 
-    /// Bytes of memory held by entries, labels and the hash table; streams are counted apart.
+    /// Bytes of memory of entries, labels and the hash table; streams are counted separately.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         let entries: usize =
@@ -146,7 +146,7 @@ impl SeriesTable {
     }
 }
 
-/// A table keeps 32 bits of each hash; they are spread so that both its index and its tag vary.
+/// Spreads the 32 stored bits of a hash, so that both its index and its tag vary.
 #[inline]
 const fn spread(hash: u32) -> u64 {
     (hash as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)

@@ -1,4 +1,4 @@
-//! Blocks stay where they are, whatever their size.
+//! Blocks of any size stay where they are.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The codec against the plain list of samples it was given.
+//! Compares decoded samples with those that were encoded.
 
 use super::*;
 

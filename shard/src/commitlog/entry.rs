@@ -1,7 +1,7 @@
-//! What a frame's payload says: series, then samples of series.
+//! The payload of a frame: definitions of series, and samples of series.
 //!
-//! Samples are coded against their neighbours in the same section, never against an earlier frame:
-//! losing one frame must not change what another one means.
+//! A sample is encoded relative to the previous one in its section, never to an earlier frame, so
+//! that losing one frame does not change what another means.
 
 use super::frame::FRAME_HEADER_BYTES;
 use crate::series::SeriesSample;
@@ -15,9 +15,10 @@ const NEXT_SERIES: u8 = 1 << 3;
 const SAME_TIME: u8 = 1 << 4;
 const TIME_IN_MS: u8 = 1 << 5;
 
-/// A payload being put together. Series go straight in, samples gather in a section of their own.
+/// A payload under construction. Series are written at once; samples gather in an open section.
 ///
-/// The buffer begins with room for the frame's header, so that a frame is written from one piece.
+/// The buffer begins with room for the frame's header, so that a frame can be written as a single
+/// buffer.
 #[derive(Debug)]
 pub struct Payload {
     bytes: Vec<u8>,
@@ -40,7 +41,7 @@ impl Payload {
         self.bytes.len() - FRAME_HEADER_BYTES + self.section.len()
     }
 
-    /// Whether nothing was gathered.
+    /// Whether nothing has been appended.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -95,7 +96,7 @@ impl Payload {
         self.section[at] = control;
     }
 
-    /// Closes the section: its samples belong to `namespace`.
+    /// Closes the section; its samples belong to `namespace`.
     pub fn end_section(&mut self, namespace: NamespaceId) {
         if self.section_count == 0 {
             return;
@@ -110,8 +111,8 @@ impl Payload {
         self.last = None;
     }
 
-    /// Takes the finished payload, behind room for a frame's header, and leaves `empty`, cleared,
-    /// to gather in.
+    /// Returns the finished payload, preceded by room for a frame's header. `empty` is cleared and
+    /// becomes the buffer for the next payload.
     ///
     /// # Panics
     /// If a section is open.
@@ -131,8 +132,8 @@ const fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
-/// Value classes: 0 is +0.0, 1..=4 an integer of 1, 2, 4, 6 bytes, 5 the high four bytes of a float
-/// whose low four are zero, 6 all eight, 7 the value of the sample before in this section.
+/// Value classes. 0: +0.0. 1..=4: an integer of 1, 2, 4, 6 bytes. 5: the high four bytes of a float
+/// whose low four are zero. 6: all eight bytes. 7: the same as the previous sample in this section.
 #[inline]
 fn value_class(bits: u64, last: u64) -> (u8, usize) {
     if bits == 0 {
@@ -169,15 +170,14 @@ const fn value_bytes(class: u8, bits: u64) -> [u8; 8] {
     }
 }
 
-/// A payload that passed its checksum and yet does not read: written by another version or by a
-/// bug.
+/// A payload with a correct checksum that cannot be decoded: another version or a bug wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadEntry(pub &'static str);
 
 /// One entry of a payload.
 #[derive(Debug)]
 pub enum Entry<'a> {
-    /// A series is known as `series` in this run's log from here on.
+    /// From here on, `series` stands for a series in this run's log.
     Series {
         /// Its namespace.
         namespace: NamespaceId,
@@ -199,7 +199,7 @@ pub enum Entry<'a> {
     },
 }
 
-/// Reads a payload's entries.
+/// Decodes the entries of a payload.
 pub struct Entries<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Entries<'a> {
@@ -251,7 +251,7 @@ pub struct Samples<'a> {
 }
 
 impl Samples<'_> {
-    /// How many are left.
+    /// The number of samples left.
     #[must_use]
     pub const fn remaining(&self) -> u32 {
         self.count

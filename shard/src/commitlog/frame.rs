@@ -1,7 +1,8 @@
-//! Frames and segment headers as bytes. Pure; FORMAT.md draws them.
+//! Encodes and decodes frames and segment headers; FORMAT.md draws them. Pure.
 //!
-//! A frame names the log, the run, the segment and its own number, all under its checksum. So a
-//! frame left behind in a recycled file, or written to the wrong place, is not taken for a frame.
+//! A frame contains its core, run, segment and number, all covered by its checksum. So a frame that
+//! an earlier use of a file left behind, or that was written to the wrong place, is not mistaken
+//! for a valid one.
 
 use std::fmt;
 
@@ -11,53 +12,53 @@ pub const SEGMENT_HEADER_BYTES: usize = 64;
 pub const FRAME_HEADER_BYTES: usize = 32;
 /// Frames begin at multiples of this.
 pub const FRAME_ALIGN: usize = 8;
-/// Bytes of one payload at most: what gathers while a frame is synced, and one request of new
-/// series of the largest body (64 MiB decoded, at most tripled by the log's own fields).
+/// Most bytes of a payload: what gathers while a frame is synced, plus one request of new series
+/// with the largest body (64 MiB decoded, at most tripled by the log's own fields).
 pub const PAYLOAD_BYTES_MAX: usize = 256 << 20;
-/// The version of the format this program writes and the only one it reads.
+/// The version of the format: the one this program writes, and the only one it reads.
 pub const VERSION: u32 = 1;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"M3RLOG\r\n";
 const FRAME_MAGIC: [u8; 4] = *b"M3RF";
 
-/// Which segment of which log.
+/// Names a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SegmentId {
-    /// The run of the node: every start takes the next number.
+    /// The run of the node. Every start takes the next number.
     pub epoch: u32,
-    /// The core that wrote it, in that run.
+    /// The core that wrote it in that run.
     pub core: u16,
     /// Its position in that core's log, from 0.
     pub seq: u32,
 }
 
-/// What stands at the front of a segment.
+/// The header of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
     /// Which segment it is.
     pub id: SegmentId,
-    /// How many cores the run had: shard `s` was on core `s % core_count`.
+    /// The number of cores in that run: shard `s` was on core `s % core_count`.
     pub core_count: u16,
-    /// How many virtual shards there were.
+    /// The number of virtual shards.
     pub num_shards: u32,
-    /// The seed by which series were put into shards.
+    /// The seed that assigned series to shards.
     pub hash_seed: u32,
     /// The number of its first frame.
     pub first_frame: u64,
 }
 
-/// Why bytes are no segment header.
+/// Why bytes are not a segment header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadHeader {
-    /// Too short or another kind of file.
+    /// Too short, or another kind of file.
     NotASegment,
-    /// Written by a version this program does not read.
+    /// Written by a version that this program cannot read.
     Version(u32),
     /// The checksum does not match.
     Checksum {
-        /// The checksum that stands there.
+        /// The checksum in the header.
         expected: u32,
-        /// The checksum of what stands there.
+        /// The checksum of the header's bytes.
         got: u32,
     },
 }
@@ -75,7 +76,7 @@ impl fmt::Display for BadHeader {
 }
 
 impl SegmentHeader {
-    /// The header's bytes.
+    /// Encodes the header.
     #[must_use]
     pub fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES] {
         let mut out = [0; SEGMENT_HEADER_BYTES];
@@ -93,7 +94,7 @@ impl SegmentHeader {
         out
     }
 
-    /// Reads a header.
+    /// Decodes a header.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -125,16 +126,16 @@ impl SegmentHeader {
     }
 }
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
     /// Entries.
     Data = 1,
-    /// The segment ends here on purpose: whatever should have come before it did.
+    /// The end of the segment: everything that belongs before it is there.
     Seal = 2,
 }
 
-/// The header of the frame that carries `payload`.
+/// Encodes the header of a frame with `payload`.
 ///
 /// # Panics
 /// If the payload is longer than [`PAYLOAD_BYTES_MAX`].
@@ -159,20 +160,20 @@ pub fn encode_header(
     out
 }
 
-/// A frame that passed its checks.
+/// A frame with a correct checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// Its number in the log.
     pub number: u64,
-    /// What it is.
+    /// Its kind.
     pub kind: FrameKind,
     /// Its payload.
     pub payload: &'a [u8],
-    /// Bytes from its start to where the next frame would begin.
+    /// Bytes from its start to the start of the next frame.
     pub bytes: usize,
 }
 
-/// Reads the frame at the front of `bytes`, if one of segment `id` is there, whole and undamaged.
+/// Decodes the frame at the start of `bytes`, if there is an intact one of segment `id`.
 #[must_use]
 pub fn decode(id: SegmentId, bytes: &[u8]) -> Option<Frame<'_>> {
     let header = bytes.first_chunk::<FRAME_HEADER_BYTES>()?;
@@ -201,13 +202,13 @@ pub fn decode(id: SegmentId, bytes: &[u8]) -> Option<Frame<'_>> {
     Some(Frame { number: u64_at(header, 16), kind, payload, bytes })
 }
 
-/// Bytes a frame with `payload_len` bytes of payload takes in its segment.
+/// Bytes that a frame with `payload_len` bytes of payload takes in its segment.
 #[must_use]
 pub const fn frame_bytes(payload_len: usize) -> usize {
     (FRAME_HEADER_BYTES + payload_len).next_multiple_of(FRAME_ALIGN)
 }
 
-/// The offset of the first whole frame of segment `id` at or after `from`.
+/// The offset of the first intact frame of segment `id` at or after `from`.
 #[must_use]
 pub fn find_frame(id: SegmentId, bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from.next_multiple_of(FRAME_ALIGN);
@@ -220,8 +221,8 @@ pub fn find_frame(id: SegmentId, bytes: &[u8], from: usize) -> Option<usize> {
     None
 }
 
-/// How many of `bytes`, which are no whole frame, were written for a frame of segment `id`, as far
-/// as its header tells; what an earlier life of the file left there does not count.
+/// How many of `bytes`, which are not an intact frame, were written for a frame of segment `id`,
+/// judged by its header. Bytes from an earlier use of the file do not count.
 #[must_use]
 pub fn torn_bytes(id: SegmentId, bytes: &[u8]) -> usize {
     let Some(header) = bytes.first_chunk::<FRAME_HEADER_BYTES>() else { return bytes.len() };

@@ -1,38 +1,37 @@
-//! The file of a segment, as frames are written to it.
+//! An open segment file, for writing frames.
 //!
-//! A durable log writes past the page cache where the file system is known to keep that durable: a
-//! frame is then one operation, durable when it returns, where it would be a write and a sync. Such
-//! writes are of whole blocks. So the block in which a frame begins is written again with it, from
-//! memory: the bytes before the frame are the same, as they are when the page cache writes a page
-//! again.
+//! A durable log bypasses the page cache if the file system is known to make such writes durable. A
+//! frame is then one operation, durable when it returns, instead of a write and a sync. Such writes
+//! consist of whole blocks. So the block in which a frame begins is written again, from memory. Its
+//! bytes before the frame stay the same, just as when the page cache writes a page again.
 
 use super::frame::FRAME_ALIGN;
 use m3_io::file::{self, BLOCK_BYTES, Blocks, File};
 use std::io;
 use std::path::Path;
 
-/// Of a frame so much is copied and written at a time, so that the copy of a huge one is small.
-/// With what stands before it in its block it fits in 4 MiB.
+/// A frame is copied and written in pieces of this size, so that the copy of a huge one stays
+/// small. With the bytes before it in its block, a piece fits into 4 MiB.
 const COPIED_BYTES_MAX: usize = (4 << 20) - BLOCK_BYTES;
-/// Zeros are written in pieces of this, so that the disk is free for frames between.
+/// Zeros are written in pieces of this size, so that frames can be written in between.
 pub(super) const PIECE_BYTES: u64 = 1 << 20;
 
-/// A segment's file that is open to be written.
+/// An open segment file.
 #[derive(Debug)]
 pub(super) enum Output {
-    /// Through the page cache; durable after a sync.
+    /// Writes through the page cache; durable after a sync.
     Cached(File),
-    /// Past the page cache; durable when written.
+    /// Bypasses the page cache; durable when a write returns.
     Direct {
         file: File,
-        /// What stands in the block in which the next bytes will begin.
+        /// The bytes of the block in which the next write begins.
         tail: Blocks,
     },
 }
 
 impl Output {
-    /// Opens the file at `path`, to write it from its start; past the page cache if `is_wanted` and
-    /// the file system does not refuse.
+    /// Opens the file at `path`, to write it from its start. Bypasses the page cache if `is_wanted`
+    /// and if the file system does not refuse.
     pub(super) async fn open(path: &Path, is_wanted: bool) -> io::Result<Self> {
         if is_wanted {
             match File::open_direct(path).await {
@@ -43,12 +42,12 @@ impl Output {
         Ok(Self::Cached(File::open_write(path).await?))
     }
 
-    /// Whether what is written is durable without a sync, and is whole blocks.
+    /// Whether writes are durable without a sync and consist of whole blocks.
     pub(super) const fn is_direct(&self) -> bool {
         matches!(self, Self::Direct { .. })
     }
 
-    /// The file, for anything but to write bytes to it.
+    /// The file, for everything except writing to it.
     pub(super) const fn file(&self) -> &File {
         match self {
             Self::Cached(file) | Self::Direct { file, .. } => file,
@@ -62,8 +61,8 @@ impl Output {
         }
     }
 
-    /// Writes `bytes` at `offset`, where the bytes before them end, and gives them back. Zeros
-    /// follow, up to the end of a block at most.
+    /// Writes `bytes` at `offset`, right after the bytes before them, and returns them. Zeros may
+    /// follow, up to the end of a block.
     pub(super) async fn append(
         &mut self,
         mut bytes: Vec<u8>,
@@ -91,7 +90,7 @@ impl Output {
         }
     }
 
-    /// Makes durable what was written.
+    /// Makes earlier writes durable.
     pub(super) async fn sync(&self) -> io::Result<()> {
         match self {
             Self::Cached(file) => file.sync_data().await,
@@ -100,7 +99,7 @@ impl Output {
     }
 }
 
-/// Writes `piece` at `offset`, and before it what `tail` says stands in its first block.
+/// Writes `piece` at `offset`, together with the bytes before it in its first block (`tail`).
 async fn append_piece(file: &File, tail: &mut Blocks, piece: &[u8], offset: u64) -> io::Result<()> {
     let mut blocks = std::mem::take(tail);
     let begin = offset - blocks.len() as u64;
@@ -115,8 +114,8 @@ async fn append_piece(file: &File, tail: &mut Blocks, piece: &[u8], offset: u64)
     written
 }
 
-/// Writes a segment's header, the first that is written to `output`, the file at `path`. A file
-/// system that takes no direct writes says so here at the latest; then the file is opened anew.
+/// Writes a segment's header, the first write to `output`, the file at `path`. A file system
+/// without direct writes refuses here at the latest; then the file is opened again without them.
 pub(super) async fn write_header(
     mut output: Output,
     path: &Path,
@@ -133,12 +132,12 @@ pub(super) async fn write_header(
     }
 }
 
-/// Zeros to write with: one buffer, kept, since the kernel clears fresh memory page by page.
+/// A reusable buffer of zeros, because the kernel would have to clear fresh memory page by page.
 #[derive(Debug, Default)]
 pub(super) struct Zeros(Blocks);
 
 impl Zeros {
-    /// Writes `from..to` of `output` with zeros, and makes them durable. For direct writes both are
+    /// Writes zeros to `from..to` of `output` and makes them durable. For direct writes both are
     /// multiples of [`BLOCK_BYTES`].
     pub(super) async fn write(&mut self, output: &Output, from: u64, to: u64) -> io::Result<()> {
         let mut at = from;

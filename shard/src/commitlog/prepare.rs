@@ -1,13 +1,13 @@
-//! The file of a segment before it is one: taken from those that are free, reserved, and written
-//! with zeros while the segment before it is still in use.
+//! Prepares the next segment's file: takes a free file, reserves space and writes zeros, while the
+//! current segment is still in use.
 //!
-//! A block that was only allocated becomes a written one by a change of the file's metadata. A
-//! sync then waits for the journal, and it is on the journal that a sync's word depends: ext4 has
-//! been seen to answer one with success whose change of metadata was lost with the journal. In
-//! blocks that were written before, a frame is data alone, and its sync is cheaper too. Zeros in a
-//! file of their own are not part of any frame's sync, so that no request waits for them.
+//! A block that was only allocated becomes a written one by a change of the file's metadata. A sync
+//! then has to wait for the file system's journal, and fdatasync's guarantee depends on the
+//! journal's commit: ext4 has been seen to report success although the change was lost with the
+//! journal. A frame in blocks that were written before changes data only, and its sync is cheaper,
+//! too. The zeros are in a file of their own, so no request waits for them.
 //!
-//! Always holds: bytes below [`Prepared::written`] lie in blocks that were written and synced.
+//! Always holds: bytes below [`Prepared::written`] are in blocks that were written and synced.
 
 use super::frame::SegmentId;
 use super::output::{Output, PIECE_BYTES, Zeros};
@@ -17,32 +17,32 @@ use m3_io::file::{self, BLOCK_BYTES, File};
 use std::io;
 use std::path::Path;
 
-/// A file that is to become a segment and has its `next-` name.
+/// A file with its `next-` name that will become a segment.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) file: Output,
-    /// Bytes from the file's start that lie in written blocks: whole blocks.
+    /// Bytes from the start of the file that are in written blocks; whole blocks.
     pub(super) written: u64,
 }
 
-/// How far the next segment's file is.
+/// The state of the next segment's file.
 #[derive(Debug, Default)]
 pub(super) enum Next {
-    /// Nobody has begun with it.
+    /// Preparation has not begun.
     #[default]
     Unbegun,
-    /// A task works on it. `hurry` asks it to end with the piece it is at.
+    /// A task prepares it. `hurry` asks the task to stop after its current piece.
     Begun {
-        /// See there.
+        /// See above.
         hurry: bool,
     },
-    /// It could not be prepared.
+    /// Preparation failed.
     Failed,
-    /// It can be used.
+    /// It is ready.
     Ready(Prepared),
 }
 
-/// The file of segment `id`: one that has been written before, if there is one.
+/// Returns a file for segment `id`, if possible one whose blocks were written before.
 pub(super) async fn take(log: &CommitLog, id: SegmentId) -> io::Result<Prepared> {
     let options = log.options();
     let next = options.dir.join(segment::next_name(id));
@@ -50,8 +50,8 @@ pub(super) async fn take(log: &CommitLog, id: SegmentId) -> io::Result<Prepared>
     for entry in file::list_dir(&options.dir).await? {
         match segment::parse_name(&entry.name) {
             Some(Name::Free(_)) => written.push((entry.name, true)),
-            // What an earlier run began and did not finish; this run's are other cores'. It may be
-            // reserved farther than it is written.
+            // A file that an earlier run began to prepare. (Those of this run belong to other
+            // cores.) It may be reserved beyond what was written.
             Some(Name::Next(id)) if id.epoch < options.epoch => {
                 reserved.push((entry.name, false));
             }
@@ -59,14 +59,15 @@ pub(super) async fn take(log: &CommitLog, id: SegmentId) -> io::Result<Prepared>
         }
     }
     for (name, is_written) in written.into_iter().chain(reserved) {
-        // Another core may have taken it since: then the rename fails and the next is tried.
+        // If another core has taken it meanwhile, the rename fails and the next file is tried.
         if file::rename(options.dir.join(name), &next).await.is_ok() {
-            // Before it is written over, no crash may bring back the name it had.
+            // Before it is overwritten, no crash may bring back its old name.
             file::sync_dir(&options.dir).await?;
             return open(log, &next, is_written).await;
         }
     }
-    // An attempt that failed may have left the file there. How it is made is not how it is written.
+    // A failed attempt may have left the file there. Opening it here only creates it; how it is
+    // written is decided later.
     match File::create_new(&next).await {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => made?.close().await?,
@@ -83,8 +84,8 @@ async fn open(log: &CommitLog, path: &Path, is_written: bool) -> io::Result<Prep
     Ok(Prepared { file: output, written: len - len % BLOCK_BYTES as u64 })
 }
 
-/// Prepares the file of segment `id`, as far as it gets before it is asked for. Where that fails it
-/// is not tried again: whoever needs the file takes it as it is, or meets what went wrong.
+/// Prepares the file of segment `id` until it is done or the file is needed. A failure is not
+/// retried here: whoever needs the file takes it as it is, or gets the error.
 pub(super) async fn run(log: CommitLog, id: SegmentId) {
     let prepared = write(&log, id).await;
     log.set_next(match prepared {
@@ -109,7 +110,7 @@ async fn write(log: &CommitLog, id: SegmentId) -> io::Result<Prepared> {
     Ok(prepared)
 }
 
-/// Leaves a file that was prepared and not needed to the next run of the node.
+/// Leaves a prepared file that is not needed to the next run of the node.
 pub(super) async fn give_up(
     options: &Options,
     id: SegmentId,

@@ -1,13 +1,13 @@
-//! The files of the commit log's directory: their names, their order, their second life.
+//! The files of the commit log: their names, their order, and their reuse.
 //!
-//! A segment is `EPOCH-CORE-SEQ.log`. A segment that holds nothing needed any more becomes
-//! `free-EPOCH-CORE-SEQ.log`; the next segment takes its file over, since writing over written
-//! blocks is cheaper to sync than growing a file. While a segment is being prepared its file is
-//! `next-EPOCH-CORE-SEQ.log`; it gets its own name once its header is on the disk.
+//! A segment is `EPOCH-CORE-SEQ.log`. When nothing in it is needed any more, it becomes
+//! `free-EPOCH-CORE-SEQ.log` and a later segment reuses the file, because overwriting written
+//! blocks is cheaper to sync than growing a file. While a segment's file is being prepared, it is
+//! `next-EPOCH-CORE-SEQ.log`. It gets its final name when its header is on disk.
 //!
-//! Always holds: a file's name carries an epoch that is at least that of every frame inside it. So
-//! an epoch above all names is above all frames, and a frame of a file's earlier life can never
-//! pass for one of its present life.
+//! Always holds: the epoch in a file's name is at least that of every frame in the file. So an
+//! epoch above all names is above all frames, and a frame from an earlier use of a file can never
+//! be mistaken for a current one.
 
 use super::frame::SegmentId;
 use std::path::{Path, PathBuf};
@@ -21,30 +21,30 @@ pub fn file_name(id: SegmentId) -> String {
     format!("{:08}-{:04}-{:08}.log", id.epoch, id.core, id.seq)
 }
 
-/// The file name of segment `id` once it is given up.
+/// The file name of segment `id` after it is given up.
 #[must_use]
 pub fn free_name(id: SegmentId) -> String {
     format!("{FREE}{}", file_name(id))
 }
 
-/// The file name of segment `id` until its header is durable.
+/// The file name of segment `id` before its header is durable.
 #[must_use]
 pub fn next_name(id: SegmentId) -> String {
     format!("{NEXT}{}", file_name(id))
 }
 
-/// What a file name says.
+/// The meaning of a file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
     /// A segment.
     Segment(SegmentId),
-    /// A file that was this segment and may become another.
+    /// A file that was this segment and may be reused.
     Free(SegmentId),
-    /// A file that was to become this segment.
+    /// A file that is prepared to become this segment.
     Next(SegmentId),
 }
 
-/// What the file name `name` says; `None` for a stranger's.
+/// Parses the file name `name`; `None` if it is not one of the log's.
 #[must_use]
 pub fn parse_name(name: &str) -> Option<Name> {
     if let Some(rest) = name.strip_prefix(FREE) {
@@ -63,24 +63,24 @@ fn parse_id(name: &str) -> Option<SegmentId> {
         core: parts.next()?.parse().ok()?,
         seq: parts.next()?.parse().ok()?,
     };
-    // The last epoch is never given out, so that there is always a next one.
+    // The last epoch is never used, so there is always a next one.
     let ours = parts.next().is_none() && file_name(id) == name && id.epoch < u32::MAX;
     ours.then_some(id)
 }
 
-/// What the log's directory holds.
+/// The content of the log's directory.
 #[derive(Debug, Default, Clone)]
 pub struct Listing {
     /// All segments, ordered by epoch, core and position.
     pub segments: Vec<SegmentId>,
-    /// How many files wait for a second life.
+    /// The number of files that may be reused.
     pub free: usize,
     /// The highest epoch in any name, 0 if there is none.
     pub last_epoch: u32,
 }
 
 impl Listing {
-    /// Sorts out file names; names of other things are left alone.
+    /// Parses file names and ignores those that are not the log's.
     pub fn from_names<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let mut listing = Self::default();
         for name in names.filter_map(parse_name) {
@@ -95,7 +95,7 @@ impl Listing {
         listing
     }
 
-    /// The epoch a new run takes: above that of every frame in any file of the directory.
+    /// The epoch of a new run: above that of every frame in any file of the directory.
     ///
     /// # Panics
     /// After 2^32 - 2 starts.
@@ -107,7 +107,7 @@ impl Listing {
     }
 }
 
-/// Where segment `id` is.
+/// The path of segment `id`.
 #[must_use]
 pub fn path(dir: &Path, id: SegmentId) -> PathBuf {
     dir.join(file_name(id))

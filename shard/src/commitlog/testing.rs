@@ -1,4 +1,4 @@
-//! What the tests of the log share: directories, both drivers, a node of several cores in one
+//! Shared by the tests of the log: directories, both drivers, a node of several cores in one
 //! thread, and a model of what was written.
 
 #![allow(clippy::disallowed_methods, reason = "tests put files into the state that a crash leaves")]
@@ -37,7 +37,7 @@ impl TempDir {
         Self::under(&std::env::temp_dir())
     }
 
-    /// A directory in memory where there is one: for tests that replay thousands of times.
+    /// A directory in memory if there is one, for tests that replay thousands of times.
     pub(super) fn in_memory() -> Self {
         let memory = Path::new("/dev/shm");
         if memory.is_dir() { Self::under(memory) } else { Self::new() }
@@ -98,7 +98,7 @@ impl Rng {
     }
 }
 
-/// How a node of a test is made.
+/// The options of a node under test.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) cores: u16,
@@ -130,13 +130,13 @@ pub(super) const fn namespace_options() -> NamespaceOptions {
     NamespaceOptions { retention: Span::from_s(48 * 3600), block: Span::from_s(7200), window: None }
 }
 
-/// A sample by its series' name and milliseconds.
+/// A sample: the name of its series, milliseconds, value bits.
 pub(super) type Written = (String, i64, u64);
 
-/// What is held: per series name, milliseconds to value bits.
+/// Samples by series name and milliseconds.
 pub(super) type Held = BTreeMap<String, BTreeMap<i64, u64>>;
 
-/// What `written` leaves, the last of equal times winning.
+/// What remains of `written`: for equal timestamps the last sample wins.
 pub(super) fn held(written: &[Written]) -> Held {
     let mut held = Held::new();
     for (name, ms, bits) in written {
@@ -145,7 +145,7 @@ pub(super) fn held(written: &[Written]) -> Held {
     held
 }
 
-/// `count` samples of the series `names`, values that tell where they come from.
+/// `count` samples of each series in `names`, with values that identify them.
 pub(super) fn samples(names: &[&str], first_ms: i64, count: i64) -> Vec<Written> {
     let each = |k: i64| {
         names.iter().enumerate().map(move |(i, name)| {
@@ -156,7 +156,7 @@ pub(super) fn samples(names: &[&str], first_ms: i64, count: i64) -> Vec<Written>
     (0..count).flat_map(each).collect()
 }
 
-/// A value that no other sample of a test has; some of them are NaNs and negative zeros.
+/// A value that no other sample of a test has. Some are NaNs or negative zeros.
 pub(super) fn value_of(series: u64, ms: i64) -> u64 {
     let mixed = (series << 48) ^ (ms as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     match mixed % 7 {
@@ -175,7 +175,7 @@ pub(super) struct Core {
     running: JoinHandle<Result<(), LogFailed>>,
 }
 
-/// A node without a door: its cores take turns on one thread.
+/// A node without an API. Its cores take turns on one thread.
 pub(super) struct Cores {
     pub(super) cores: Vec<Core>,
     pub(super) epoch: u32,
@@ -189,7 +189,7 @@ pub(super) fn listing(dir: &Path) -> Listing {
     Listing::from_names(entries.iter().map(|entry| entry.name.as_str()))
 }
 
-/// What each core finds in the log, without a log of its own begun.
+/// What each core finds in the log, without beginning a new log.
 pub(super) async fn replay_all(
     dir: &Path,
     plan: &Plan,
@@ -214,7 +214,7 @@ pub(super) async fn replay_all(
 }
 
 impl Cores {
-    /// Replays what `dir` holds and begins new logs.
+    /// Replays the logs in `dir` and begins new ones.
     pub(super) async fn start(dir: &Path, plan: &Plan) -> Self {
         let epoch = listing(dir).next_epoch();
         let shards = ShardMap { num_shards: 64, core_count: plan.cores, hash_seed: plan.hash_seed };
@@ -238,7 +238,7 @@ impl Cores {
         Self { cores, epoch, shards, now_ns: plan.now_ns }
     }
 
-    /// Appends to memory and to the pending payloads; nothing is waited for.
+    /// Appends to memory and to the pending payloads without waiting.
     pub(super) fn append(&mut self, namespace: NamespaceId, written: &[Written]) {
         let mut batches: Vec<(Vec<u8>, Vec<Record>)> = Vec::new();
         batches.resize_with(self.cores.len(), Default::default);
@@ -262,7 +262,7 @@ impl Cores {
         }
     }
 
-    /// Waits until all that was appended is acknowledged.
+    /// Waits until everything appended so far is acknowledged.
     pub(super) async fn acknowledged(&self) -> Result<(), LogFailed> {
         for core in &self.cores {
             core.log.acknowledged().await?;
@@ -270,8 +270,8 @@ impl Cores {
         Ok(())
     }
 
-    /// Writes, durably. Nobody works on the directory afterwards: a test that drops these cores and
-    /// calls it a crash must not meet a file that they prepared meanwhile.
+    /// Writes durably. No background task works on the directory afterwards: a test that drops
+    /// these cores to simulate a crash must not find a file that they prepared meanwhile.
     pub(super) async fn write(&mut self, written: &[Written]) {
         self.append(NAMESPACE, written);
         self.acknowledged().await.unwrap();
@@ -288,12 +288,12 @@ impl Cores {
         }
     }
 
-    /// What a reader sees of `namespace`. A series on two cores is a fault.
+    /// What a reader of `namespace` sees. Fails if a series is on two cores.
     pub(super) fn read(&self, namespace: NamespaceId) -> Held {
         read_stores(self.cores.iter().map(|core| &core.store), namespace)
     }
 
-    /// All damage that was reported.
+    /// All reported damage.
     pub(super) fn damage(&self) -> Vec<replay::Damage> {
         self.cores.iter().flat_map(|core| core.replay.damage.clone()).collect()
     }
@@ -337,7 +337,7 @@ pub(super) fn segments(dir: &Path) -> Vec<PathBuf> {
     listing(dir).segments.iter().map(|id| segment::path(dir, *id)).collect()
 }
 
-/// The segment that `path` names.
+/// The segment at `path`.
 pub(super) fn id_of(path: &Path) -> SegmentId {
     let name = path.file_name().unwrap().to_str().unwrap();
     match segment::parse_name(name) {
@@ -346,7 +346,7 @@ pub(super) fn id_of(path: &Path) -> SegmentId {
     }
 }
 
-/// Offset, length in the file and kind of each frame of the segment `path`.
+/// Offset, length in the file and kind of each frame in the segment at `path`.
 pub(super) fn frames(path: &Path) -> Vec<(usize, usize, FrameKind)> {
     let bytes = std::fs::read(path).unwrap();
     let mut at = frame::SEGMENT_HEADER_BYTES;
@@ -358,7 +358,7 @@ pub(super) fn frames(path: &Path) -> Vec<(usize, usize, FrameKind)> {
     out
 }
 
-/// All files of a directory with their content: what a disk holds at one moment.
+/// All files of a directory with their contents.
 pub(super) type Image = BTreeMap<String, Rc<Vec<u8>>>;
 
 pub(super) fn image(dir: &Path) -> Image {
@@ -382,7 +382,7 @@ pub(super) fn restore(dir: &Path, image: &Image) {
     }
 }
 
-/// A node of one core that finds `dir` as a crash left it: what it serves, and what it says.
+/// Starts a node of one core on `dir` after a crash; returns what it serves and its report.
 pub(super) async fn recovered(dir: &Path) -> (Held, ReplayStats) {
     let mut cores = replay_all(dir, &Plan::default()).await.unwrap();
     let (store, stats) = cores.pop().unwrap();

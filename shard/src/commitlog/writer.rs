@@ -1,7 +1,7 @@
-//! The writing half: gathers payloads, writes frames, syncs, says what is durable.
+//! Writes the log: gathers payloads, writes and syncs frames, acknowledges requests.
 //!
-//! Requests encode into the pending payload and wait for its frame's number. [`CommitLog::run`]
-//! is the one task that writes; it owns the file, so no write or sync is ever abandoned half-way.
+//! Requests append to the pending payload and wait for its frame. [`CommitLog::run`] is the only
+//! task that writes. It owns the file, so no write or sync is ever abandoned half-way.
 
 use super::entry::Payload;
 use super::frame::{self, FRAME_HEADER_BYTES, FrameKind, SegmentHeader, SegmentId};
@@ -21,11 +21,11 @@ use std::time::Duration;
 /// When a write is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Ack {
-    /// After the sync that covers it: an acknowledged sample survives a power cut.
+    /// After a sync that covers it: an acknowledged sample survives a power cut.
     #[default]
     Durable,
-    /// After the operating system has it: survives the process, not the machine. Synced once a
-    /// second.
+    /// When the operating system has it: an acknowledged sample survives the process, but not the
+    /// machine. The log is synced once a second.
     Buffered,
 }
 
@@ -41,7 +41,7 @@ impl std::str::FromStr for Ack {
     }
 }
 
-/// How a log is kept.
+/// Options of a log.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The directory of all segments.
@@ -50,31 +50,31 @@ pub struct Options {
     pub epoch: u32,
     /// The core whose log it is.
     pub core: u16,
-    /// How series are spread; written into every segment.
+    /// How series are assigned to cores; written into every segment.
     pub shards: ShardMap,
     /// When a write is acknowledged.
     pub ack: Ack,
-    /// Whether a durable log may be written past the page cache, where the file system takes that.
+    /// Whether a durable log may bypass the page cache, if the file system supports that.
     pub direct: bool,
-    /// Bytes at which a segment is followed by the next.
+    /// Bytes after which a new segment begins.
     pub segment_bytes: u64,
-    /// Pending bytes at which requests wait before they add more.
+    /// Pending bytes above which requests wait before they append more.
     pub pending_bytes_max: usize,
 }
 
 impl Options {
-    /// Bytes to reserve for a segment that is to hold a frame of `bytes` at least: whole blocks.
+    /// Bytes to reserve for a segment that must hold a frame of at least `bytes`: whole blocks.
     pub(super) fn segment_room(&self, bytes: u64) -> u64 {
         let least = bytes + 2 * frame::SEGMENT_HEADER_BYTES as u64;
         self.segment_bytes.max(least).next_multiple_of(BLOCK_BYTES as u64)
     }
 }
 
-/// Bytes of a segment unless configured.
+/// Default of [`Options::segment_bytes`].
 pub const SEGMENT_BYTES: u64 = 64 << 20;
-/// Pending bytes at which requests wait unless configured.
+/// Default of [`Options::pending_bytes_max`].
 pub const PENDING_BYTES_MAX: usize = 8 << 20;
-/// How long a frame waits at least for requests that are likely to come, and at most.
+/// Shortest and longest time that a frame waits for requests that are likely to come.
 const GATHER_MIN: Duration = Duration::from_micros(250);
 const GATHER_MAX: Duration = Duration::from_millis(2);
 /// Zeros are written ahead up to the next multiple of this.
@@ -82,7 +82,7 @@ const WRITE_AHEAD_BYTES: u64 = 4 << 20;
 /// How often a buffered log is synced.
 const BUFFERED_SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// The log failed for good; the text says how. Nothing written since is acknowledged.
+/// The log has failed for good; the text says how. Nothing written since then is acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFailed(pub String);
 
@@ -94,29 +94,29 @@ impl fmt::Display for LogFailed {
 
 impl std::error::Error for LogFailed {}
 
-/// What a log has counted since the start.
+/// Counters of a log since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogStats {
     /// Frames written.
     pub frames: u64,
-    /// Bytes of frames written, headers and padding included; not what else is in their blocks.
+    /// Bytes of written frames, including headers and padding, but not the rest of their blocks.
     pub bytes: u64,
-    /// Syncs done, those included that are part of a write.
+    /// Syncs, including those that are part of a write.
     pub syncs: u64,
     /// Nanoseconds spent writing and syncing.
     pub commit_ns: u64,
     /// Segments begun.
     pub segments: u64,
-    /// Whether the segment that is open is written past the page cache.
+    /// Whether writes to the open segment bypass the page cache.
     pub is_direct: bool,
 }
 
 struct State {
     pending: Payload,
     spare: Vec<u8>,
-    /// Payloads taken to be written. Frames are numbered apart, since seals are frames too.
+    /// Payloads taken for writing. Frames are numbered separately, since seals are frames, too.
     taken: u64,
-    /// Payloads of those that are acknowledged.
+    /// Payloads that are acknowledged.
     acked: u64,
     /// Requests that wait for the pending payload.
     waiting: u64,
@@ -132,9 +132,9 @@ struct Inner {
     state: RefCell<State>,
     work: Notify,
     done: Notify,
-    /// The next segment's file is ready, or cannot be had.
+    /// Notified when the next segment's file is ready or has failed.
     prepared: Notify,
-    /// Whether frames are written past the page cache.
+    /// Whether frames bypass the page cache.
     direct: Cell<bool>,
 }
 
@@ -168,13 +168,13 @@ impl CommitLog {
         }))
     }
 
-    /// The payload to append to. The caller ends its section before it lets go.
+    /// The payload to append to. The caller must end its section before it releases the payload.
     #[must_use]
     pub fn pending(&self) -> RefMut<'_, Payload> {
         RefMut::map(self.0.state.borrow_mut(), |state| &mut state.pending)
     }
 
-    /// What the log has counted.
+    /// The counters of the log.
     #[must_use]
     pub fn stats(&self) -> LogStats {
         self.0.state.borrow().stats
@@ -184,8 +184,8 @@ impl CommitLog {
         &self.0.options
     }
 
-    /// Whether frames are written past the page cache: in a durable log, as long as the file system
-    /// is not known to refuse it.
+    /// Whether frames bypass the page cache: if the log is durable and the file system is not known
+    /// to refuse it.
     pub(super) fn is_direct(&self) -> bool {
         self.0.direct.get()
     }
@@ -197,13 +197,13 @@ impl CommitLog {
         }
     }
 
-    /// Whether the next segment's file is wanted as it is.
+    /// Whether the next segment's file is needed now, in whatever state it is.
     pub(super) fn is_next_wanted(&self) -> bool {
         let state = self.0.state.borrow();
         state.closing || matches!(state.next, Next::Begun { hurry: true })
     }
 
-    /// Whether somebody is preparing the next segment's file.
+    /// Whether a task is preparing the next segment's file.
     #[cfg(test)]
     pub(super) fn is_next_begun(&self) -> bool {
         matches!(self.0.state.borrow().next, Next::Begun { .. })
@@ -214,7 +214,7 @@ impl CommitLog {
         self.0.prepared.notify_waiters();
     }
 
-    /// What is there of the next segment's file; none if nobody has begun with it.
+    /// Takes the next segment's file; `None` if nobody prepares one.
     async fn take_next(&self) -> Option<Prepared> {
         loop {
             {
@@ -229,11 +229,11 @@ impl CommitLog {
         }
     }
 
-    /// Waits while too much is pending, and has it written: those who filled it may be waiting here
-    /// themselves, and nobody for an answer yet.
+    /// Waits while too much is pending. It also wakes the writer: every request may be blocked
+    /// here, so nothing else would start a commit.
     ///
     /// # Errors
-    /// When the log has failed or is closing.
+    /// If the log has failed or is closing.
     pub async fn room(&self) -> Result<(), LogFailed> {
         loop {
             {
@@ -260,7 +260,7 @@ impl CommitLog {
     /// Waits until everything appended before this call is acknowledged.
     ///
     /// # Errors
-    /// When the log has failed: it is not known to be durable.
+    /// If the log has failed; the data may not be durable.
     pub async fn acknowledged(&self) -> Result<(), LogFailed> {
         let wanted = {
             let mut state = self.0.state.borrow_mut();
@@ -282,8 +282,8 @@ impl CommitLog {
         }
     }
 
-    /// Gives up what is pending and takes nothing more: it may end in half a request, because `why`
-    /// came between. Whoever waits for it is told that it failed; the node must end.
+    /// Discards what is pending and accepts nothing more, because `why` may have left half a request
+    /// in it. Waiting requests are told that the log failed. The node must stop.
     pub fn give_up(&self, why: &str) {
         let mut state = self.0.state.borrow_mut();
         let spare = std::mem::take(&mut state.spare);
@@ -293,10 +293,10 @@ impl CommitLog {
         self.0.done.notify_waiters();
     }
 
-    /// Writes what is pending, seals the segment and returns once it is synced.
+    /// Writes what is pending, seals the segment, and returns after the sync.
     ///
     /// # Errors
-    /// When the log has failed.
+    /// If the log has failed.
     pub async fn close(&self) -> Result<(), LogFailed> {
         self.0.state.borrow_mut().closing = true;
         self.0.work.notify_waiters();
@@ -317,7 +317,7 @@ impl CommitLog {
     /// Writes frames until the log is closed. Exactly one task runs this.
     ///
     /// # Errors
-    /// The first failed write or sync. Whoever waits has been told; the node must stop.
+    /// The first failed write or sync. Waiting requests have been told; the node must stop.
     pub async fn run(&self) -> Result<(), LogFailed> {
         let synced = m3_io::time::now();
         let mut writer = Writer::new(self.clone(), synced);
@@ -337,10 +337,9 @@ struct Open {
     file: Output,
     id: SegmentId,
     offset: u64,
-    /// Blocks below this have been written and synced before, so that a frame in them changes data
-    /// only.
+    /// Blocks below this were written and synced before, so a frame in them changes data only.
     written: u64,
-    /// Bytes that are reserved for it.
+    /// Bytes reserved for it.
     room: u64,
 }
 
@@ -351,9 +350,9 @@ struct Writer {
     unsynced: bool,
     synced: Monotonic,
     zeros: Zeros,
-    /// Requests that the next frame is likely to have.
+    /// Number of requests expected in the next frame.
     expected: u64,
-    /// How long it waits for them.
+    /// How long the frame waits for them.
     window: Duration,
 }
 
@@ -395,12 +394,12 @@ impl Writer {
         }
     }
 
-    /// Waits for the requests that are likely to come, so that they share a sync: after a sync its
-    /// requests are answered all at once, and whoever sends again at once would otherwise miss the
-    /// frame that the first of them begins. As many are expected as took part in the last sync or
-    /// stood waiting at its end, and not much longer is waited than that sync took; but where a
-    /// write takes no time, as in a buffered log, a frame for each request would cost more than
-    /// waiting.
+    /// Waits for requests that are likely to come, so that they share a sync. After a sync its
+    /// requests are answered all at once; without waiting, the first client to send again would
+    /// begin a frame, and the others would miss it. The frame expects as many requests as took part
+    /// in the last sync or waited when it ended, and it waits not much longer than that sync took.
+    /// If writes take no time, as in a buffered log, it still waits for the minimum, because a
+    /// frame per request would cost more.
     async fn gather(&self) {
         let deadline = m3_io::time::now().plus(self.window);
         loop {
@@ -419,8 +418,8 @@ impl Writer {
         }
     }
 
-    /// Waits for work; a buffered log that has something unsynced waits until a second after its
-    /// last sync at most.
+    /// Waits for work. A buffered log with unsynced frames waits at most until a second after its
+    /// last sync.
     async fn wait(&mut self) -> Result<(), LogFailed> {
         let work = self.log.0.work.notified();
         if !self.unsynced {
@@ -473,7 +472,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Once half of the segment is used, has the next one's file prepared.
+    /// Starts to prepare the next segment's file once half of the segment is used.
     fn prepare_next(&self) {
         let Some(open) = &self.open else { return };
         let mut state = self.log.0.state.borrow_mut();
@@ -486,8 +485,8 @@ impl Writer {
         m3_io::spawn(prepare::run(self.log.clone(), id));
     }
 
-    /// Writes zeros where the next frames will stand, and syncs them, if that was not done before
-    /// the segment was begun (see [`prepare`]).
+    /// Writes and syncs zeros where the next frames will be, unless that was done before the
+    /// segment began (see [`prepare`]).
     async fn write_ahead(&mut self, bytes: u64) -> Result<(), LogFailed> {
         let open = self.open.as_mut().expect("make_room opens a segment");
         let needed = open.offset + bytes + frame::frame_bytes(0) as u64;
@@ -513,7 +512,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Sees to it that the open segment has room for a frame of `bytes`, a seal after it included.
+    /// Makes sure that the open segment has room for a frame of `bytes` and a seal after it.
     async fn make_room(&mut self, bytes: u64) -> Result<(), LogFailed> {
         let limit = self.log.0.options.segment_bytes;
         let seal = frame::frame_bytes(0) as u64;
@@ -529,7 +528,7 @@ impl Writer {
         self.begin(seq, bytes).await
     }
 
-    /// Begins segment `seq`. It gets its name last, so that a segment always has a whole header.
+    /// Begins segment `seq`. The file gets its name last, so a segment always has a whole header.
     async fn begin(&mut self, seq: u32, bytes: u64) -> Result<(), LogFailed> {
         let options = self.log.0.options.clone();
         let id = SegmentId { epoch: options.epoch, core: options.core, seq };
@@ -574,7 +573,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the open segment: a seal says that nothing that was written is missing.
+    /// Ends the open segment. A seal means that nothing is missing from it.
     async fn seal(&mut self) -> Result<(), LogFailed> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let header = frame::encode_header(open.id, self.number, FrameKind::Seal, &[]);
@@ -598,7 +597,7 @@ impl Writer {
         let Some(last) = last else { return Ok(()) };
         let id = SegmentId { seq: last.seq + 1, ..last };
         if let Err(error) = prepare::give_up(self.log.options(), id, prepared).await {
-            // Nothing is in it; the next run takes it by the name it has.
+            // The file is empty; the next run takes it by its present name.
             tracing::debug!(%error, "the next segment's file keeps its name");
         }
         Ok(())

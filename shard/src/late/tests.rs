@@ -2,7 +2,7 @@
 
 use super::{FOLD_COUNT, FOLD_COUNT_MAX, Late};
 
-/// Late samples of a series that holds `held` bytes until they ought to be folded.
+/// How many late samples a series that holds `held` bytes takes before they should be folded.
 fn until_folded(held: usize) -> usize {
     let mut late = Late::default();
     (1..).find(|n| late.push(7, *n as i64, 0, || held)).expect("it is bounded")

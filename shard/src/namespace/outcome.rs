@@ -1,26 +1,26 @@
-//! What a write tells of its records.
+//! The outcome of a write.
 
 use m3_metric::{CoreId, WriteOutcome};
 
-/// What became of a request's records, and what the sender's core learns from it.
+/// The outcome of a request's records, for the sender's core.
 #[derive(Debug, Default)]
 pub struct Written {
     /// The count of samples.
     pub counts: WriteOutcome,
-    /// Records whose label bytes are no label fields; they are among `counts.bad`.
+    /// Records whose label bytes are invalid; they are included in `counts.bad`.
     pub malformed: u64,
-    /// Records that belong to another core, by position, and to which; they are not counted.
+    /// Positions of records that belong to another core, with that core; they are not counted.
     pub misrouted: Vec<(u32, CoreId)>,
-    /// Records whose series other cores may from now on call by its ordinal.
+    /// Records whose series other cores may refer to by ordinal from now on.
     pub known: Vec<KnownRecord>,
 }
 
-/// Which series a record was of.
+/// The series of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownRecord {
-    /// The record's position.
+    /// The position of the record.
     pub position: u32,
-    /// The series' ordinal.
+    /// The ordinal of the series.
     pub series: u32,
 }
 

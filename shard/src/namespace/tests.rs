@@ -1,4 +1,4 @@
-//! A namespace against a plain map of the samples that were written.
+//! Compares a namespace with a plain map of the samples that were written.
 
 use super::*;
 use m3_metric::{MatchOp, Matcher};
@@ -104,7 +104,7 @@ fn any_order_any_repeats_the_last_write_wins() {
     assert_eq!(store.stats().broken_streams, 0);
 }
 
-/// The first value again is no repetition once another was written over it.
+/// If another value was written in between, the first value is not a duplicate any more.
 #[test]
 fn a_value_that_comes_back_wins_over_the_one_between() {
     for late_ones in [0, 10, crate::late::FOLD_COUNT as i64 + 1] {

@@ -4,49 +4,49 @@
 use m3_metric::{Span, Timestamp};
 use std::fmt;
 
-/// What a namespace asks of its storage.
+/// Options of a namespace that concern storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamespaceOptions {
     /// How long a sample is kept.
     pub retention: Span,
     /// The length of a block.
     pub block: Span,
-    /// M3's refusals of early and late samples, where the namespace carries them.
+    /// M3's write window, if the namespace has one.
     pub window: Option<Window>,
 }
 
 /// M3's write window (`bufferPast`, `bufferFuture`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// How late a sample may be.
+    /// How far behind the clock a sample may be.
     pub past: Span,
-    /// How early a sample may be.
+    /// How far ahead of the clock a sample may be.
     pub future: Span,
-    /// Whether later samples within retention are taken all the same (`coldWritesEnabled`).
+    /// Whether later samples within retention are accepted all the same (`coldWritesEnabled`).
     pub cold_writes: bool,
-    /// How far in the future a cold write may lie (`futureRetentionPeriod`).
+    /// How far ahead of the clock a cold write may be (`futureRetentionPeriod`).
     pub future_retention: Span,
 }
 
-/// How far ahead of the clock a sample may be where the namespace does not say: a day, more than
-/// any wrong clock or time zone, and little enough that a wrong unit is refused.
+/// How far ahead of the clock a sample may be in a namespace without a window: a day. That is more
+/// than any wrong clock or time zone, and little enough to refuse a wrong unit.
 pub const FUTURE_MAX: Span = Span::from_s(24 * 3600);
 
 /// Why a sample was refused. The texts are M3's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Too far in the past, or else in the future.
+    /// Whether it is too far in the past; otherwise it is too far in the future.
     pub past: bool,
-    /// Whether retention, not the window, was the limit.
+    /// Whether the limit was retention, not the window.
     pub retention: bool,
     /// The sample's time.
     pub timestamp: Timestamp,
-    /// The limit it missed.
+    /// The limit that it exceeded.
     pub limit: Timestamp,
 }
 
 impl Refusal {
-    /// M3's text for this refusal of a sample of the series `id`.
+    /// M3's text for refusing a sample of the series `id`.
     #[must_use]
     pub fn text(&self, id: &impl fmt::Display) -> String {
         let side = if self.past { "past" } else { "future" };
@@ -68,7 +68,7 @@ impl NamespaceOptions {
     /// Checks a sample's time against the clock.
     ///
     /// # Errors
-    /// The refusal M3 would give.
+    /// The refusal that M3 would give.
     pub fn check(&self, now_ns: i64, timestamp: Timestamp) -> Result<(), Refusal> {
         let now = Timestamp(now_ns);
         let refuse = |past, retention, limit| Err(Refusal { past, retention, timestamp, limit });

@@ -1,4 +1,4 @@
-//! Payloads come back as they were put together.
+//! Decoding a payload returns what was encoded.
 
 use super::*;
 

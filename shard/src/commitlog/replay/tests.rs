@@ -1,4 +1,4 @@
-//! Logs as crashes, decay and people leave them: what is served is what was written.
+//! Logs after crashes, decay and changes by people: only what was written is served.
 
 #![allow(clippy::disallowed_methods, reason = "tests put files into the state that a crash leaves")]
 
@@ -22,7 +22,7 @@ fn what_was_written_comes_back_bit_for_bit() {
             assert_eq!(node.read(NAMESPACE), held(&written), "run {run}");
             assert_eq!((node.damage(), node.epoch), (Vec::new(), run + 1));
             for request in 0..40 {
-                // Known series, new ones, late samples, and times that were written before.
+                // Known and new series, late samples, and times that were written before.
                 let new = format!("new_{run}_{request}");
                 let mut part = samples(&["a", "b", &new], request * 1000 + i64::from(run), 3);
                 part.push(("a".to_owned(), NOW_MS - 7_000_000 - request, value_of(9, request)));
@@ -44,7 +44,8 @@ fn a_log_of_any_number_of_cores_is_read_by_any_other_exactly_once() {
     on_each(|| async {
         let dir = TempDir::new();
         let mut written = Vec::new();
-        // Another seed puts series into other shards, so that neighbours change cores too.
+        // Another seed assigns series to other shards, so that series of one request move to other
+        // cores.
         for (run, (cores, hash_seed)) in
             [(1, 0), (2, 0), (3, 0), (1, 0), (3, 7), (3, 0), (2, 42), (2, 42)].iter().enumerate()
         {
@@ -59,7 +60,7 @@ fn a_log_of_any_number_of_cores_is_read_by_any_other_exactly_once() {
             let part = samples(&names, run as i64 * 10_000, 4);
             node.write(&part).await;
             written.extend(part);
-            // The last write of a time wins, whichever core logged which.
+            // The last write of a timestamp wins, whichever core logged it.
             let again: Vec<Written> =
                 names.iter().map(|n| ((*n).to_owned(), NOW_MS, run as u64)).collect();
             node.write(&again).await;
@@ -75,7 +76,8 @@ fn a_log_of_any_number_of_cores_is_read_by_any_other_exactly_once() {
 fn expired_logs_become_new_segments_and_nothing_old_comes_back() {
     on_each(|| async {
         let dir = TempDir::new();
-        // Of several blocks each: the first frame of a new life hides the rest of its block.
+        // Each with several blocks, so that the first frame of a reused file overwrites only a part
+        // of a block.
         let plan = Plan { cores: 2, segment_bytes: 12_288, ..Plan::default() };
         let names = ["a", "b", "c", "d", "e", "f"];
         let mut node = Cores::start(dir.path(), &plan).await;
@@ -86,18 +88,18 @@ fn expired_logs_become_new_segments_and_nothing_old_comes_back() {
         assert!(old > 4);
         drop(node);
 
-        // Two days later nothing of it is kept; nor is anything written in that run.
+        // Two days later everything has expired; in that run nothing is written.
         let later = Plan { now_ns: NOW + 3 * 86_400 * 1_000_000_000, ..plan.clone() };
         let node = Cores::start(dir.path(), &later).await;
         assert_eq!((node.read(NAMESPACE), node.damage()), (Held::new(), Vec::new()));
         node.stop().await;
         let Listing { segments: kept, free: given_up, .. } = listing(dir.path());
-        // Each core may have been about to prepare one more.
+        // Each core may have begun to prepare one more.
         let about = old..=old + usize::from(plan.cores);
         assert!(kept.is_empty() && about.contains(&given_up), "{given_up} of {old}");
 
-        // A run after it must not take an epoch that the frames in the free files carry: then its
-        // torn tail would go on into them.
+        // A later run must not take an epoch that frames in the free files carry. Otherwise its
+        // torn tail would continue into them.
         let mut node = Cores::start(dir.path(), &later).await;
         assert_eq!(node.epoch, 2);
         let fresh: Vec<Written> = samples(&names, 2 * 86_400_000, 1);
@@ -155,7 +157,7 @@ fn a_deleted_namespace_stays_deleted_and_its_log_is_given_up() {
         assert_eq!(node.read(NAMESPACE), Held::new());
         node.stop().await;
 
-        // A number that was never given out: the registry is older than the log. Nothing is lost.
+        // A number that was never assigned: the registry is older than the log. Nothing is lost.
         let older = Plan { namespaces_below: 1, ..Plan::default() };
         let node = Cores::start(dir.path(), &older).await;
         assert_eq!(node.cores[0].replay.orphans, 10);
@@ -164,7 +166,7 @@ fn a_deleted_namespace_stays_deleted_and_its_log_is_given_up() {
         assert_eq!(node.read(other), held(&part));
         node.stop().await;
 
-        // A number that was given out and is gone: it was deleted.
+        // A number that was assigned and no longer exists: its namespace was deleted.
         let deleted = Plan { namespaces_below: 2, ..Plan::default() };
         let node = Cores::start(dir.path(), &deleted).await;
         assert_eq!((node.cores[0].replay.orphans, node.damage()), (10, Vec::new()));
@@ -183,7 +185,7 @@ fn a_longer_retention_does_not_serve_what_expired_and_a_shorter_one_cuts() {
         let part = samples(&["a"], 0, 10);
         node.write(&part).await;
         node.stop().await;
-        // Half of them lie before the retention.
+        // Half of them are older than the retention.
         let mut options = namespace_options();
         options.retention = Span((NOW_MS - part[5].1) * 1_000_000);
         let short = Plan { namespaces: vec![(NAMESPACE, options)], ..Plan::default() };
@@ -218,7 +220,7 @@ fn a_frame_larger_than_a_segment_has_a_segment_to_itself() {
     });
 }
 
-/// A log made by hand of one frame with `payload`.
+/// A handmade log with one frame that contains `payload`.
 fn log_of(dir: &Path, payload: &[u8]) {
     let id = SegmentId { epoch: 1, core: 0, seq: 0 };
     let header = SegmentHeader { id, core_count: 1, num_shards: 64, hash_seed: 0, first_frame: 0 };
@@ -338,7 +340,7 @@ fn random_runs_crashes_and_numbers_of_cores_lose_nothing_acknowledged() {
                 match rng.below(3) {
                     0 => node.stop().await,
                     1 => drop(node),
-                    // A frame that nobody was told about is half on the disk.
+                    // A frame that was not acknowledged is half on the disk.
                     _ => {
                         drop(node);
                         for path in segments(dir.path()) {
@@ -351,7 +353,7 @@ fn random_runs_crashes_and_numbers_of_cores_lose_nothing_acknowledged() {
     });
 }
 
-/// Puts a torn frame behind the last one, if the segment is open.
+/// Puts a torn frame after the last one, if the segment is open.
 fn tear(path: &Path, rng: &mut Rng) {
     let id = id_of(path);
     let mut bytes = std::fs::read(path).unwrap();
@@ -360,7 +362,7 @@ fn tear(path: &Path, rng: &mut Rng) {
         return;
     }
     let end = found.last().map_or(frame::SEGMENT_HEADER_BYTES, |(at, len, _)| at + len);
-    // What is missing reads as zeros: the frame would be whole if it ended with one.
+    // Missing bytes read as zeros, so the frame must not end with a zero, or it would be whole.
     let mut payload: Vec<u8> = (0..=rng.below(900)).map(|_| rng.next() as u8).collect();
     *payload.last_mut().expect("at least a byte") |= 1;
     let mut torn = frame::encode_header(id, 99, FrameKind::Data, &payload).to_vec();
@@ -374,7 +376,7 @@ fn tear(path: &Path, rng: &mut Rng) {
 #[test]
 fn format_md_says_what_is_written() {
     let text = include_str!("../../../FORMAT.md");
-    // The example of FORMAT.md, made by the code that writes logs.
+    // The example in FORMAT.md, produced by the code that writes logs.
     let id = SegmentId { epoch: 3, core: 1, seq: 12 };
     let header =
         SegmentHeader { id, core_count: 2, num_shards: 64, hash_seed: 42, first_frame: 100 };

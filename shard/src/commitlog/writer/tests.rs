@@ -1,4 +1,4 @@
-//! What is acknowledged, when, and what happens when the disk says no.
+//! What is acknowledged and when, and what happens when the disk fails.
 
 #![allow(clippy::disallowed_methods, reason = "tests look at files behind the log's back")]
 
@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
-/// After which what should happen is said not to.
+/// An expected event that takes longer than this counts as missing.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn until(what: &str, mut happened: impl FnMut() -> bool) {
@@ -82,14 +82,14 @@ fn a_repeated_sample_is_answered_only_once_the_first_is_durable() {
         let part = samples(&["a"], 0, 1);
         node.append(NAMESPACE, &part);
         let log = node.cores[0].log.clone();
-        // The same bits again: nothing is added to the log, and the frame is not written yet.
+        // The same bits again: nothing is added to the log, but the frame is not written yet.
         let before = log.pending().len();
         node.append(NAMESPACE, &part);
         assert_eq!(log.pending().len(), before);
         assert_eq!(log.stats().frames, 0);
         log.acknowledged().await.unwrap();
         assert_eq!(log.stats().frames, 1);
-        // And now it is known to be durable at once.
+        // Now a repetition is known to be durable at once.
         node.append(NAMESPACE, &part);
         log.acknowledged().await.unwrap();
         assert_eq!(log.stats().frames, 1);
@@ -167,7 +167,8 @@ fn who_waits_for_room_gets_it_though_nobody_waits_for_an_answer_yet() {
         let plan = Plan { pending_bytes_max: 200, ..Plan::default() };
         let mut node = Cores::start(dir.path(), &plan).await;
         let log = node.cores[0].log.clone();
-        // A large request is appended piece by piece, and waits for its answer after the last only.
+        // A large request is appended in pieces, and waits for the acknowledgment only after the
+        // last.
         for piece in 0..20 {
             let room = time::timeout(PATIENCE, log.room()).await;
             room.expect("somebody writes what is pending").unwrap();
@@ -185,7 +186,7 @@ fn a_log_that_cannot_go_on_tells_every_waiter_and_nobody_after() {
         let mut node = Cores::start(dir.path(), &Plan::default()).await;
         let log = node.cores[0].log.clone();
         node.write(&samples(&["a"], 0, 1)).await;
-        // The open segment goes on; the next cannot be begun.
+        // The open segment still works; the next one cannot begin.
         std::fs::remove_dir_all(dir.path()).unwrap();
         let acked = Rc::new(Cell::new(0));
         let mut waiters = Vec::new();
@@ -212,7 +213,7 @@ fn a_log_that_cannot_go_on_tells_every_waiter_and_nobody_after() {
         let text = failed.to_string();
         assert!(text.contains("begin segment") && text.contains("-00000001.log"), "{text}");
         let (stats, acked_then) = (log.stats(), acked.get());
-        // The directory comes back; the log does not.
+        // The directory comes back, but the log stays failed.
         std::fs::create_dir_all(dir.path()).unwrap();
         for _ in 0..3 {
             assert_eq!(log.room().await.unwrap_err(), failed);
@@ -230,7 +231,7 @@ fn a_log_that_cannot_go_on_tells_every_waiter_and_nobody_after() {
 fn a_log_that_cannot_begin_acknowledges_nothing() {
     on_each(|| async {
         let dir = TempDir::new();
-        // A directory where the file to be used again should be.
+        // A directory in the place of the file to be reused.
         let id = SegmentId { epoch: 4, core: 0, seq: 0 };
         std::fs::create_dir(dir.path().join(segment::free_name(id))).unwrap();
         let mut node = Cores::start(dir.path(), &Plan::default()).await;
@@ -248,7 +249,7 @@ fn a_log_that_cannot_begin_acknowledges_nothing() {
 fn a_full_disk_is_told_before_anything_is_acknowledged_on_it() {
     on_each(|| async {
         let dir = TempDir::new();
-        // More than any disk of a test machine has, so the reservation is what fails.
+        // More than the disk of a test machine has, so the reservation fails.
         let plan = Plan { segment_bytes: 1 << 50, ..Plan::default() };
         let mut node = Cores::start(dir.path(), &plan).await;
         node.append(NAMESPACE, &samples(&["a"], 0, 1));
@@ -263,7 +264,7 @@ fn a_full_disk_is_told_before_anything_is_acknowledged_on_it() {
     });
 }
 
-/// How many bytes of `path`, from its start, are not `byte`, up to the last of them.
+/// The number of bytes from the start of `path` to the last one that is not `byte`.
 fn touched(path: &std::path::Path, byte: u8) -> usize {
     let bytes = std::fs::read(path).unwrap();
     bytes.iter().rposition(|found| *found != byte).map_or(0, |at| at + 1)
@@ -273,7 +274,7 @@ fn touched(path: &std::path::Path, byte: u8) -> usize {
 fn what_an_earlier_run_only_reserved_does_not_count_as_written() {
     on_each(|| async {
         let dir = TempDir::new();
-        // Reserved to its end; what stands there would not be known to the disk as written.
+        // Reserved to its end, but not known to be written.
         let id = SegmentId { epoch: 4, core: 0, seq: 7 };
         let plan = Plan { segment_bytes: 1 << 20, ..Plan::default() };
         let reserved = vec![0xaa; 1 << 20];
@@ -341,7 +342,7 @@ fn closing_writes_what_waits_and_takes_no_more() {
         assert_eq!(std::fs::metadata(&path).unwrap().len(), (at + len) as u64);
         let (found, stats) = recovered(dir.path()).await;
         assert_eq!((found, stats.cut_bytes), (held(&part), 0));
-        // One that never wrote leaves nothing.
+        // A log that never wrote leaves no file.
         let idle = TempDir::new();
         Cores::start(idle.path(), &Plan::default()).await.stop().await;
         assert_eq!(image(idle.path()).len(), 0);
@@ -371,7 +372,7 @@ fn a_buffered_log_syncs_once_a_second_and_survives_the_process() {
         let (found, _) = recovered(copy.path()).await;
         assert_eq!(found, held(&written), "the operating system has it");
         until("it is synced though nobody writes", || log.stats().syncs > stats.syncs).await;
-        // Requests that bring nothing new do not put the sync off.
+        // Requests that bring nothing new do not delay the sync.
         node.write(&samples(&["a"], 300_000, 1)).await;
         let synced = log.stats().syncs;
         let again = samples(&["a"], 300_000, 1);

@@ -1,10 +1,10 @@
-//! Every state in which a crash can leave the end of a log, and a directory.
+//! Every state in which a crash can leave the end of a log and its directory.
 
 use super::*;
 use crate::commitlog::segment::Name;
 
-/// A log of several segments whose last frame nobody was told about, as a crash leaves it: the
-/// directory, what is acknowledged, what is in the last frame, and where that frame is.
+/// A log of several segments whose last frame was not acknowledged, as a crash leaves it. Returns
+/// the directory, the acknowledged samples, those in the last frame, and its place.
 async fn torn_log(dir: &Path) -> (Image, Vec<Written>, Vec<Written>, PathBuf, usize, usize) {
     let plan = Plan { segment_bytes: 6000, ..Plan::default() };
     let mut node = Cores::start(dir, &plan).await;
@@ -14,7 +14,7 @@ async fn torn_log(dir: &Path) -> (Image, Vec<Written>, Vec<Written>, PathBuf, us
         node.write(&part).await;
         written.extend(part);
     }
-    // New series and known ones, several sectors of them.
+    // New and known series, over several sectors.
     let names: Vec<String> = (0..26).map(|n| format!("new_{n}")).collect();
     let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
     names.extend(["a", "b", "c"]);
@@ -27,7 +27,8 @@ async fn torn_log(dir: &Path) -> (Image, Vec<Written>, Vec<Written>, PathBuf, us
     (image(dir), written, last, path, at, len)
 }
 
-/// Recovers `dir` twice; all of `acked` is there, whole frames only, and the log is sealed.
+/// Recovers `dir` twice. Every sample of `acked` must be there, frames must be whole or absent, and
+/// the log must be sealed.
 async fn check_recovery(dir: &Path, acked: &Held, with_last: &Held, whole: bool, case: &str) {
     let path = segments(dir).pop().unwrap();
     for round in 0..2 {
@@ -60,7 +61,7 @@ fn a_crash_at_any_byte_of_the_last_frame_costs_that_frame_only() {
             restore(dir.path(), &disk);
             let is_whole = cut + padding >= len && recoverable(&path, at);
             check_recovery(dir.path(), &acked, &with_last, is_whole, &format!("cut {cut}")).await;
-            // The file was preallocated: zeros follow.
+            // The file was preallocated, so zeros follow.
             let mut bytes = whole[..at + cut].to_vec();
             bytes.resize(6000, 0);
             disk.insert(name.clone(), Rc::new(bytes));
@@ -73,7 +74,7 @@ fn a_crash_at_any_byte_of_the_last_frame_costs_that_frame_only() {
     });
 }
 
-/// Whether a whole frame stands at `at`: a frame whose last bytes are zeros may lack them.
+/// Whether there is a whole frame at `at`. If its last bytes are zeros, the file may lack them.
 fn recoverable(path: &Path, at: usize) -> bool {
     frame::decode(id_of(path), &std::fs::read(path).unwrap()[at..]).is_some()
 }
@@ -93,7 +94,7 @@ fn sectors_of_the_last_frame_reach_the_disk_in_any_order() {
             let sectors = (at + len).div_ceil(512) - first;
             assert!((4..10).contains(&sectors));
             for written in 0..1u32 << sectors {
-                // Where a sector is missing the file has what it had: zeros, or an older life.
+                // A missing sector reads as before: zeros, or an earlier use of the file.
                 for older_life in [false, true] {
                     let mut bytes = whole.to_vec();
                     for sector in (0..sectors).filter(|sector| written >> sector & 1 == 0) {
@@ -120,12 +121,12 @@ fn a_seal_may_be_torn_and_a_recovery_may_crash() {
     on_each(|| async {
         let dir = TempDir::in_memory();
         let (_, acked, last, path, at, len) = torn_log(dir.path()).await;
-        // Recovery crashes after it cut the torn frame and before it has sealed the log.
+        // Recovery crashes after it has cut off the torn frame and before it has sealed the log.
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..at]).unwrap();
         let acked_only = held(&acked);
         check_recovery(dir.path(), &acked_only, &acked_only, false, "cut, not sealed").await;
-        // The seal is torn, whether the file was cut behind it or not.
+        // The seal is torn, whether or not the file was cut after it.
         let with_last = held(&[acked, last].concat());
         std::fs::write(&path, &bytes).unwrap();
         recovered(dir.path()).await;
@@ -139,7 +140,7 @@ fn a_seal_may_be_torn_and_a_recovery_may_crash() {
                 let case = format!("seal cut at {cut}, {tail} bytes after it");
                 let (found, stats) = recovered(dir.path()).await;
                 assert_eq!((found, stats.damage), (with_last.clone(), Vec::new()), "{case}");
-                // Its length will say how much of the file was written.
+                // Its length will tell how much of the file was written.
                 let left = std::fs::metadata(&path).unwrap().len();
                 assert_eq!(left, sealed.len() as u64, "{case}");
             }
@@ -164,7 +165,7 @@ fn a_segment_that_was_being_prepared_is_no_segment() {
             let mut node = Cores::start(dir.path(), &Plan::default()).await;
             assert_eq!((node.read(NAMESPACE), node.damage()), (written.clone(), Vec::new()));
             assert_eq!(node.epoch, id.epoch + 1);
-            // Its file is the first to be used again.
+            // Its file is the first to be reused.
             node.write(&samples(&["z"], 0, 1)).await;
             let names = image(dir.path()).into_keys();
             let waiting =
@@ -174,7 +175,7 @@ fn a_segment_that_was_being_prepared_is_no_segment() {
             let (found, stats) = recovered(dir.path()).await;
             assert_eq!((found.len(), stats.damage), (written.len() + 1, Vec::new()));
         }
-        // Sealed, and the next one has its header and no frame yet.
+        // It is sealed, and the next one has a header but no frame yet.
         restore(dir.path(), &disk);
         recovered(dir.path()).await;
         let number = frames(&path).len() as u64;

@@ -1,4 +1,5 @@
-//! Bits that rot, files that are lost, swapped, cut: told with file and offset, never served.
+//! Flipped bits and files that are lost, swapped or cut are reported with file and offset, and
+//! their samples are never served.
 
 use super::*;
 
@@ -20,7 +21,7 @@ async fn log(dir: &Path, sealed: bool) -> Vec<Written> {
     written
 }
 
-/// Nothing is served that was not written.
+/// Checks that only written samples are found.
 #[track_caller]
 fn check_subset(found: &Held, written: &Held, case: &str) {
     for (name, samples) in found {
@@ -31,7 +32,7 @@ fn check_subset(found: &Held, written: &Held, case: &str) {
     }
 }
 
-/// How many flips of each byte are tried.
+/// How many bit flips are tried for each byte.
 fn flips() -> u64 {
     std::env::var("M3_SHARD_FLIPS").map_or(1, |text| text.parse().unwrap())
 }
@@ -66,8 +67,8 @@ fn a_flip_of_any_byte_is_never_served_and_is_reported() {
                                 damage.file == *path && within.contains(&(at as u64))
                             };
                             let is_reported = stats.damage.iter().any(covers);
-                            // The last frame of an unsealed log is as a torn one; a seal at the
-                            // end says nothing that a cut does not say again.
+                            // Damage to the last frame of an unsealed log looks like a torn frame.
+                            // A damaged seal at the end says nothing that a cut file does not say.
                             let is_tail = path == paths.last().unwrap() && at >= last.0;
                             if found != written && !is_tail {
                                 assert!(is_reported, "{case}: {:?}", stats.damage);
@@ -118,7 +119,7 @@ fn a_damaged_log_is_left_as_it_is_and_still_served_every_time() {
             assert_eq!(damage[0].file, paths[1]);
             let text = damage[0].to_string();
             assert!(text.contains("-00000001.log at offset") && text.contains("not served"));
-            // The frame also held the labels of a new series, whose later samples are named too.
+            // The frame also defined a new series; its later samples are reported, too.
             assert!(damage.len() <= 2, "{damage:?}");
             let served = read_stores(found.iter().map(|(store, _)| store), NAMESPACE);
             check_subset(&served, &written, "one frame less");
@@ -126,7 +127,8 @@ fn a_damaged_log_is_left_as_it_is_and_still_served_every_time() {
             let count: usize = served.values().map(|samples| samples.len()).sum();
             assert_eq!(*first.get_or_insert(count), count);
         }
-        // It is not given up either once all of it has expired: someone may want to look at it.
+        // The segment is not given up after everything in it has expired, since someone may want to
+        // examine it.
         let later = Plan { now_ns: NOW + 3 * 86_400 * 1_000_000_000, ..Plan::default() };
         drop(Cores::start(dir.path(), &later).await);
         assert_eq!(image(dir.path()), disk);
@@ -139,7 +141,7 @@ fn samples_of_a_series_whose_labels_are_lost_are_counted() {
         let dir = TempDir::new();
         log(dir.path(), true).await;
         let paths = segments(dir.path());
-        // The first frame brings the labels of a and b.
+        // The first frame defines a and b.
         let (at, _, _) = frames(&paths[0])[0];
         let mut bytes = std::fs::read(&paths[0]).unwrap();
         bytes[at + 33] ^= 1;
@@ -204,7 +206,7 @@ fn swapped_copied_and_older_files_are_not_believed() {
             let (found, stats) = recovered(dir.path()).await;
             assert_eq!((found, stats.damage), (written.clone(), Vec::new()), "nothing was cut");
         }
-        // A copy of one segment in another's place.
+        // A copy of one segment in the place of another.
         restore(dir.path(), &disk);
         std::fs::copy(&paths[0], &paths[1]).unwrap();
         let (found, stats) = recovered(dir.path()).await;
@@ -258,7 +260,7 @@ fn cut_extended_and_emptied_files_are_noticed() {
                     let (found, stats) = recovered(dir.path()).await;
                     check_subset(&found, &written, "cut");
                     let named = stats.damage.iter().any(|damage| damage.file == *path);
-                    // The last file of a log may end anywhere behind its header.
+                    // The last file of a log may end anywhere after its header.
                     let excused = is_last && cut >= frame::SEGMENT_HEADER_BYTES;
                     assert!(
                         named != excused,
