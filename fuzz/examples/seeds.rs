@@ -1,6 +1,6 @@
-//! Writes the seeds that no editor can: `cargo run -p m3-fuzz --example seeds`.
+//! Writes corpus files that an editor cannot: `cargo run -p m3-fuzz --example seeds`.
 //!
-//! They replace the files of their names in `corpus/`; the other files there are left alone.
+//! They replace files of the same names in `corpus/`; other files there are not touched.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -85,7 +85,7 @@ fn remote_writes() {
     put("histogram_and_exemplar", &series(&up, &[(4, b""), (3, b"x"), (2, &one)]));
     put("metadata", &[message(&[(3, b"m")]), writer.message().to_vec()].concat());
     put("unknown_field", &series(&up, &[(101, b"m3"), (2, &one)]));
-    // The end of a label that looks like a sample: the fast path's claim is false.
+    // Label bytes whose end looks like a sample, so the fast path's assumption is wrong.
     let mut tail = b"v".to_vec();
     tail.extend(message(&[(2, &one)]));
     let mut inner = message(&[(1, b"n")]);
@@ -142,7 +142,7 @@ fn remote_reads() {
     put("response_label_twice", &message(&[(1, &series(&labels(&[("b", "a"), ("b", "b")]), &[]))]));
 }
 
-/// One frame after the other, as the writer makes a segment.
+/// A segment as the writer creates it: one frame after another.
 struct Segment {
     id: SegmentId,
     number: u64,

@@ -1,6 +1,6 @@
-//! The admin routes over a store in memory: a refused request changes nothing, what is stored can
-//! be shown. Each line of `data` is a request: a letter for the route, then id and body; capitals
-//! are the aggregator's routes, a star after the letter makes them the coordinator's.
+//! The admin routes over a store in memory: a refused request changes nothing, and what is stored
+//! can be shown. Each line of `data` is a request: a letter for the route, then id and body.
+//! Capitals are the aggregator's routes; a star after the letter makes them the coordinator's.
 
 use m3_cluster::kv::memory::MemoryKv;
 use m3_cluster::{AdminReply, AdminRequest, AdminRoute, Kv, Registry, Service, Versioned, handle};
@@ -9,7 +9,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-/// Requests of one run.
+/// Most requests of one run.
 const REQUESTS_MAX: usize = 12;
 /// The clock, in nanoseconds.
 const NOW: i64 = 1_800_000_000_000_000_000;
@@ -37,7 +37,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The request that a line stands for.
+/// The request that a line means.
 fn request(letter: u8, rest: &[u8]) -> Option<AdminRequest> {
     use AdminRoute as Route;
     let (service, rest) = match rest.strip_prefix(b"*") {
@@ -71,7 +71,7 @@ fn request(letter: u8, rest: &[u8]) -> Option<AdminRequest> {
         _ => return None,
     };
     let mut request = AdminRequest::new(route);
-    // An id stands in angle brackets before the body, a header or parameter is a sign.
+    // An id is in angle brackets before the body. A header or parameter is a single character.
     let body = match rest.split_first() {
         Some((b'<', inner)) => {
             let end = inner.iter().position(|byte| *byte == b'>')?;
@@ -108,7 +108,7 @@ fn check(reply: &AdminReply) {
     assert_ne!(reply.status, 500, "what is in the store is what the routes put there: {reply:?}");
 }
 
-/// Whatever is stored can be loaded and shown.
+/// Loads and shows everything that is stored.
 fn shown(kv: &MemoryKv) {
     ready(Registry::load(kv)).expect("what is stored can be loaded");
     for debug in ["false", "true"] {
@@ -120,12 +120,12 @@ fn shown(kv: &MemoryKv) {
     }
 }
 
-/// All that the store holds.
+/// Everything in the store.
 fn everything(kv: &MemoryKv) -> Vec<(String, Versioned)> {
     ready(kv.list("")).expect("a store in memory answers")
 }
 
-/// Runs a future that never has to wait, as those over a store in memory.
+/// Runs a future that never waits, such as one over a store in memory.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

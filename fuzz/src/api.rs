@@ -1,5 +1,5 @@
-//! Whole requests at the door: head, target, headers and body become a call or a refusal that names
-//! its reason. `data` is a request as it comes over a connection.
+//! Whole requests at the API: head, target, headers and body become a call, or a refusal that names
+//! its reason. `data` is a request as it arrives on a connection.
 
 use m3_http::wire::head::{Scanner, parse};
 use m3_http::{Api, ApiSettings, Call, Listener, Request};
@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
         if parse(&data[..len], BODY_MAX, &mut request).is_err() {
             return;
         }
-        // Where the body ends is another target's: here it is what follows.
+        // Another target checks where the body ends; here it is everything that follows.
         request.body = data[len..].to_vec();
         let settings = ApiSettings { body_decoded_bytes_max: BODY_MAX, ..ApiSettings::default() };
         let routed = Api::new(settings).route(listener, &mut request, NOW);

@@ -1,13 +1,14 @@
-//! Chunked bodies: the same however they arrive, and the same as a naive reader finds.
+//! Chunked bodies: the result does not depend on how they are cut, and is the same as a naive
+//! reader's.
 
 use crate::cut::Cut;
 use m3_http::wire::WireError;
 use m3_http::wire::body::{CHUNK_EXTRAS_MAX, Chunked};
 
-/// Bounds of the body that are tried.
+/// Limits of the body to try.
 const LIMITS: [usize; 2] = [16, 1 << 20];
 
-/// A body and how many bytes it took, or none if it does not end yet.
+/// A body and the number of bytes read, or `None` if it has not ended.
 type Read = Result<Option<(Vec<u8>, usize)>, WireError>;
 
 /// Reads `data` as a chunked body and what follows it.
@@ -27,7 +28,7 @@ pub fn run(data: &[u8]) {
                 assert_eq!(naive, Some((body.clone(), *taken)));
             }
             Ok(None) => assert_eq!(naive, None),
-            // The naive reader has no bounds.
+            // The naive reader has no limits.
             Err(WireError::BodyTooLong { .. }) => {}
             Err(_) => assert!(naive.is_none() || data.len() > CHUNK_EXTRAS_MAX),
         }
@@ -51,7 +52,7 @@ fn read(data: &[u8], cut: Cut, limit: usize) -> Read {
     Ok(None)
 }
 
-/// The body as RFC 9112 has it, read line by line.
+/// Reads a body line by line, as RFC 9112 defines it.
 fn naive(data: &[u8]) -> Option<(Vec<u8>, usize)> {
     let mut body = Vec::new();
     let mut at = 0;

@@ -1,8 +1,8 @@
-//! The commit log's reader: nothing is served that was not written, nothing written is missing
-//! without a word, a second start finds what the first one found.
+//! The reader of the commit log: it serves nothing that was not written, loses nothing without a
+//! report, and a second start finds the same as the first.
 //!
-//! `data` is a program (`commitlog/program.rs`) that writes a log and then damages it, or makes
-//! payloads of its own under a right checksum. If it begins with the magic of a segment it is the
+//! `data` is a program (`commitlog/program.rs`) that writes a log and then damages it, or that
+//! builds payloads with correct checksums. If `data` begins with the magic of a segment, it is the
 //! file itself.
 
 mod disk;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 /// The clock, in nanoseconds.
 const NOW: i64 = 1_800_000_000_000_000_000;
-/// How this run spreads series.
+/// How this run assigns series to shards.
 const SHARDS: ShardMap = ShardMap { num_shards: 4, core_count: 1, hash_seed: 0 };
 
 /// Files by name.
@@ -30,7 +30,7 @@ pub fn run(data: &[u8]) {
     let log = Log::from_program(data);
     let disk = Disk::new(&log.files);
     let Ok(first) = replay(disk.path()) else {
-        // A version that this program does not read is left for the one that does.
+        // A file of an unknown version is left untouched.
         assert_eq!(disk.files(), log.files);
         return;
     };
@@ -48,19 +48,19 @@ pub fn run(data: &[u8]) {
     assert_eq!(disk.files(), after, "and nothing is changed any more");
 }
 
-/// Damage names a place that exists.
+/// Reported damage must be at a place that exists.
 fn check_damage(replayed: &Replayed, files: &Files) {
     for damage in &replayed.stats.damage {
         let name = damage.file.file_name().and_then(|name| name.to_str()).expect("a plain name");
         let len = files.get(name).expect("a file of the log").len() as u64;
-        // A file may be shorter than its header, after which frames are looked for.
+        // A file may be shorter than its header; frames are searched after the header.
         let end = len.next_multiple_of(8).max(64);
         assert!(damage.offset + damage.bytes <= end, "{damage}");
         assert!(!damage.what.is_empty());
     }
 }
 
-/// A damaged log is left as it is; of another only the tail is cut and sealed.
+/// A damaged log is not changed. Of others, only the end is cut and sealed.
 fn check_files(replayed: &Replayed, before: &Files, after: &Files) {
     assert!(before.keys().eq(after.keys()), "no file comes or goes");
     let changed: Vec<_> = before.iter().filter(|(name, bytes)| after[*name] != **bytes).collect();
@@ -78,7 +78,7 @@ fn check_files(replayed: &Replayed, before: &Files, after: &Files) {
     }
 }
 
-/// Nothing is served that was not written.
+/// Only what was written is served.
 fn check_served(held: &Held, log: &Log) {
     for (series, samples) in held {
         for (ms, bits) in samples {
@@ -91,7 +91,7 @@ fn check_served(held: &Held, log: &Log) {
     }
 }
 
-/// What was written is served, but for what the harm may take away without a trace.
+/// Everything written is served, except what the damage can remove without a trace.
 fn check_whole(replayed: &Replayed, log: &Log) {
     let is_reported = !replayed.stats.damage.is_empty();
     match log.harm {
@@ -99,7 +99,7 @@ fn check_whole(replayed: &Replayed, log: &Log) {
             assert!(!is_reported, "{:?}", replayed.stats.damage);
             assert_eq!(replayed.held, log.last(log.frames));
         }
-        // One that is told, or else only the last frame can be gone, as if it had been torn.
+        // Damage is reported, or only the last frame is missing, as if it had been torn.
         Harm::OneFlip | Harm::OneCopy if !is_reported => {
             let whole = replayed.held == log.last(log.frames);
             assert!(whole || replayed.held == log.last(log.frames - 1), "lost without a word");

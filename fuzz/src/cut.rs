@@ -1,4 +1,4 @@
-//! Ways to cut the same bytes into pieces, as a network does.
+//! Cuts bytes into pieces, as a network does.
 
 /// How bytes are cut into pieces.
 #[derive(Clone, Copy, Debug)]
@@ -7,12 +7,12 @@ pub enum Cut {
     Whole,
     /// Into single bytes.
     Bytes,
-    /// Into pieces of 1 to 16 bytes whose lengths the number gives.
+    /// Into pieces of 1 to 16 bytes; the number determines their lengths.
     Pieces(u64),
 }
 
 impl Cut {
-    /// The three ways for `data`; the lengths of the pieces depend on all of it.
+    /// The three ways for `data`; the lengths of pieces depend on all of its bytes.
     #[must_use]
     pub fn all(data: &[u8]) -> [Self; 3] {
         let mix = |sum: u64, &byte: &u8| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -20,7 +20,7 @@ impl Cut {
         [Self::Whole, Self::Bytes, Self::Pieces(seed)]
     }
 
-    /// Where the pieces of `len` bytes end, ascending; the last is `len`.
+    /// The ends of the pieces of `len` bytes, ascending; the last is `len`.
     #[must_use]
     pub fn ends(self, len: usize) -> Vec<usize> {
         let mut ends = Vec::new();

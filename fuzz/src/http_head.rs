@@ -1,4 +1,4 @@
-//! Request heads: found at the same place however they arrive, and of one meaning only.
+//! Request heads: they are found at the same place however they are cut, and have only one meaning.
 
 use crate::cut::Cut;
 use m3_http::wire::WireError;
@@ -7,7 +7,7 @@ use m3_http::wire::target::{PARAMS_MAX, read_params};
 use m3_http::{Method, Params, Request};
 use std::fmt::Write;
 
-/// Bytes of a head; small, so that a fuzzer reaches the bound.
+/// Most bytes of a head; small, so that the fuzzer reaches the limit.
 const HEAD_MAX: usize = 1024;
 /// Bytes of a body.
 const BODY_MAX: usize = 1000;
@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
     for cut in Cut::all(data) {
         match (&whole, &scan(data, cut)) {
             (Ok(whole), Ok(cut)) => assert_eq!(whole, cut),
-            // Beyond the limit the reason may be another: in pieces the end is never looked at.
+            // Above the limit the reason may differ, because in pieces the end is never reached.
             (Err(whole), Err(cut)) => assert!(whole == cut || data.len() >= HEAD_MAX),
             (whole, other) => panic!("{whole:?} at once, {other:?} cut as {cut:?}"),
         }
@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// What a server makes of the bytes as they come in: the length of the head, or none yet.
+/// What a server finds as the bytes arrive: the length of the head, or `None` so far.
 fn scan(data: &[u8], cut: Cut) -> Result<Option<usize>, WireError> {
     let mut scanner = Scanner::default();
     for end in cut.ends(data.len()) {
@@ -48,7 +48,7 @@ fn scan(data: &[u8], cut: Cut) -> Result<Option<usize>, WireError> {
 fn head(bytes: &[u8]) {
     let mut request = Request::default();
     let read = parse(bytes, BODY_MAX, &mut request);
-    // A connection fills the same request again and again: nothing of the one before may stay.
+    // A connection reuses its request; nothing of the previous one may remain.
     let mut used = used_request();
     assert_eq!(parse(bytes, BODY_MAX, &mut used), read);
     let Ok(head) = read else { return };
@@ -56,7 +56,7 @@ fn head(bytes: &[u8]) {
     assert_eq!(head.len, bytes.len());
     let count = request.headers.iter().count();
     let size: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    // A byte that is no UTF-8 becomes a character of three.
+    // A byte that is not UTF-8 becomes a character of three bytes.
     assert!(count <= HEADERS_MAX && size <= bytes.len() * 3);
     assert!(request.path.len() <= bytes.len());
     assert!(request.path.starts_with('/') || matches!(request.path.as_str(), "" | "*"));
@@ -68,7 +68,7 @@ fn head(bytes: &[u8]) {
     again(head, &request);
 }
 
-/// The body's end, found a second time from the headers as a naive reader would.
+/// Finds the end of the body again from the headers, as a naive reader would.
 fn framing(head: &Head, request: &Request) {
     let all = |wanted: &str| -> Vec<String> {
         let named = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
@@ -89,7 +89,7 @@ fn framing(head: &Head, request: &Request) {
     }
 }
 
-/// What was read, written and read again, is the same.
+/// What was read, then written and read again, stays the same.
 fn again(head: Head, request: &Request) {
     let mut text = String::from(request.method.name());
     let at = if request.path.is_empty() { " http://h" } else { " " };
@@ -130,7 +130,7 @@ fn written(params: &Params) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// `text` with everything escaped that means something in a target.
+/// `text` with every character escaped that has a meaning in a target.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
@@ -143,7 +143,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// A request that an earlier head has filled.
+/// A request that was filled by an earlier head.
 fn used_request() -> Request {
     let mut used = Request { method: Method::Put, path: "/old".to_owned(), ..Request::default() };
     used.query.push("old".to_owned(), "1".to_owned());

@@ -1,4 +1,4 @@
-//! JSON write: one sample out of a document, or none; what was read can be written and read again.
+//! JSON writes: a document gives one sample or none, and the sample can be written and read again.
 
 use m3_http::ingest::json_write::{JSON_WRITE_BYTES_MAX, decode};
 use m3_metric::time::NS_PER_S;
@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(Labels::parse(&again.buffer), Labels::parse(&batch.buffer));
 }
 
-/// Unix seconds with all digits; none for the one instant whose amount has no positive twin.
+/// Unix seconds with all digits; `None` for the one time that cannot be negated.
 fn seconds(ns: i64) -> Option<String> {
     let amount = ns.checked_abs()?;
     let sign = if ns < 0 { "-" } else { "" };

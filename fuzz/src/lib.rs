@@ -1,13 +1,13 @@
-//! What everything that reads foreign bytes must keep to, as functions of those bytes.
+//! Fuzz targets for everything that reads foreign bytes.
 //!
-//! A target is a module with `run(data)`: it reads `data` as a stranger's and asserts what must
-//! hold whatever they are: that the outcome does not depend on how they were cut, that two ways to
-//! read the same agree, that what was read can be written and read again, that bounds are kept. A
-//! panic is a finding. `fuzz/libfuzzer` puts each under libFuzzer; `tests/it` runs each on the
-//! corpus and on mutations of it, with the stable compiler.
+//! A target is a module with `run(data)`. It reads `data` as untrusted input and asserts what must
+//! hold for all bytes: the result does not depend on how they were cut, two ways to read them
+//! agree, what was read can be written and read again, limits are kept. A panic is a finding.
+//! `fuzz/libfuzzer` runs the targets under libFuzzer; `tests/it` runs them on the corpus and on
+//! mutations of it, with the stable compiler.
 //!
-//! Always holds: a target is a function of `data` alone: no clock, no random number, nothing kept
-//! from one call to the next.
+//! Always holds: a target depends on `data` alone: no clock, no random numbers, no state between
+//! calls.
 
 pub mod admin;
 pub mod api;
@@ -28,7 +28,7 @@ pub mod yaml_config;
 /// A target by name.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All targets; each has a corpus of its name and a file of its name in `libfuzzer/fuzz_targets`.
+/// All targets. Each has a folder of its name in `corpus`, and a file in `libfuzzer/fuzz_targets`.
 pub const TARGETS: &[Target] = &[
     ("admin", admin::run),
     ("api", api::run),

@@ -1,5 +1,5 @@
-//! PromQL's reader: a tree or a message, both within the text; what was read can be written and
-//! read again, and what is written stays as it is.
+//! The PromQL parser: it returns a tree or an error, with positions inside the text. A tree can be
+//! written and read again, and its text is then stable.
 
 use m3_query::promql::{
     DurationExpr, Expr, ExprKind, ParseError, Place, Pos, VectorSelector, parse, parse_duration_ms,
@@ -28,7 +28,7 @@ fn check_tree(text: &str, mut expr: Expr) {
     let mut again =
         parse(&written).unwrap_or_else(|error| panic!("{text:?} is written {written:?}: {error}"));
     strip(&mut again, &written);
-    // Compared as texts, for NaN is not equal to itself.
+    // Compared as text, since NaN is not equal to itself.
     let (first, second) = (format!("{expr:?}"), format!("{again:?}"));
     assert_eq!(first, second, "{text:?} is written {written:?}");
     assert_eq!(again.to_string(), written);
@@ -48,7 +48,7 @@ fn check_pos(text: &str, pos: Pos) {
     assert!(pos.start <= pos.end && pos.end as usize <= text.len(), "{pos:?} in {text:?}");
 }
 
-/// Checks every place in the text and makes it nothing, so that trees can be compared.
+/// Checks every position in the text and resets it, so that trees can be compared.
 fn strip(expr: &mut Expr, text: &str) {
     drop_pos(&mut expr.pos, text);
     match &mut expr.kind {

@@ -1,5 +1,5 @@
-//! PromQL's evaluation: every query that can be read is answered or refused, within its bounds, and
-//! answered the same a second time. Asked at an instant and over a range, of a small fixed store.
+//! The evaluation of PromQL: every query that can be parsed is answered or refused within its
+//! limits, and the same way a second time. Instant and range queries over a small fixed store.
 
 use m3_metric::value::Value;
 use m3_metric::{Labels, MatchOp, Matcher};
@@ -8,14 +8,14 @@ use m3_query::{
     Evaluation, Fragment, FragmentEval, Partial, QueryError, QueryOutput, QueryParams, Step, plan,
 };
 
-/// Samples that a query may hold: enough for a meaning, too few for a long wait.
+/// Most samples of a query: enough to have a meaning, too few for a long wait.
 const SAMPLES_MAX: u64 = 20_000;
-/// Steps of about a millisecond that such a query may take.
+/// Most steps of about a millisecond that such a query takes.
 const STEPS_MAX: usize = 10_000;
-/// Pretended cores.
+/// Simulated cores.
 const CORES: usize = 2;
 
-/// Reads `data` as a query and asks it.
+/// Reads `data` as a query and evaluates it.
 ///
 /// # Panics
 /// If a promise of the evaluation is broken.
@@ -50,7 +50,7 @@ pub fn run(data: &[u8]) {
 /// A series and its samples.
 type Stored = (Labels, Vec<i64>, Vec<f64>);
 
-/// Counters, gauges, classic buckets and what is no number.
+/// Counters, gauges, classic buckets and NaNs.
 fn store() -> Vec<Stored> {
     let mut store = Vec::new();
     let mut add = |name: &str, pairs: &[(&str, &str)], value: &dyn Fn(i64) -> f64| {

@@ -1,4 +1,4 @@
-//! Remote read: requests and responses, read, written and read again. `data` is read as a snappy
+//! Remote read: requests and responses are read, written and read again. `data` is used as a snappy
 //! block, and as a message that is compressed here.
 
 use m3_http::api::{Selection, TIME_MS_MAX, TIME_MS_MIN};
@@ -39,7 +39,7 @@ fn request(body: &[u8]) {
         };
         assert!(matchers.len() <= READ_MATCHERS_MAX);
     }
-    // The written form says every field, so it may be longer than what was read.
+    // The written form contains every field, so it may be longer than the original.
     let again = decode_request(&encode_request(&queries), 64 * LIMIT);
     assert_eq!(again, Ok(queries));
 }

@@ -1,6 +1,6 @@
-//! Remote write: what the node stores after its fast split (and the strict one where a claim turned
-//! out false) is what the strict split says. `data` is read as a snappy block, and as a message
-//! that is compressed here.
+//! Remote write: the node's fast split (with the strict one if an assumption was wrong) stores the
+//! same as the strict split. `data` is used as a snappy block, and as a message that is compressed
+//! here.
 
 use m3_http::ingest::remote_write::{
     Contents, DecodeLimits, Decoder, IngestError, Mode, is_label_fields,
@@ -10,7 +10,7 @@ use m3_shard::commitlog::Payload;
 use m3_shard::{NamespaceOptions, NamespaceStore, ReadBuffer, ShardMap};
 use std::collections::BTreeMap;
 
-/// Small bounds, so that a fuzzer reaches them.
+/// Small limits, so that the fuzzer reaches them.
 const LIMITS: DecodeLimits = DecodeLimits { decoded_bytes: 1 << 16, samples: 64 };
 /// The clock, in nanoseconds.
 const NOW: i64 = 1_800_000_000_000_000_000;
@@ -72,7 +72,7 @@ fn split(
     Ok((batch, found))
 }
 
-/// What was read without label bytes is what was read with them.
+/// Reading with and without label bytes gives the same samples.
 fn same(packed: &WriteBatch, fast: &WriteBatch, key: &FingerprintKey) {
     assert_eq!(packed.records.len(), fast.records.len());
     assert_eq!(packed.fingerprints.len(), fast.records.len());
@@ -84,7 +84,7 @@ fn same(packed: &WriteBatch, fast: &WriteBatch, key: &FingerprintKey) {
     }
 }
 
-/// What holds for every batch.
+/// Checks that hold for every batch.
 fn check(batch: &WriteBatch, found: &Contents, message: &[u8]) {
     assert!(batch.records.len() <= LIMITS.samples);
     assert_eq!(found.samples, batch.records.len() as u64);
@@ -96,19 +96,19 @@ fn check(batch: &WriteBatch, found: &Contents, message: &[u8]) {
     }
 }
 
-/// What a batch means, wherever its labels stand.
+/// The content of a batch, independent of where its labels are.
 fn meaning(batch: &WriteBatch) -> Vec<(Vec<u8>, i64, u64)> {
     let one = |r: &Record| (batch.labels_of(r).to_vec(), r.timestamp.0, r.value_bits);
     batch.records.iter().map(one).collect()
 }
 
-/// Stores as `src/coordinator/write.rs` does, and beside it by the strict split alone.
+/// Stores a batch as `src/coordinator/write.rs` does, and another with the strict split only.
 fn stored(fast: &WriteBatch, strict: &Result<(WriteBatch, Contents), IngestError>) {
     let mut store = empty();
     let outcome = write(&mut store, fast);
     let total = outcome.counts.accepted + outcome.counts.bad.count;
     assert_eq!(total, fast.records.len() as u64, "every record has one outcome");
-    // A claim that is false is never stored: it either breaks the labels' grammar or is true.
+    // A wrong assumption is never stored, because such label bytes break the grammar of labels.
     if let Ok((strict, _)) = strict {
         if outcome.malformed > 0 {
             write(&mut store, strict);

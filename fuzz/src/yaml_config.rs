@@ -1,5 +1,5 @@
-//! Configuration files: a configuration or an error that names a line of the file; and what the
-//! node prints as its configuration gives the same configuration again.
+//! Configuration files: the result is a configuration, or an error that names a line of the file.
+//! The configuration that the node prints gives the same configuration again.
 
 use m3ring::config::{Command, Config, ConfigError, Place};
 use std::io;
@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
         Ok(Command::Check(again)) => again,
         other => panic!("what is printed can be read: {other:?}\n{printed}"),
     };
-    // Keys without a meaning here are told in a comment only.
+    // Keys without a meaning here appear only in a comment.
     let wanted = Config { idle: Vec::new(), later: Vec::new(), ..*config };
     assert_eq!(*again, wanted, "{printed}");
 }
@@ -60,7 +60,7 @@ fn check(text: &str, error: &ConfigError) {
     };
     let Place::File { file, line } = place else { panic!("no flag was given: {place}") };
     assert_eq!(file, &PathBuf::from(FILE));
-    // A reader may count one line more at the end, and any of YAML's line breaks.
+    // A reader may count one more line at the end, and any of YAML's line breaks.
     let breaks =
         text.chars().filter(|c| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}'));
     assert!((1..=breaks.count() as u64 + 2).contains(line), "{words} in {text:?}");

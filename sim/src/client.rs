@@ -1,4 +1,4 @@
-//! An HTTP client of the world: one connection, one request at a time.
+//! An HTTP client in the simulated world: one connection, one request at a time.
 
 use m3_io::net::TcpStream;
 use m3_io::time;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of an answer at most.
+/// Most bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// An answer of the node.
@@ -27,7 +27,7 @@ impl Answer {
     }
 }
 
-/// No answer came: what the request did is not known.
+/// No answer came, so it is unknown what the request did.
 #[derive(Debug)]
 pub struct NoAnswer;
 
@@ -45,7 +45,7 @@ impl Client {
         Self { addr, stream: None }
     }
 
-    /// Gives the connection up.
+    /// Closes the connection.
     pub fn close(&mut self) {
         self.stream = None;
     }

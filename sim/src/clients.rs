@@ -1,7 +1,8 @@
-//! The clients of a world: writers, readers, and one who creates and deletes a namespace.
+//! The clients in a simulated world: writers, readers, and one that creates and deletes a
+//! namespace.
 //!
-//! They know nothing of the node's ends: a request without an answer is a write of which nobody
-//! knows, and a client that finds nobody listening tries again.
+//! They do not know when the node ends. A write without an answer may or may not be stored, and a
+//! client that cannot connect tries again.
 
 use crate::Report;
 use crate::client::{Answer, Client};
@@ -19,9 +20,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Series that each writer has at most in one namespace.
+/// Most series of each writer in one namespace.
 const SERIES_MAX: u64 = 40;
-/// Times in milliseconds that no namespace stores.
+/// Times in milliseconds that no namespace accepts.
 const FAR_TIMES_MS: [i64; 7] = [
     i64::MIN,
     -9_223_372_036_855,
@@ -31,7 +32,7 @@ const FAR_TIMES_MS: [i64; 7] = [
     9_223_372_036_855,
     i64::MAX,
 ];
-/// Queries with numbers at the edge, to be answered whatever the answer is.
+/// Queries with numbers at the limits, which must be answered in some way.
 const EDGE_QUERIES: [&str; 6] = [
     "query?query=simulated&time=-9223372036.854",
     "query?query=simulated%20offset%20292y&time=9223372036.854",
@@ -40,9 +41,9 @@ const EDGE_QUERIES: [&str; 6] = [
     "query_range?query=simulated&start=9223372036854775807&end=-Inf&step=NaN",
     "series?match[]=simulated&start=-292273086-05-16T16:47:06Z&end=9223372036854775807",
 ];
-/// Bytes of an answer after decompression.
+/// Most bytes of an answer after decompression.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// How the namespace that comes and goes is named in requests.
+/// The headers that select the second namespace.
 const POLICY: [(&str, &str); 2] =
     [("M3-Metrics-Type", "aggregated"), ("M3-Storage-Policy", "1m:48h")];
 const CREATE_RAW: &str = r#"{"type":"local","namespaceName":"raw","retentionTime":"48h"}"#;
@@ -58,22 +59,22 @@ const NAMESPACE: &str = "/api/v1/services/m3db/namespace";
 /// The two namespaces that are written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Space {
-    /// The implicit one, which a created one adopts some time.
+    /// The implicit namespace, which a created one adopts at some time.
     Raw,
-    /// One that is created and deleted again and again.
+    /// A namespace that is repeatedly created and deleted.
     Agg,
 }
 
-/// What the clients know together.
+/// State that all clients share.
 #[derive(Debug, Default)]
 struct Known {
     raw: Ledger,
     agg: Ledger,
-    /// Counts the creations of the second namespace; its series are named by it.
+    /// The number of times the second namespace was created; its series are named by it.
     incarnation: u32,
-    /// The second namespace is there, as far as anyone knows.
+    /// Whether the second namespace exists, as far as the clients know.
     is_agg_there: bool,
-    /// Requests on their way to it.
+    /// Requests to it in flight.
     agg_open: u32,
     life: u64,
     value: u64,
@@ -81,7 +82,7 @@ struct Known {
     read: u64,
     created: u64,
     deleted: u64,
-    /// The last life: writers rest, and one comparison is to be made.
+    /// Whether this is the last life: writers stop, and everything is compared once.
     is_last: bool,
     is_compared: bool,
 }
@@ -127,19 +128,19 @@ impl Clients {
         Report { acked, read, created, deleted, ..report }
     }
 
-    /// The node has ended: what nobody knows of cannot happen any more.
+    /// The node has ended, so requests without an answer can no longer take effect.
     pub(crate) fn node_ended(&self) {
         self.known.borrow_mut().life += 1;
     }
 
-    /// Compares everything once the node answers, then asks it to stop.
+    /// Compares everything as soon as the node answers, then asks it to stop.
     pub(crate) fn compare_and_stop(&self, world: &Rc<World>) {
         self.known.borrow_mut().is_last = true;
         let (known, client) = (Rc::clone(&self.known), Client::new(self.addr));
         let mut tool = Tool { known, client, rng: Rng::new(0) };
         let world_too = Rc::clone(world);
         world.spawn(async move {
-            // Those who still wait for an answer of an earlier life give up first.
+            // Clients that still wait for an answer from an earlier life time out first.
             time::sleep(Duration::from_secs(6)).await;
             tool.learn_namespaces().await;
             for space in [Space::Raw, Space::Agg] {
@@ -157,7 +158,7 @@ impl Clients {
     }
 }
 
-/// What every client has.
+/// What each client uses.
 struct Tool {
     known: Shared,
     client: Client,
@@ -174,7 +175,7 @@ impl Tool {
         self.known.borrow().is_last
     }
 
-    /// The second namespace is there, and one more request goes to it.
+    /// Counts a request to the second namespace, if it exists.
     fn enter_agg(&self) -> bool {
         let mut known = self.known.borrow_mut();
         known.agg_open += u32::from(known.is_agg_there);
@@ -187,7 +188,8 @@ impl Tool {
         }
     }
 
-    /// Reads a namespace and compares; false if no answer came. `writer` narrows it to one.
+    /// Reads a namespace and compares; false if no answer came. `writer` restricts it to one
+    /// writer's series.
     async fn read_all(&mut self, space: Space, writer: Option<u32>) -> bool {
         if space == Space::Agg && !self.enter_agg() {
             return true;
@@ -222,7 +224,7 @@ impl Tool {
         answer.is_some()
     }
 
-    /// Asks until the node says which namespaces there are.
+    /// Asks the node for its namespaces until it answers.
     async fn learn_namespaces(&mut self) {
         loop {
             if let Ok(answer) = self.client.send("GET", NAMESPACE, &[], b"").await
@@ -294,7 +296,7 @@ async fn write(mut tool: Tool, writer: u32) {
     }
 }
 
-/// Sends again what got no answer, as Prometheus does: the node may have it already.
+/// Repeats writes that got no answer, as Prometheus does; they may be stored already.
 async fn repeat(tool: &mut Tool, unanswered: &mut Vec<(Place, u64)>) {
     {
         let mut known = tool.known.borrow_mut();
@@ -305,7 +307,7 @@ async fn repeat(tool: &mut Tool, unanswered: &mut Vec<(Place, u64)>) {
     }
 }
 
-/// Chooses what to write: new times mostly, sometimes one that was written before.
+/// Chooses what to write: mostly new timestamps, sometimes earlier ones.
 fn request(
     tool: &mut Tool,
     space: Space,
@@ -319,7 +321,7 @@ fn request(
         let series = writer << 16 | tool.rng.below(SERIES_MAX) as u32;
         let newest = newest.entry(series).or_insert(wall - 60_000);
         let ms = match tool.rng.below(20) {
-            // Within the last few, of which some were written.
+            // One of the last few, some of which were written.
             0..2 => *newest - tool.rng.below(30) as i64,
             2 => *newest - tool.rng.below(300_000) as i64,
             _ => {
@@ -338,7 +340,7 @@ fn request(
     chosen
 }
 
-/// Says whether an answer came.
+/// Sends a write and returns whether an answer came.
 async fn send(tool: &mut Tool, space: Space, places: &[(Place, u64)]) -> bool {
     let (life, incarnation) = {
         let known = tool.known.borrow();
@@ -427,7 +429,7 @@ async fn administer(mut tool: Tool) {
 }
 
 async fn delete(tool: &mut Tool) {
-    // Nobody begins anything there now; what was begun ends, answered or not.
+    // Nobody begins requests there now. Those in flight end, with or without an answer.
     tool.known.borrow_mut().is_agg_there = false;
     while tool.known.borrow().agg_open > 0 {
         time::sleep(Duration::from_millis(5)).await;
@@ -438,7 +440,8 @@ async fn delete(tool: &mut Tool) {
     settle(tool, deleted.is_ok_and(|answer| answer.status == 200), false).await;
 }
 
-/// Where an answer came, that is how it is; else the node is asked, now or in its next life.
+/// Finds out whether the namespace exists: from the answer if one came, otherwise by asking the
+/// node, in this life or the next.
 async fn settle(tool: &mut Tool, is_done: bool, is_there: bool) {
     if is_done {
         let mut known = tool.known.borrow_mut();
@@ -447,7 +450,7 @@ async fn settle(tool: &mut Tool, is_done: bool, is_there: bool) {
         known.deleted += u64::from(!is_there);
         return;
     }
-    // The request may still be on its way.
+    // The request may still be in flight.
     time::sleep(Duration::from_millis(500)).await;
     tool.learn_namespaces().await;
 }

@@ -1,22 +1,22 @@
-//! What was sent, what was acknowledged, and the judgement over what is read.
+//! The ledger: what was sent and what was acknowledged. It judges what is read.
 //!
-//! Three promises: what was acknowledged is readable, what is readable was sent, and the last
-//! write of a time wins. A write without an answer may have happened or not; both are right, until
-//! a later one of the same time is acknowledged.
+//! There are three promises: what was acknowledged can be read, what can be read was sent, and the
+//! last write of a timestamp wins. A write without an answer may or may not be stored; both are
+//! right, until a later write of the same timestamp is acknowledged.
 
 use std::collections::BTreeMap;
 
 /// A series and a time in milliseconds.
 pub type Place = (u32, i64);
 
-/// What became of a write.
+/// The state of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
-    /// It is on its way.
+    /// It is in flight.
     Sent,
-    /// The node has said that it is stored.
+    /// The node has acknowledged it.
     Acked,
-    /// No answer came.
+    /// It got no answer.
     Unknown,
 }
 
@@ -26,16 +26,16 @@ struct Attempt {
     word: Word,
 }
 
-/// All writes of one place, in their order.
+/// All writes of one place, in order.
 #[derive(Clone, Debug, Default)]
 struct Writes {
     attempts: Vec<Attempt>,
-    /// The life of the node in which one got no answer; it may still happen in that life.
+    /// The life of the node in which a write got no answer. It may still take effect in that life.
     unsettled: Option<u64>,
 }
 
 impl Writes {
-    /// The first attempt that may be what is stored; `None` if nothing may be too.
+    /// The first write that may be the stored one; `None` if it is possible that nothing is stored.
     fn floor(&self) -> Option<usize> {
         self.attempts.iter().rposition(|attempt| attempt.word == Word::Acked)
     }
@@ -45,17 +45,17 @@ impl Writes {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     places: BTreeMap<Place, Writes>,
-    /// Times this ledger was told of acknowledged samples.
+    /// Acknowledged samples.
     pub acked: u64,
 }
 
-/// What was acknowledged when a read was sent; it is judged by that.
+/// What was acknowledged when a read was sent; the read is judged by it.
 #[derive(Clone, Debug)]
 pub struct Before(BTreeMap<Place, Option<usize>>);
 
 impl Ledger {
-    /// Notes that `value` is sent for `place` in `life`. False, and nothing is noted, if an earlier
-    /// write of the place may still happen: the order of the two would be nobody's.
+    /// Records that `value` is sent for `place` in `life`. Returns false and records nothing if an
+    /// earlier write of the place may still take effect, since their order would be unknown.
     pub fn send(&mut self, place: Place, value: u64, life: u64) -> bool {
         let writes = self.places.entry(place).or_default();
         let is_open = writes.attempts.iter().any(|attempt| attempt.word == Word::Sent);
@@ -66,8 +66,8 @@ impl Ledger {
         true
     }
 
-    /// Notes that `value`, of which nobody knows whether it is stored, is sent for `place` once
-    /// more. False, and nothing is noted, if another was sent since.
+    /// Records that `value`, which may or may not be stored, is sent for `place` again. Returns
+    /// false and records nothing if another value was sent since.
     pub fn repeat(&mut self, place: Place, value: u64) -> bool {
         let Some(writes) = self.places.get_mut(&place) else { return false };
         let last = writes.attempts.last();
@@ -98,7 +98,7 @@ impl Ledger {
         }
     }
 
-    /// The write of `place` was refused: it must never be read.
+    /// The write of `place` was refused, so it must never be read.
     pub fn refused(&mut self, place: Place) {
         if let Some(writes) = self.places.get_mut(&place) {
             writes.attempts.retain(|attempt| attempt.word != Word::Sent);
@@ -111,11 +111,11 @@ impl Ledger {
         Before(self.places.iter().map(|(place, writes)| (*place, writes.floor())).collect())
     }
 
-    /// Judges what a read found: every series of the namespace that `covers`. Returns how many
-    /// samples were compared.
+    /// Judges what a read found, for every series of the namespace that `covers`. Returns the
+    /// number of compared samples.
     ///
     /// # Errors
-    /// What does not fit.
+    /// What is wrong.
     pub fn judge(
         &self,
         before: &Before,

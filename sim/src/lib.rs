@@ -1,13 +1,13 @@
-//! The whole node in a world made from a seed, with clients that keep a ledger.
+//! Runs the whole node in a world generated from a seed, with clients that keep a ledger.
 //!
-//! [`run`] lives through one seed: clients write, read, create and delete a namespace; the node is
-//! killed, cut from its power, stopped, met with failing files, and started again, each time on
+//! [`run`] runs one seed. Clients write, read, create and delete a namespace. The node is killed,
+//! loses power, is stopped, gets errors from its files, and is started again, each time with
 //! another number of cores. Suggested reading order: [`ledger`] (what must hold), `clients` (what
 //! is done), [`client`] (HTTP), this file (the lives of the node). [`session`] is for tests that
 //! tell a story instead.
 //!
-//! Always holds: a seed gives the same run each time ([`Report::trace`]), so a failure is replayed
-//! by its seed alone: `cargo run -p m3-sim -- --seed N`.
+//! Always holds: a seed gives the same run each time ([`Report::trace`]), so its number is enough
+//! to replay a failure: `cargo run -p m3-sim -- --seed N`.
 
 pub mod client;
 mod clients;
@@ -26,12 +26,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What a run has seen; only for people.
+/// Figures of a run, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// A hash over every step: the same for the same seed.
     pub trace: u64,
-    /// Steps.
+    /// Steps of the scheduler.
     pub polls: u64,
     /// Samples acknowledged.
     pub acked: u64,
@@ -43,7 +43,8 @@ pub struct Report {
     pub deleted: u64,
     /// Times the node was started.
     pub lives: u64,
-    /// Of its ends: kills, power cuts, orderly stops, and those by its own word after a fault.
+    /// How lives ended: kills, power cuts, orderly stops, and stops by the node itself after a
+    /// fault.
     pub kills: u64,
     /// See `kills`.
     pub cuts: u64,
@@ -73,7 +74,7 @@ impl Report {
 /// A promise was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Which seed shows it.
+    /// The seed that shows it.
     pub seed: u64,
     /// What was seen.
     pub text: String,
@@ -86,14 +87,14 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Lives a node has before its last, at most.
+/// Most lives of a node before the last one.
 const LIVES_MAX: u64 = 6;
 
-/// Lives through `seed`.
+/// Runs `seed`.
 ///
 /// # Errors
-/// [`Failure`] when an acknowledged sample is lost, something is read that was never sent, or the
-/// node ends in a way it must not.
+/// [`Failure`] if an acknowledged sample is lost, if something is read that was never sent, or if
+/// the node ends in a way that it must not.
 pub fn run(seed: u64) -> Result<Report, Failure> {
     let world = World::new(seed);
     let ran = catch_unwind(AssertUnwindSafe(|| world.enter(|| Life::new(&world, seed).all())));
@@ -104,10 +105,10 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
     })
 }
 
-/// What a node says that stops because its disk failed.
+/// What the node logs when it stops because its disk failed.
 const STOPPING: [&str; 2] = ["commit log failed", "store of cluster documents failed"];
 
-/// The node's lives, one after the other, on one disk.
+/// The lives of the node, one after another, on the same disk.
 struct Life {
     world: Rc<World>,
     rng: Rng,
@@ -139,7 +140,7 @@ impl Life {
         }
     }
 
-    /// A life that ends against the node's will, or by a signal.
+    /// A life that ends by a crash, a fault or a signal.
     fn one(&mut self) {
         self.settings.cpus = (0..self.rng.between(1, 3) as usize).collect();
         let faults = self.faults();
@@ -148,7 +149,7 @@ impl Life {
         let ends = Rc::new(Cell::new(false));
         self.end_some_time(&ends);
         let ended = self.start();
-        // The time of its end may not have come: then it must not come in the next life.
+        // If its end has not been due yet, it must not come in the next life.
         ends.set(true);
         let injected = self.world.injected() - before;
         self.world.set_faults(Faults { short: faults.short, ..Faults::default() });
@@ -156,7 +157,7 @@ impl Life {
         self.clients.node_ended();
     }
 
-    /// What may fail in this life: nothing, mostly.
+    /// The faults of this life: mostly none.
     fn faults(&mut self) -> Faults {
         let short = if self.rng.chance(500) { 30 } else { 0 };
         let none = Faults { short, ..Faults::default() };
@@ -169,9 +170,9 @@ impl Life {
         }
     }
 
-    /// Plans the end of the life that begins.
+    /// Plans the end of the next life.
     fn end_some_time(&mut self, is_over: &Rc<Cell<bool>>) {
-        // Some ends come while the node still starts.
+        // Some ends come while the node is still starting.
         let most = if self.rng.chance(200) { 20 } else { 1500 };
         let after = Duration::from_micros(self.rng.between(100, most * 1000));
         let how = match self.rng.below(20) {
@@ -194,7 +195,8 @@ impl Life {
 
     fn start(&mut self) -> Option<Result<(), NodeError>> {
         self.report.lives += 1;
-        // Another one in each life: what one has written directly the next may go on with or not.
+        // It may change in each life, so a life may or may not continue with direct writes what an
+        // earlier one wrote.
         self.world.set_direct(match self.rng.below(6) {
             0 => Direct::NotOpened,
             1 => Direct::NotWritten,
@@ -204,7 +206,7 @@ impl Life {
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(result) => Some(result),
             Err(payload) if payload.is::<NodeEnded>() => None,
-            // A client has seen a promise broken.
+            // A client saw a broken promise.
             Err(payload) => std::panic::resume_unwind(payload),
         }
     }
@@ -230,7 +232,7 @@ impl Life {
         }
     }
 
-    /// A life in which nothing fails and everything is compared.
+    /// The last life: nothing fails, and everything is compared.
     fn last(&mut self) {
         self.settings.cpus = (0..self.rng.between(1, 3) as usize).collect();
         self.world.set_faults(Faults::default());
@@ -242,7 +244,7 @@ impl Life {
     }
 }
 
-/// A node with small segments, so that they are often followed by the next.
+/// Settings of a node with small segments, so that new ones begin often.
 fn settings(rng: &mut Rng) -> Settings {
     let loaded = Config::load([], |_| None, |_| Err(std::io::ErrorKind::NotFound.into()));
     let Ok(Command::Run(config)) = loaded else { panic!("the default configuration: {loaded:?}") };

@@ -1,6 +1,7 @@
-//! Lives through seeds and says which one breaks a promise.
+//! Runs seeds and names those that break a promise.
 //!
-//! `m3-sim --seed N` one, with its figures; `m3-sim --seeds COUNT [--from N] [--threads T]` many.
+//! `m3-sim --seed N` runs one and prints its figures; `m3-sim --seeds COUNT [--from N] [--threads
+//! T]` runs many.
 
 use m3_sim::{Report, run};
 use std::process::ExitCode;
@@ -60,7 +61,7 @@ fn plan(args: impl Iterator<Item = String>) -> Result<Plan, String> {
     Ok(plan)
 }
 
-/// Lives through many seeds, each whole on one thread; stops at the first that breaks a promise.
+/// Runs many seeds, each on one thread; stops at the first that breaks a promise.
 fn many(plan: &Plan) -> ExitCode {
     let next = AtomicU64::new(plan.from);
     let end = plan.from + plan.seeds;

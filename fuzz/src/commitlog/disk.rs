@@ -19,12 +19,12 @@ use std::thread;
 
 use super::{Files, NOW, SHARDS};
 
-/// What a reader sees: namespace and labels to milliseconds to value bits.
+/// What a reader sees, by namespace and labels, then milliseconds.
 pub(super) type Held = BTreeMap<(u32, Vec<u8>), BTreeMap<i64, u64>>;
-/// Namespaces that exist; the number after them was deleted, those beyond were never given out.
+/// The number of namespaces. The next number was deleted; higher ones were never assigned.
 pub(super) const NAMESPACES: u32 = 2;
 
-/// A directory that lives as long as the value.
+/// A directory that is removed with the value.
 pub(super) struct Disk(PathBuf);
 
 impl Disk {
@@ -66,7 +66,7 @@ impl Drop for Disk {
     }
 }
 
-/// What a start finds.
+/// The result of a start.
 pub(super) struct Replayed {
     pub(super) stats: ReplayStats,
     pub(super) held: Held,
@@ -74,8 +74,8 @@ pub(super) struct Replayed {
 
 type Job = (PathBuf, mpsc::Sender<io::Result<Replayed>>);
 
-/// Replays the log in `dir` as the one core of a node. A runtime costs more than a replay, so one
-/// thread keeps one and serves all.
+/// Replays the log in `dir` as the only core of a node. Creating a runtime costs more than a
+/// replay, so one thread keeps a runtime for all of them.
 pub(super) fn replay(dir: &Path) -> io::Result<Replayed> {
     static CORE: OnceLock<Mutex<mpsc::Sender<Job>>> = OnceLock::new();
     let core = CORE.get_or_init(|| Mutex::new(start()));
@@ -93,7 +93,7 @@ fn start() -> mpsc::Sender<Job> {
     thread::spawn(move || {
         run_here(driver, async move {
             while let Ok((dir, reply)) = work.recv() {
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 let _ = reply.send(replay_here(&dir).await);
             }
         })

@@ -1,7 +1,7 @@
-//! Bytes as a program that writes a log, and then harms it.
+//! Interprets bytes as a program that writes a log and then damages it.
 //!
-//! An instruction is a byte (its low four bits) and operands of one byte each; where the bytes end,
-//! operands are zero.
+//! An instruction is a byte (its low four bits), followed by operands of one byte each. Operands
+//! after the end are zero.
 
 use super::disk::{Held, NAMESPACES};
 use super::{Files, NOW, SHARDS};
@@ -15,37 +15,37 @@ use m3_shard::commitlog::frame::{
 use m3_shard::commitlog::segment::file_name;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Instructions of one program.
+/// Most instructions of a program.
 const STEPS_MAX: usize = 200;
-/// What a segment begins with.
+/// The first bytes of a segment.
 const SEGMENT_MAGIC: &[u8] = b"M3RLOG";
 
-/// What was done to the log once it was written.
+/// How the log was damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Harm {
-    /// Nothing.
+    /// Not at all.
     None,
-    /// One byte is another.
+    /// One byte was changed.
     OneFlip,
-    /// One frame stands a second time at the end.
+    /// One frame was repeated at the end.
     OneCopy,
-    /// More than can be told.
+    /// In a way that allows no statement.
     Much,
 }
 
 /// A series by its namespace and its labels.
 type Series = (u32, Vec<u8>);
 
-/// A log and what is known of it.
+/// A log, and what is known about it.
 pub(super) struct Log {
     pub(super) files: Files,
-    /// Every value that was written for a time of a series.
+    /// All values that were written for a timestamp of a series.
     pub(super) written: BTreeMap<Series, BTreeMap<i64, BTreeSet<u64>>>,
     /// Samples in order: the number of their frame, series, milliseconds, bits.
     samples: Vec<(usize, Series, i64, u64)>,
     /// Frames with data.
     pub(super) frames: usize,
-    /// Whether it holds what no writer writes, under a right checksum.
+    /// Whether it contains what no writer would write, with a correct checksum.
     pub(super) is_strange: bool,
     pub(super) harm: Harm,
 }
@@ -70,7 +70,7 @@ impl Log {
         log
     }
 
-    /// The file as it is, under the name that its header has, if any.
+    /// Takes the file as it is, with the name in its header, if any.
     fn from_segment(data: &[u8]) -> Self {
         let first = SegmentId { epoch: 1, core: 0, seq: 0 };
         let id = SegmentHeader::decode(data).map_or(first, |header| header.id);
@@ -93,7 +93,7 @@ impl Log {
         }
     }
 
-    /// What the first `frames` frames leave, the last of equal times winning.
+    /// The samples in the first `frames` frames; of equal times the last.
     pub(super) fn last(&self, frames: usize) -> Held {
         let mut held = Held::new();
         for (frame, series, ms, bits) in &self.samples {
@@ -126,15 +126,16 @@ impl<'a> Program<'a> {
 struct Writer {
     log: Log,
     id: SegmentId,
-    /// How series were spread when the segment was written.
+    /// How series were assigned when the segment was written.
     shards: ShardMap,
     segment: Vec<u8>,
     payload: Payload,
     namespace: u32,
-    /// Labels of the series in this log, by namespace; the log's ordinal is the position.
+    /// The labels of the series in this log, by namespace. A series' position is its ordinal in the
+    /// log.
     series: BTreeMap<u32, Vec<Vec<u8>>>,
     number: u64,
-    /// Where the frames with data of the last segments are: their segment and offset.
+    /// Segment and offset of the data frames in the last segments.
     frames: Vec<(u32, usize)>,
     ms: i64,
 }
@@ -199,7 +200,7 @@ impl Writer {
         all.push(labels.as_bytes().to_vec());
         let shard = self.shards.shard_of(labels.as_bytes()).0;
         let namespace = NamespaceId(self.namespace);
-        // Series go in front of the section that is open, which is where the node puts them too.
+        // Series are written before the open section, as the node does.
         self.payload.series(namespace, ordinal, shard, ValueKind::default(), labels.as_bytes());
     }
 
@@ -251,7 +252,7 @@ impl Writer {
         self.begin_segment();
     }
 
-    /// The node ends and starts again: a new log, which knows no series yet.
+    /// Restarts the node: a new log, which knows no series yet.
     fn next_log(&mut self) {
         self.end_frame();
         let bytes = std::mem::take(&mut self.segment);
@@ -260,7 +261,7 @@ impl Writer {
         self.number = 0;
         self.series.clear();
         self.begin_segment();
-        // The last frame of each log may be lost without a word, not only of the last one.
+        // Every log, not only the last one, may lose its last frame without a report.
         if self.log.harm != Harm::None {
             self.log.harm = Harm::Much;
         }
@@ -271,7 +272,7 @@ impl Writer {
         self.shards.num_shards = 1 + u32::from(by % 5);
     }
 
-    /// A frame with a right checksum around anything.
+    /// A frame with arbitrary content and a correct checksum.
     fn strange_payload(&mut self, program: &mut Program<'_>) {
         let len = usize::from(program.byte());
         let payload = program.take(len);
@@ -284,7 +285,7 @@ impl Writer {
         self.log.harm = if self.log.harm == Harm::None { harm } else { Harm::Much };
     }
 
-    /// Changes one byte of the segment that is being written.
+    /// Changes one byte of the current segment.
     fn flip(&mut self, program: &mut Program<'_>) {
         self.end_frame();
         let at = usize::from(program.byte()) | usize::from(program.byte()) << 8;
@@ -296,7 +297,7 @@ impl Writer {
         }
     }
 
-    /// Writes a frame that stands earlier a second time.
+    /// Appends a copy of an earlier frame.
     fn copy_frame(&mut self, program: &mut Program<'_>) {
         self.end_frame();
         let seq = self.id.seq;
@@ -322,14 +323,14 @@ impl Writer {
         self.harm(Harm::Much);
     }
 
-    /// Bytes without meaning behind the last frame, as of an earlier life of the file.
+    /// Appends random bytes after the last frame, like those from an earlier use of the file.
     fn append(&mut self, program: &mut Program<'_>) {
         self.end_frame();
         let len = usize::from(program.byte());
         let bytes = program.take(len);
         self.segment.extend_from_slice(bytes);
         self.harm(Harm::Much);
-        // A checksum can be made to fit by whoever may write anything.
+        // Arbitrary bytes can have a correct checksum.
         self.log.is_strange = true;
     }
 }

@@ -1,4 +1,4 @@
-//! The corpus and mutations of it, target by target.
+//! Runs every target on its corpus and on mutations of it.
 
 use crate::mutator::Mutator;
 use m3_fuzz::{TARGETS, Target};
@@ -7,13 +7,13 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
-/// Mutations of each target where nobody says how many.
+/// Default number of mutations per target.
 const MUTATIONS: usize = 300;
 /// Bytes of one mutation.
 const LEN_MAX: usize = 4096;
-/// Bytes of the whole corpus, so that it stays one that people read.
+/// Most bytes of the whole corpus, so that people can still read it.
 const CORPUS_BYTES_MAX: u64 = 1 << 20;
-/// Files of one target.
+/// Most files of one target.
 const CORPUS_FILES_MAX: usize = 200;
 
 fn root() -> &'static Path {
@@ -28,7 +28,7 @@ fn corpus(name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
-/// Runs a target and says which input it was, should it panic.
+/// Runs a target; if it panics, says on which input.
 fn run(target: Target, data: &[u8], what: &str) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| target.1(data))) {
         println!("{}: {what}: {}", target.0, data.escape_ascii());
@@ -36,8 +36,9 @@ fn run(target: Target, data: &[u8], what: &str) {
     }
 }
 
-/// As much stack as a program's main thread has, where libFuzzer runs: without optimisation the
-/// YAML reader takes 50 KiB for each of the 64 levels it allows, a test's thread has 2 MiB.
+/// Runs a test on a stack as large as a main thread's, where libFuzzer runs. Without optimization
+/// the YAML reader takes 50 KiB for each of the 64 levels that it allows, and a test's thread has
+/// only 2 MiB.
 fn on_a_full_stack(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(test).unwrap();
     if let Err(panic) = thread.join() {
@@ -69,7 +70,7 @@ fn mutations_of_the_corpus_pass() {
     on_a_full_stack(run_mutations);
 }
 
-/// The seed and how many inputs it makes of each target.
+/// The seed, and the number of inputs per target.
 fn campaign() -> (u64, usize) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let seed = number("SEED").unwrap_or_else(|| {

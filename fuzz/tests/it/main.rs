@@ -1,6 +1,6 @@
 //! Every target on every file of its corpus, and on mutations of them.
 //!
-//! `SEED` gives the mutations (it is printed), `M3RING_FUZZ_MUTATIONS` how many there are of each
+//! `SEED` determines the mutations (it is printed), `M3RING_FUZZ_MUTATIONS` their number per
 //! target.
 #![allow(
     clippy::disallowed_methods,

@@ -1,11 +1,11 @@
-//! A small mutator for the stable compiler: no feedback, but every run of a seed is the same.
+//! A small mutator for the stable compiler: without feedback, but repeatable from its seed.
 
 use m3_metric::labels::write_varint;
 
-/// Makes inputs out of others, and out of nothing.
+/// Creates inputs from others, or from nothing.
 pub(crate) struct Mutator(u64);
 
-/// Bytes that readers look out for.
+/// Bytes that have a meaning for readers.
 const PARTS: &[&[u8]] = &[
     b"\r\n",
     b"\n",
@@ -39,7 +39,7 @@ const PARTS: &[&[u8]] = &[
     b"9223372036854775807",
 ];
 
-/// 1.5 at 10 ms, as remote write has it.
+/// The sample 1.5 at 10 ms in remote write.
 const SAMPLE: &[u8] = b"\x09\0\0\0\0\0\0\xf8?\x10\x0a";
 
 impl Mutator {
@@ -58,7 +58,7 @@ impl Mutator {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    /// One of `seeds`, changed in a few places, of at most `len_max` bytes.
+    /// One of `seeds`, changed in a few places; at most `len_max` bytes.
     pub(crate) fn make(&mut self, seeds: &[Vec<u8>], len_max: usize) -> Vec<u8> {
         let mut data = seeds[self.below(seeds.len())].clone();
         data.truncate(len_max);
@@ -69,9 +69,8 @@ impl Mutator {
         data
     }
 
-    /// A protobuf message whose fields have mostly the numbers, wire types and depth that those of
-    /// remote write and read have, and any length. Changes of whole messages seldom leave their
-    /// lengths true.
+    /// A protobuf message of any length. Most of its fields have the numbers, wire types and depth
+    /// of remote write and read. Mutations of whole messages seldom keep their lengths correct.
     pub(crate) fn message(&mut self, depth: usize) -> Vec<u8> {
         let mut message = Vec::new();
         for _ in 0..self.below(5) {
