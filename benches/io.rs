@@ -1,4 +1,4 @@
-//! What every request costs beneath the node: messages between two cores, and the sync of a group.
+//! The basic costs of every request: messages between two cores, and the sync of a group.
 //!
 //! Each driver of `m3_io` is taken in turn; one that the kernel refuses is named and left out. The
 //! file lies in `M3RING_BENCH_DIR`, or in the system's temporary directory: what a sync costs is
@@ -22,17 +22,17 @@ const BATCH: usize = 256;
 const FRAME_BYTES: usize = 64 << 10;
 /// Bytes of the file, which is written round and round.
 const FILE_BYTES: usize = 64 << 20;
-/// The one who measures, and the one who answers.
+/// The core that measures, and the core that answers.
 const ASKER: CoreId = CoreId(0);
 const ANSWERER: CoreId = CoreId(1);
 
 /// What passes between the two cores.
 enum Message {
-    /// To be sent back.
+    /// A message to be sent back.
     Ping(u64),
-    /// One of many; what the last one says comes back.
+    /// One of many messages; the last one is answered.
     Part(u64, bool),
-    /// There will be no more.
+    /// The last message.
     End,
 }
 

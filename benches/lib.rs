@@ -88,7 +88,7 @@ impl Rounds {
     }
 }
 
-/// Labels of series `index`: thirteen, as a Kubernetes cluster has them.
+/// The labels of series `index`: thirteen, as in a Kubernetes cluster.
 #[must_use]
 pub fn labels(index: usize) -> Labels {
     let (target, metric) = (index / 500, index % 500);

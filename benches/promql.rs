@@ -1,4 +1,4 @@
-//! A query's way without its storage: parse, plan, evaluate on one core, put together.
+//! A query without storage: parse, plan, evaluate on one core, merge.
 
 use m3_benches::{Runner, labels};
 use m3_query::{Evaluation, FragmentEval, QueryParams, Step, plan, promql};

@@ -1,4 +1,4 @@
-//! Samples to a coded stream and back, by the kind of series, and series out of a store.
+//! Encoding and decoding samples by kind of series, and reading series from a store.
 
 use m3_benches::{Runner, labels, mix, value};
 use m3_metric::batch::Record;
@@ -40,7 +40,7 @@ fn main() {
     read(run);
 }
 
-/// Reads of whole series, of which some samples are in parts and some still open.
+/// Reads whole series, some of whose samples are in closed parts and some in open streams.
 fn read(run: Runner) {
     const NOW_NS: i64 = 1_800_000_000_000_000_000;
     let (series, rounds) = (run.size(1000), run.size(1440));

@@ -1,8 +1,7 @@
-//! The two bounds: what decoding and finding the series cost when nothing is stored.
+//! Two lower bounds: the cost of decoding and finding the series without storing anything.
 //!
-//! Both decompress and split the same bodies. One then hashes every series' bytes and looks them
-//! up, the other follows the remembered successor and compares bytes, which is the way the node
-//! goes.
+//! Both decompress and split the same bodies. One then hashes each series' bytes and looks them up.
+//! The other follows the remembered successor and compares bytes, as the node does.
 
 use crate::load;
 use crate::options::Options;
@@ -15,10 +14,10 @@ use m3_shard::series::NO_SUCCESSOR;
 use m3_shard::table::SeriesTable;
 use std::time::Instant;
 
-/// Passes over all bodies, the best of which counts.
+/// Passes over all bodies; the best one counts.
 const PASSES: usize = 3;
 
-/// Measures both over all rounds and gives the record.
+/// Measures both over all rounds and returns the record.
 pub(crate) fn measure(options: &Options, bodies: &Bodies) -> Line {
     let mut bench = Bench {
         decoder: Decoder::new(DecodeLimits::default()),
@@ -45,7 +44,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Microseconds a sample, of the best pass.
+    /// Microseconds per sample in the best pass.
     fn best_us(
         &mut self,
         bodies: &Bodies,

@@ -1,16 +1,16 @@
-//! A blocking HTTP/1.1 connection that sends requests which were made beforehand, one write each.
+//! A blocking HTTP/1.1 connection that sends prepared requests, one write each.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// A server that says nothing for so long has failed.
+/// A server that sends nothing for this long has failed.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
-/// Bytes of an answer, at most.
+/// Most bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 1 << 30;
 const HEADERS_MAX: usize = 64;
 
-/// Where a server is: `http://HOST:PORT` and a path.
+/// The address of a server: `http://HOST:PORT` and a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) address: String,
@@ -24,7 +24,7 @@ impl Target {
         Ok(Self { address: address.to_owned(), path: format!("/{path}") })
     }
 
-    /// The head of a remote write whose body has so many bytes.
+    /// The head of a remote write with a body of `body_len` bytes.
     pub(crate) fn write_head(&self, body_len: usize) -> String {
         format!(
             "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: m3-perf\r\n\
@@ -34,23 +34,23 @@ impl Target {
         )
     }
 
-    /// A whole GET request of `path`.
+    /// A complete GET request for `path`.
     pub(crate) fn get(&self, path: &str) -> String {
         self.get_with(path, "")
     }
 
-    /// The same with more headers, each of which ends its line.
+    /// As [`Self::get`] with more headers, each with its line end.
     pub(crate) fn get_with(&self, path: &str, headers: &str) -> String {
         let address = &self.address;
         format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: m3-perf\r\n{headers}\r\n")
     }
 }
 
-/// A connection with one request under way at a time.
+/// A connection with one request at a time.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// What was read: an answer's head and body. Grows to the largest answer.
+    /// The bytes read: head and body of an answer. Grows to the largest answer.
     buffer: Vec<u8>,
     filled: usize,
     body: Vec<u8>,
@@ -66,7 +66,7 @@ impl Connection {
         Ok(Self { stream, buffer: vec![0; 16 << 10], filled: 0, body: Vec::new() })
     }
 
-    /// Sends `request` and reads its answer; gives the status.
+    /// Sends `request`, reads the answer and returns its status.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<u16, String> {
         self.stream.write_all(request).map_err(|e| format!("sending: {e}"))?;
         self.filled = 0;
@@ -155,7 +155,7 @@ struct Head {
 }
 
 impl Head {
-    /// The head at the front of `bytes`, or nothing if it is not whole yet.
+    /// Parses the head at the start of `bytes`; `None` if it is incomplete.
     fn parse(bytes: &[u8]) -> Result<Option<Self>, String> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut response = httparse::Response::new(&mut headers);
@@ -213,7 +213,7 @@ mod tests {
             for answer in answers {
                 let mut ping = [0; 4];
                 stream.read_exact(&mut ping).unwrap();
-                // In small pieces, so that heads and chunks arrive torn.
+                // In small pieces, so that heads and chunks are torn.
                 for piece in answer.as_bytes().chunks(answer.len().div_ceil(9)) {
                     stream.write_all(piece).unwrap();
                     std::thread::sleep(std::time::Duration::from_millis(1));

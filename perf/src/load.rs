@@ -1,9 +1,9 @@
-//! Sends the bodies and measures: closed loop on some connections, or an open loop at a rate.
+//! Sends the bodies and measures: closed loop over some connections, or open loop at a fixed rate.
 //!
-//! In the open loop a request's latency counts from when it was due, not from when it could be
-//! sent, so that a stalled server is charged for everyone it kept waiting. Each connection is a
-//! thread with a histogram of its own; nothing is shared while requests are under way but the
-//! newest round, which those who ask want to know.
+//! In the open loop a request's latency counts from when it was due, not from when it was sent, so
+//! a stall counts for every request that it delays. Each connection is a thread with its own
+//! histogram. The only thing they share while requests run is the time of the newest round, which
+//! queries need.
 
 use crate::client::{Connection, Target};
 use crate::options::{Options, Shape};
@@ -16,10 +16,10 @@ use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Sent so much after it was due is late.
+/// A request sent this much after it was due is late.
 const LATE: Duration = Duration::from_millis(1);
 
-/// What the connections have seen.
+/// The measurements of the connections.
 pub(crate) struct Totals {
     pub(crate) samples: u64,
     requests: u64,
@@ -27,7 +27,7 @@ pub(crate) struct Totals {
     late: u64,
     pub(crate) unsent: u64,
     pub(crate) first_error: Option<String>,
-    /// Microseconds from when a request was due, and from when it was sent.
+    /// Microseconds since a request was due, or since it was sent.
     latency_us: Histogram<u64>,
     service_us: Histogram<u64>,
     cpu_s: f64,
@@ -67,9 +67,9 @@ impl Totals {
 struct Schedule {
     begun: Instant,
     deadline: Instant,
-    /// Samples a second; 0 is as fast as answers come.
+    /// Samples per second; 0 means as fast as answers come.
     rate: f64,
-    /// Samples of the requests before the first.
+    /// Samples of all earlier requests.
     base: u64,
 }
 
@@ -80,7 +80,7 @@ impl Schedule {
     }
 }
 
-/// Runs the load and gives the record.
+/// Runs the load and returns the record.
 pub(crate) fn run(
     options: &Options,
     target: &Target,
@@ -93,7 +93,7 @@ pub(crate) fn run(
     let mut connections = connect(options, target)?;
     let warmed = send_rounds(options, bodies, &mut connections, 0..options.warm, 0.0, &newest_ms)?;
     if options.queries > 0 && warmed.samples > 0 {
-        // Some servers find new series seconds later, and an empty answer is not worth timing.
+        // Some servers find new series only seconds later, and timing an empty answer is pointless.
         queries::stored(options, target, bodies, warmed.samples)?;
     }
     let before = usage()?;
@@ -139,7 +139,7 @@ pub(crate) fn run(
     Ok(record)
 }
 
-/// Only asks, as at the options' end.
+/// Only sends queries, about the time at the end of the options' rounds.
 pub(crate) fn ask_only(
     options: &Options,
     target: &Target,
@@ -170,7 +170,7 @@ pub(crate) fn connect(options: &Options, target: &Target) -> Result<Vec<Connecti
     (0..options.connections).map(|_| Connection::open(target)).collect()
 }
 
-/// Sends all requests of `rounds`, those of lane `n` over connection `n`, one after the other.
+/// Sends all requests of `rounds`: those of lane `n` over connection `n`, one at a time.
 pub(crate) fn send_rounds(
     options: &Options,
     bodies: &Bodies,
@@ -260,7 +260,7 @@ pub(crate) fn record_us(histogram: &mut Histogram<u64>, took: Duration) -> Resul
     histogram.record(us.max(1)).map_err(|e| e.to_string())
 }
 
-/// What was to be done and with what.
+/// Records the task and its parameters.
 pub(crate) fn begin_record(record: &mut Record, options: &Options, bodies: &Bodies) {
     let facts = &bodies.facts;
     let replay = options.replay.as_ref().map(|file| file.display().to_string());
@@ -321,8 +321,8 @@ pub(crate) fn record_load(record: &mut Record, options: &Options, totals: &Total
         .number("generator_cpus", totals.cpu_s / wall_s, 3);
 }
 
-/// What the machine did: its shares of idleness, and what was not idle and not the generator's.
-/// That is the server, and what the kernel does for it in threads of its own.
+/// The whole machine: shares of idle time, and busy time other than the generator's. That is the
+/// server, including what the kernel does for it in threads of its own.
 pub(crate) fn record_machine(
     record: &mut Record,
     totals: &Totals,
@@ -338,7 +338,7 @@ pub(crate) fn record_machine(
     );
 }
 
-/// The server's use between `before` and `after`; `series` are those that it has been sent.
+/// The server's usage between `before` and `after`; `series` is the number of series sent to it.
 pub(crate) fn record_server(
     record: &mut Record,
     before: &Usage,

@@ -1,9 +1,8 @@
-//! The load generator: realistic remote-write bodies, encoded beforehand, sent to any URL that
-//! takes them, with the server's CPU and memory read from `/proc`. One JSON record a run; README.md
-//! shows how to read it.
+//! The load generator. It encodes realistic remote-write bodies beforehand, sends them to any URL
+//! that accepts them, and reads the server's CPU and memory from `/proc`. Each run prints one JSON
+//! record; README.md explains it.
 //!
-//! It uses blocking sockets and threads of its own, so that nothing of the node's runtime is part
-//! of what measures it.
+//! It uses blocking sockets and threads, so that the node's runtime does not measure itself.
 
 #![allow(
     clippy::disallowed_methods,
@@ -95,7 +94,7 @@ fn pin(options: &Options) {
     }
 }
 
-/// Runs `work` with the server that the options name, if they do.
+/// Runs `work` with the server that the options name, if any.
 fn with_server(
     options: &Options,
     target: &Target,
@@ -106,7 +105,7 @@ fn with_server(
         return work(None);
     }
     let mut server = Server::start(&options.command, target, options.server_log.as_deref())?;
-    // Not before: the server would inherit it.
+    // After the start of the server, which would inherit it.
     pin(options);
     server.wait_ready(target, &options.ready)?;
     let record = work(Some(&server));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What `--help` and a wrong command line show.
+/// The text for `--help` and for a wrong command line.
 pub(crate) const HELP: &str = "\
 m3-perf bounds  [OPTIONS]                the two bounds: decode, find the series, store nothing
 m3-perf load    [OPTIONS] --url URL      load a remote-write receiver; with --queries N also ask it
@@ -74,7 +74,7 @@ pub(crate) enum Shape {
     Plain,
 }
 
-/// All of the command line.
+/// The command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) action: Action,
@@ -114,7 +114,7 @@ pub(crate) struct Options {
     pub(crate) durability: String,
     /// The server's command and its arguments.
     pub(crate) command: Vec<String>,
-    /// Those of the second one.
+    /// The same for the second server.
     pub(crate) other_command: Vec<String>,
 }
 
@@ -162,7 +162,7 @@ impl Default for Options {
     }
 }
 
-/// Not now: some servers do not answer about the last half minute.
+/// A minute ago, because some servers do not answer queries about the last half minute.
 fn a_minute_ago_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| now.as_millis() as i64) - 60_000
@@ -202,7 +202,7 @@ impl Options {
         Ok(options)
     }
 
-    /// The options of the second one of a pair.
+    /// The options of the second server of a pair.
     pub(crate) fn other(&self) -> Self {
         Self {
             url: self.other_url.clone(),

@@ -1,6 +1,6 @@
-//! Two servers side by side: the same rounds to one and then to the other, in turns of a second or
-//! less. What the machine does to one in a slow minute it does to the other, too, so that their
-//! ratio can be trusted where two runs, one after the other, cannot be compared.
+//! Compares two servers side by side: the same rounds go to one and then to the other, in turns of
+//! a second or less. If the machine is slow for a minute, it is slow for both. So their ratio can
+//! be trusted, where two separate runs cannot be compared.
 
 use crate::client::{Connection, Target};
 use crate::load::{self, Totals};
@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::sync::atomic::AtomicI64;
 use std::time::Instant;
 
-/// One of the two, and what its turns have come to.
+/// One of the two servers, and the sums over its turns.
 struct Side {
     options: Options,
     target: Target,
@@ -25,13 +25,13 @@ struct Side {
     warmed: Totals,
     totals: Totals,
     wall_s: f64,
-    /// As after warming. What the server does in the other's turns counts, too: it is what this
-    /// one's left to be done.
+    /// Usage after warming. It includes what the server does during the other's turns, since that
+    /// is work left over from its own.
     began: Usage,
-    /// Seconds of the machine's time, as shares of it: idle, and waiting for the disk.
+    /// Seconds during which the machine was idle, or waited for the disk.
     idle_s: f64,
     waiting_s: f64,
-    /// CPU seconds a sample, turn by turn.
+    /// CPU seconds per sample in each turn.
     turns: Vec<f64>,
 }
 
@@ -101,15 +101,16 @@ impl Side {
     }
 }
 
-/// Runs both servers in turns; gives a record for each, the second with how many times the CPU of
-/// the first a sample costs it: the median of all turns, and the quartiles.
+/// Runs both servers in turns and returns a record for each. The second has the ratio of CPU per
+/// sample to the first: the median of all turns, and the quartiles.
 pub(crate) fn run(options: &Options, bodies: &Bodies) -> Result<[Record; 2], String> {
     let mut first = Side::start(options, bodies)?;
     let mut second = Side::start(&options.other(), bodies)?;
     let last = options.warm + options.rounds;
     for (turn, begin) in (options.warm..last).step_by(options.turn).enumerate() {
         let rounds = begin..last.min(begin + options.turn);
-        // What the first leaves to be done falls on the second: so they change places.
+        // Work left over by the first falls into the turn of the second, so they take turns at
+        // being first.
         if turn % 2 == 0 {
             first.turn(bodies, rounds.clone())?;
             second.turn(bodies, rounds)?;

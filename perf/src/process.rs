@@ -1,18 +1,18 @@
-//! What the system says about processes: CPU time and memory of the server, CPU time of our own
-//! threads, how idle the machine was; and to which cpu we are pinned.
+//! What the system says about processes: CPU time and memory of the server, CPU time of our
+//! threads, idle time of the machine. Also pins threads to cpus.
 
 #![allow(unsafe_code, reason = "affinity, thread clocks and timer slack have no call in std")]
 
 use std::path::Path;
 
-/// What one process has used and holds.
+/// The resources of one process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Usage {
-    /// Seconds in user mode. The kernel divides the exact sum by samples of its clock.
+    /// Seconds in user mode. The kernel divides the exact total by samples of its clock.
     pub(crate) user_s: f64,
     /// Seconds in the kernel.
     pub(crate) system_s: f64,
-    /// Bytes resident, of them anonymous, and the most that were ever resident.
+    /// Resident bytes, those of them that are anonymous, and the maximum so far.
     pub(crate) resident: u64,
     pub(crate) anonymous: u64,
     pub(crate) peak: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// Of process `pid`, all its threads included, also those that have ended.
+    /// Of process `pid` with all its threads, including ended ones.
     pub(crate) fn of(pid: u32) -> Result<Self, String> {
         let read = |name: &str| {
             std::fs::read_to_string(format!("/proc/{pid}/{name}"))
@@ -30,7 +30,7 @@ impl Usage {
     }
 
     fn parse(stat: &str, status: &str) -> Self {
-        // The command's name may hold blanks; fields are counted after it.
+        // The command's name may contain spaces, so fields are counted after it.
         let fields: Vec<_> =
             stat.rsplit_once(')').map_or("", |(_, f)| f).split_whitespace().collect();
         let seconds = |at: usize| {
@@ -63,7 +63,7 @@ fn ticks_per_s() -> f64 {
     if ticks > 0 { ticks as f64 } else { 100.0 }
 }
 
-/// Ticks of all cpus: idle ones, those idle while the disk worked, and all.
+/// Ticks of all cpus: idle, idle while waiting for the disk, and total.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Machine {
     idle: u64,
@@ -79,7 +79,7 @@ impl Machine {
 
     fn parse(stat: &str) -> Self {
         let line = stat.lines().next().unwrap_or_default();
-        // Guests' time is contained in the first eight.
+        // Time of guests is included in the first eight.
         let ticks: Vec<u64> =
             line.split_whitespace().skip(1).take(8).filter_map(|t| t.parse().ok()).collect();
         let at = |index: usize| ticks.get(index).copied().unwrap_or(0);
@@ -88,12 +88,12 @@ impl Machine {
         Self { idle: at(3), waiting: at(4), all: ticks.iter().sum(), cpus }
     }
 
-    /// How many cpus it has, whatever this process is pinned to.
+    /// The number of cpus, whatever this process is pinned to.
     pub(crate) const fn cpus(&self) -> usize {
         self.cpus
     }
 
-    /// Shares of all cpus' time since `before`: idle, and idle but waiting for the disk.
+    /// Shares of all cpus' time since `before`: idle, and idle while waiting for the disk.
     pub(crate) fn since(&self, before: &Self) -> (f64, f64) {
         let all = self.all.saturating_sub(before.all).max(1) as f64;
         let share = |now: u64, then: u64| now.saturating_sub(then) as f64 / all;
@@ -109,7 +109,7 @@ pub(crate) fn thread_cpu_s() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-/// Pins the calling thread, and the threads and processes it will make, to `cpu`, or to none.
+/// Pins the calling thread, and the threads and processes that it starts, to `cpu`, or unpins it.
 pub(crate) fn pin(cpu: Option<usize>) {
     let cpus = cpu.map_or(0..libc::CPU_SETSIZE as usize, |cpu| cpu..cpu + 1);
     // SAFETY: a zeroed cpu_set_t is an empty set; the calls read and write only that set, and do
@@ -121,7 +121,7 @@ pub(crate) fn pin(cpu: Option<usize>) {
     }
 }
 
-/// Makes the calling thread's sleeps end within a microsecond of their time instead of 50.
+/// Makes the calling thread's sleeps accurate to a microsecond instead of 50.
 pub(crate) fn sleep_exactly() {
     // SAFETY: the call sets a number of the calling thread.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1000_u64) };
@@ -135,12 +135,12 @@ pub(crate) fn ask_to_end(pid: u32) {
     }
 }
 
-/// Bytes that a directory's files take on the disk.
+/// Bytes on disk of the files in a directory.
 pub(crate) fn disk_bytes(dir: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let mut bytes = 0;
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        // A server may remove a file meanwhile.
+        // A server may remove a file in between.
         let Ok(metadata) = entry.metadata() else { continue };
         bytes +=
             if metadata.is_dir() { disk_bytes(&entry.path()) } else { metadata.blocks() * 512 };

@@ -1,7 +1,7 @@
-//! Asks as dashboards do, beside the load or alone, and counts what is stored.
+//! Sends queries like a dashboard, beside the load or alone, and counts what is stored.
 //!
-//! The queries are fixed and go round; they are about the newest round that has been acknowledged,
-//! as a dashboard that refreshes is.
+//! The queries are fixed and repeated in turn. They ask about the newest acknowledged round, like a
+//! dashboard that refreshes.
 
 use crate::client::{Connection, Target};
 use crate::load::record_us;
@@ -12,16 +12,16 @@ use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What was stored may be found so much later, at most: some servers show samples after seconds.
+/// How long stored samples may take to become visible; some servers need seconds.
 const VISIBLE_MAX: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(250);
-/// Counting everything is no query for every day: M3's limit is lifted for it.
+/// Counting everything needs more series than M3's limit allows, so the limit is lifted.
 const NO_LIMIT: &str = "M3-Limit-Max-Series: 100000000\r\nM3-Limit-Max-Docs: 100000000\r\n";
-/// A dashboard's range and the distance of its points.
+/// The range of a dashboard, and the distance of its points.
 const RANGE_S: i64 = 900;
 const STEP_S: i64 = 15;
 
-/// A panel: its name, its query, and whether it is asked over the range.
+/// A panel: its name, its query, and whether it is a range query.
 type Panel = (&'static str, &'static str, bool);
 
 const CLUSTER: &[Panel] = &[
@@ -75,7 +75,7 @@ const REPLAY: &[Panel] = &[
     ("memory by job", "sum by (job) (process_resident_memory_bytes)", false),
 ];
 
-/// What those who asked have seen.
+/// The measurements of the queries.
 pub(crate) struct Asked {
     pub(crate) count: u64,
     pub(crate) errors: u64,
@@ -115,7 +115,7 @@ impl Asked {
         Ok(())
     }
 
-    /// Of each panel: how often, p50 and p99 in milliseconds.
+    /// For each panel: number of queries, p50 and p99 in milliseconds.
     pub(crate) fn by_query(&self) -> String {
         let ms = |h: &Histogram<u64>, q| h.value_at_quantile(q) as f64 / 1000.0;
         let one = |(name, h): &(&str, Histogram<u64>)| {
@@ -125,7 +125,7 @@ impl Asked {
     }
 }
 
-/// Asks on `--queries` connections until `is_done`, or for `--seconds`.
+/// Sends queries on `--queries` connections until `is_done`, or for `--seconds`.
 pub(crate) fn ask(
     options: &Options,
     target: &Target,
@@ -159,7 +159,7 @@ fn panels(options: &Options) -> &'static [Panel] {
     }
 }
 
-/// One connection that asks.
+/// One connection for queries.
 struct Asking<'a> {
     options: &'a Options,
     target: &'a Target,
@@ -176,7 +176,7 @@ impl Asking<'_> {
         let mut connection = Connection::open(self.target)?;
         let mut asked = Asked::new(self.panels)?;
         for turn in 0.. {
-            // All connections together ask one query after the other.
+            // All connections together go through the queries in turn.
             let at = turn * self.options.queries + self.number;
             let due = self.due(at);
             let is_over = || is_done.load(Ordering::Relaxed) || Instant::now() > deadline;
@@ -235,13 +235,13 @@ impl Asking<'_> {
     }
 }
 
-/// Whether an answer holds no series: its result begins and ends within its first bytes.
+/// Whether an answer contains no series: then its result ends within the first bytes.
 fn is_empty(body: &[u8]) -> bool {
     let front = String::from_utf8_lossy(&body[..body.len().min(200)]);
     front.contains("\"result\":[]")
 }
 
-/// Samples that the server finds, waiting for a while until they are `expected`.
+/// The number of samples that the server finds; waits a while until it is `expected`.
 pub(crate) fn stored(
     options: &Options,
     target: &Target,
@@ -265,7 +265,7 @@ pub(crate) fn stored(
     }
 }
 
-/// Series with a sample in the last rounds.
+/// The number of series with a sample in the last rounds.
 pub(crate) fn series(
     options: &Options,
     target: &Target,
@@ -281,7 +281,7 @@ pub(crate) fn series(
     Ok(found as u64)
 }
 
-/// The one number that answers `query`; 0 if nothing does.
+/// The single number that answers `query`; 0 if there is none.
 fn number(
     connection: &mut Connection,
     options: &Options,
@@ -290,7 +290,7 @@ fn number(
     time_s: i64,
 ) -> Result<f64, String> {
     let path = &options.query_path;
-    // Without its cache, since what is asked for has just been written.
+    // Without the server's cache, since the samples have just been written.
     let path = format!("{path}/query?query={}&time={time_s}&nocache=1", escape(query));
     let request = target.get_with(&path, NO_LIMIT);
     let status = connection.exchange(request.as_bytes())?;
@@ -304,7 +304,7 @@ fn number(
     value.parse().map_err(|_| format!("{query}: {text}"))
 }
 
-/// A text as it stands in a URL's query.
+/// Escapes a text for a URL's query.
 fn escape(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! One run as one line of JSON, its fields in the order in which they were said.
+//! The record of a run: one line of JSON, with fields in the order they were added.
 
 use std::fmt::Write;
 
@@ -20,7 +20,7 @@ impl Record {
         self.raw(name, &value.to_string())
     }
 
-    /// Adds a number with so many decimals; what is no number becomes null.
+    /// Adds a number with this many decimals; NaN and infinities become null.
     pub(crate) fn number(&mut self, name: &str, value: f64, decimals: usize) -> &mut Self {
         if value.is_finite() {
             self.raw(name, &format!("{value:.decimals$}"))
@@ -29,7 +29,7 @@ impl Record {
         }
     }
 
-    /// Adds what is JSON already.
+    /// Adds a value that is JSON already.
     pub(crate) fn raw(&mut self, name: &str, json: &str) -> &mut Self {
         let separator = if self.text.is_empty() { "" } else { "," };
         // Writing into a string cannot fail.

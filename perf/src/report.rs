@@ -1,11 +1,11 @@
-//! Records of runs as tables: one for each section, a row for each name, the median of its runs
-//! with the least and the most behind it.
+//! Formats records as tables: one per section, one row per name, with the median of its runs and
+//! the lowest and highest in parentheses.
 
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
 
-/// A column: its title, its field and decimals, and by what the field is divided.
+/// A column: title, field, decimals, and what the field is divided by.
 struct Column(&'static str, &'static str, usize, f64);
 
 const CPU: Column = Column("CPU us/sample", "cpu_us_per_sample", 3, 1.0);
@@ -26,7 +26,7 @@ const ASKED_RATE: Column = Column("M samples/s asked", "rate", 3, 1e6);
 const SENT_LATE: Column = Column("sent late", "sent_late", 0, 1.0);
 const DISK: Column = Column("MiB on disk", "disk_bytes", 1, 1_048_576.0);
 
-/// A section's name, what it shows, and its columns.
+/// A section: its name, what it shows, and its columns.
 type Section = (&'static str, &'static str, &'static [Column]);
 
 const SECTIONS: &[Section] = &[
@@ -162,7 +162,7 @@ fn tables(records: &[Value]) -> String {
     out
 }
 
-/// Writing into a string cannot fail, so that results are dropped.
+/// Writing into a string cannot fail, so results are dropped.
 fn table(out: &mut String, title: &str, columns: &[Column], records: &[&Value]) {
     let _ = writeln!(out, "### {title}\n\n{}\n", data(records));
     let titles: Vec<_> = columns.iter().map(|column| column.0).collect();
@@ -220,7 +220,7 @@ fn data(records: &[&Value]) -> String {
     lines.join("\n")
 }
 
-/// Names in the order in which they first stand.
+/// Names in order of their first record.
 fn names<'a>(records: &[&'a Value]) -> Vec<&'a str> {
     let mut names = Vec::new();
     for record in records {
@@ -232,14 +232,14 @@ fn names<'a>(records: &[&'a Value]) -> Vec<&'a str> {
     names
 }
 
-/// A field's value in all runs, smallest first.
+/// A field's values in all runs, in ascending order.
 fn values(runs: &[&Value], field: &str) -> Vec<f64> {
     let mut values: Vec<_> = runs.iter().filter_map(|run| run[field].as_f64()).collect();
     values.sort_by(f64::total_cmp);
     values
 }
 
-/// The median of `values`, smallest first.
+/// The median of `values`, which are in ascending order.
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let middle = values.len().checked_sub(1)? / 2;
     let upper = values[values.len() / 2];
@@ -259,7 +259,7 @@ fn cell(runs: &[&Value], Column(_, field, decimals, scale): &Column) -> String {
     }
 }
 
-/// Whether the server had all that it acknowledged, and what else went wrong.
+/// Whether the server had everything it acknowledged, and what else went wrong.
 fn complete(runs: &[&Value]) -> String {
     let sum = |field: &str| runs.iter().filter_map(|run| run[field].as_u64()).sum::<u64>();
     let mut said = match (sum("acknowledged"), sum("stored")) {
@@ -277,7 +277,7 @@ fn complete(runs: &[&Value]) -> String {
     said
 }
 
-/// Ours against the bounds and against the others, from the medians.
+/// Our results relative to the bounds and to the others, from the medians.
 fn ratios(out: &mut String, names: &[&str], records: &[&Value]) {
     let of = |name: &str, field: &str| {
         let runs: Vec<_> = records.iter().copied().filter(|r| r["name"] == *name).collect();
@@ -315,7 +315,7 @@ fn ratios(out: &mut String, names: &[&str], records: &[&Value]) {
     }
 }
 
-/// Two cores, `ours`, against one, `single`. Turns side by side are compared pair by pair.
+/// Compares two cores, `ours`, with one, `single`. Runs side by side are compared pair by pair.
 fn scaling(ours: &str, single: &str, of: impl Fn(&str, &str) -> Option<f64>) -> Option<String> {
     let times = |field: &str| Some(of(ours, field)? / of(single, field)?);
     let rate = times("samples_per_s")?;

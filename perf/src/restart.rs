@@ -1,8 +1,8 @@
-//! How long a server that was killed takes to be ready again.
+//! Measures how long a killed server takes to be ready again.
 //!
-//! It is loaded, killed in the middle of its life as `kill -9` does, and started again by the same
-//! command. Times count from the start of the second process. The machine did not fail, so that
-//! what a server wrote through the page cache is still there.
+//! The server is loaded, killed with `kill -9` under load, and started again by the same command.
+//! Times count from the start of the second process. The machine does not fail, so writes in the
+//! page cache survive.
 
 use crate::client::Target;
 use crate::load;
@@ -15,11 +15,11 @@ use crate::workload::Bodies;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-/// A server that is ready and has not found all series after this time has lost some.
+/// A server that is ready but has not found all series after this time has lost some.
 const FOUND_MAX: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(5);
 
-/// Loads, kills, starts and gives the record.
+/// Loads, kills and starts the server, and returns the record.
 pub(crate) fn run(options: &Options, target: &Target, bodies: &Bodies) -> Result<Record, String> {
     let log = options.server_log.as_deref();
     let mut server = Server::start(&options.command, target, log)?;
@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Options, target: &Target, bodies: &Bodies) -> Result
     };
     let again = Usage::of(server.pid())?;
     let stored = if options.verify {
-        // What has lost series will not find their samples by waiting.
+        // A server that has lost series will not find their samples later either.
         let expected = if answered.is_some() { sent.samples } else { 0 };
         Some(queries::stored(options, target, bodies, expected)?)
     } else {

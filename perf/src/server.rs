@@ -1,4 +1,4 @@
-//! The server under load, if it is ours to run: started, waited for, killed or stopped.
+//! The server under load, if we run it: start, wait, kill, stop.
 
 use crate::client::{Connection, Target};
 use crate::process;
@@ -7,16 +7,16 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Ready or answering within this time, or the run fails.
+/// Longest time until a server is ready, or answers.
 pub(crate) const READY_MAX: Duration = Duration::from_secs(300);
 const STOP_MAX: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(2);
 
-/// A port is held for so long after its process has ended, at most.
+/// Longest time that the port stays taken after the process has ended.
 const FREE_MAX: Duration = Duration::from_secs(10);
 
-/// Waits until nobody listens at `target`, and says how long that took. The kernel closes what an
-/// io_uring holds some time after its process has ended.
+/// Waits until nobody listens at `target` and returns how long that took. The kernel closes the
+/// sockets of an io_uring some time after its process has ended.
 pub(crate) fn wait_free(target: &Target) -> Result<Duration, String> {
     let begun = Instant::now();
     while Connection::open(target).is_ok() {
@@ -36,8 +36,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `command`, which will listen at `target`; what it prints is appended to the file
-    /// `log`.
+    /// Starts `command`, which will listen at `target`; its output is appended to the file `log`.
     pub(crate) fn start(
         command: &[String],
         target: &Target,
@@ -63,7 +62,7 @@ impl Server {
         self.child.id()
     }
 
-    /// Waits until `path` is answered with 200; the time since the start.
+    /// Waits until `path` is answered with 200 and returns the time since the start.
     pub(crate) fn wait_ready(&mut self, target: &Target, path: &str) -> Result<Duration, String> {
         let request = target.get(path);
         loop {
@@ -86,14 +85,14 @@ impl Server {
         self.started.elapsed()
     }
 
-    /// Ends it as a crash does.
+    /// Kills it, like a crash.
     pub(crate) fn kill(mut self) -> Result<(), String> {
         self.child.kill().map_err(|e| e.to_string())?;
         self.child.wait().map_err(|e| e.to_string())?;
         Ok(())
     }
 
-    /// Ends it as an operator does, and by force if it does not listen.
+    /// Stops it like an operator would; kills it if it does not stop.
     pub(crate) fn stop(mut self) {
         process::ask_to_end(self.pid());
         let asked = Instant::now();
@@ -108,7 +107,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only if it has ended.
+        // Both fail only if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,9 +1,9 @@
-//! What is sent: requests of remote write 1.0, head and body encoded beforehand.
+//! The workload: requests of remote write 1.0, with head and body encoded beforehand.
 //!
-//! A round is one sample of every series, a scrape interval after the round before. The series come
-//! from a model (`workload/model.rs`) or from a capture of real exporters (`workload/replay.rs`).
-//! A series always goes over the same connection, and the requests of a connection are in order,
-//! as a sender with shards keeps them; a connection's requests are a lane.
+//! A round is one sample of every series; rounds are one scrape interval apart. Series come from a
+//! model (`workload/model.rs`) or from a capture of real exporters (`workload/replay.rs`). A series
+//! always uses the same connection, and requests on a connection are in order, like those of a
+//! sender with shards. The requests of a connection are called a lane.
 //!
 //! The same options, seed and start give the same bytes. Memory is that of the finished requests
 //! and little else; what would go over `--memory` is refused after the first part is encoded.
@@ -20,21 +20,21 @@ use crate::client::Target;
 use crate::options::Options;
 use model::Model;
 
-/// Requests by lane, and what they hold.
+/// Requests by lane, and what they contain.
 #[derive(Debug, Default)]
 pub(crate) struct Bodies {
     pub(crate) lanes: Vec<Vec<Body>>,
-    /// Series that have a sample in a round; the most of all rounds.
+    /// Series with a sample in a round; the maximum over all rounds.
     pub(crate) series: usize,
     /// Different series over all rounds: more if there is churn.
     pub(crate) identities: usize,
     /// Milliseconds between two rounds.
     pub(crate) round_ms: i64,
-    /// The time of the first round, and one that is after all samples.
+    /// The time of the first round, and a time after all samples.
     pub(crate) start_ms: i64,
     pub(crate) end_ms: i64,
-    /// Selectors that divide all series among them, and the same by name: functions that drop the
-    /// name need that.
+    /// Selectors that together cover all series, each once. The same by metric name, for functions
+    /// that drop the name.
     pub(crate) selectors: Vec<String>,
     pub(crate) names: Vec<String>,
     pub(crate) facts: Facts,
@@ -49,7 +49,7 @@ pub(crate) struct Body {
     pub(crate) head: usize,
     pub(crate) samples: u32,
     pub(crate) round: u32,
-    /// Samples of all requests that come before it in the order of all lanes.
+    /// Samples of all requests before it, in the order of all lanes.
     pub(crate) before: u64,
 }
 
@@ -66,11 +66,11 @@ pub(crate) struct Facts {
     pub(crate) samples: u64,
     pub(crate) labels: u64,
     pub(crate) label_bytes: u64,
-    /// Samples that equal the one before of their series.
+    /// Samples with the same value as the previous one of their series.
     pub(crate) unchanged: u64,
     /// Samples of histograms: buckets, sums and counts.
     pub(crate) histogram: u64,
-    /// Samples that are older than the one before of their series.
+    /// Samples that are older than the previous one of their series.
     pub(crate) late: u64,
     pub(crate) message_bytes: u64,
 }
@@ -86,14 +86,14 @@ impl Facts {
         self.message_bytes += other.message_bytes;
     }
 
-    /// `part` of the samples.
+    /// `part` as a mean per sample.
     pub(crate) fn mean(&self, part: u64) -> f64 {
         part as f64 / self.samples.max(1) as f64
     }
 }
 
 impl Bodies {
-    /// Encodes what the options say, for `target`.
+    /// Encodes the workload of the options for `target`.
     pub(crate) fn encode(options: &Options, target: &Target) -> Result<Self, String> {
         let mut bodies = match &options.replay {
             Some(file) => replay::encode(options, target, file)?,
@@ -109,7 +109,7 @@ impl Bodies {
         bodies.filter(|b| (b.round as usize) < round).map(|b| u64::from(b.samples)).sum()
     }
 
-    /// All requests, by round, and within a round one of each lane after the other.
+    /// All requests in order of rounds; within a round one request per lane in turn.
     pub(crate) fn in_order(&self) -> Vec<&Body> {
         let mut all: Vec<_> = self.lanes.iter().flatten().collect();
         all.sort_by_key(|body| body.before);
@@ -131,7 +131,8 @@ impl Bodies {
     }
 }
 
-/// Refuses what would need more memory than allowed: `bytes` are the requests' share `part` of all.
+/// Fails if the workload would need more memory than allowed. `bytes` is the size of the share
+/// `part` of all requests.
 pub(crate) fn check_memory(bytes: usize, part: f64, options: &Options) -> Result<(), String> {
     let mib = bytes as f64 / part.max(1e-9) / f64::from(1 << 20);
     let rounds = options.warm + options.rounds;
@@ -145,7 +146,7 @@ pub(crate) fn check_memory(bytes: usize, part: f64, options: &Options) -> Result
     let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"));
     let free_kib: Option<f64> = line.and_then(|l| l.split_whitespace().next()?.parse().ok());
-    // A server beside it needs some, too.
+    // A server on the same machine needs memory, too.
     if let Some(free_mib) = free_kib.map(|kib| kib / 1024.0)
         && mib > free_mib * 0.8
     {

@@ -1,23 +1,23 @@
-//! The 500 series of one target of the cluster, in the order of an exposition: by family.
+//! The 500 series of one target in the cluster, by family, as in an exposition.
 
 use super::model::SERIES_PER_TARGET;
 
-/// How a series' value moves.
+/// How the value of a series changes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
     /// Never.
     Constant,
-    /// Up by whole numbers; half of them stand still.
+    /// Grows by whole numbers; half of them do not change.
     Counter,
-    /// Up by hundredths.
+    /// Grows by hundredths.
     Seconds,
-    /// A small number; half of them stand still.
+    /// A small number; half of them do not change.
     Level,
     /// Whole pages.
     Bytes,
     /// Two decimals.
     Ratio,
-    /// A histogram's bucket, or its count: the share of observations that are not larger.
+    /// A bucket or the count of a histogram; `share` is the share of observations in it.
     Bucket { group: u32, share: f64 },
     /// A histogram's sum.
     Sum { group: u32, mean: f64 },
@@ -27,7 +27,7 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Slot {
     pub(crate) name: &'static str,
-    /// The labels that are its own.
+    /// Labels of this series only.
     pub(crate) own: Vec<(&'static str, String)>,
     pub(crate) kind: Kind,
 }
@@ -156,7 +156,7 @@ impl List {
         }
     }
 
-    /// Twelve buckets, their count and their sum, of exponentially distributed observations.
+    /// Twelve buckets, count and sum of exponentially distributed observations.
     fn histogram(&mut self, names: [&'static str; 3], own: [(&'static str, &str); 2]) {
         let group = self.groups;
         self.groups += 1;

@@ -1,5 +1,5 @@
-//! From a model to requests, one after the other: labels are made once for a run of series and
-//! kept as they go over the wire, so that only values are encoded in each round.
+//! Encodes a model as requests. Labels are encoded once for a run of series and reused, so each
+//! round encodes only values.
 
 use super::model::{Labels, Model, ROUND_MS, SERIES_PER_TARGET};
 use super::{Bodies, Body, Facts, check_memory};
@@ -7,7 +7,7 @@ use crate::client::Target;
 use crate::options::Options;
 use m3_metric::labels::{write_label, write_varint};
 
-/// A series while its rounds are encoded.
+/// A series while its rounds are being encoded.
 struct Series {
     fields: Vec<u8>,
     labels: u64,
@@ -15,8 +15,8 @@ struct Series {
     value: Option<f64>,
 }
 
-/// All requests of the model; run `c` of `--batch` series goes over connection `c` modulo their
-/// number.
+/// All requests of the model. Run `c` of `--batch` series uses connection `c` modulo the number of
+/// connections.
 pub(crate) fn all(model: &Model, options: &Options, target: &Target) -> Result<Bodies, String> {
     let rounds = options.warm + options.rounds;
     let chunks = model.series.div_ceil(options.batch);
@@ -40,7 +40,7 @@ pub(crate) fn all(model: &Model, options: &Options, target: &Target) -> Result<B
         by_round[at % options.connections].extend(bodies);
     }
     for (lane, mut bodies) in lanes.iter_mut().zip(by_round) {
-        // Stable: within a round the runs stay in their order.
+        // A stable sort: within a round, runs stay in order.
         bodies.sort_by_key(|body| body.round);
         *lane = bodies;
     }
@@ -57,7 +57,7 @@ pub(crate) fn all(model: &Model, options: &Options, target: &Target) -> Result<B
     })
 }
 
-/// `work` of every number of `range`, in order, on all cpus.
+/// Calls `work` for every number in `range` on all cpus; results are in order.
 fn in_parallel<T: Send>(
     range: std::ops::Range<usize>,
     work: &(impl Fn(usize) -> T + Sync),
@@ -117,7 +117,7 @@ fn fresh(model: &Model, index: usize, generation: u32) -> Series {
     Series { fields, labels: labels.len() as u64, generation, value: None }
 }
 
-/// Labels as they go over the wire.
+/// Encodes labels as in a request.
 pub(crate) fn fields(labels: &Labels) -> Vec<u8> {
     let mut fields = Vec::new();
     for (name, value) in labels {
@@ -126,7 +126,7 @@ pub(crate) fn fields(labels: &Labels) -> Vec<u8> {
     fields
 }
 
-/// Appends a series with one sample, as Prometheus encodes it: labels first, zeros left out.
+/// Appends a series with one sample, as Prometheus encodes it: labels first, zeros omitted.
 pub(crate) fn push(message: &mut Vec<u8>, fields: &[&[u8]], time_ms: i64, value: f64) {
     let mut sample = Vec::with_capacity(20);
     if value.to_bits() != 0 {
@@ -143,12 +143,12 @@ pub(crate) fn push(message: &mut Vec<u8>, fields: &[&[u8]], time_ms: i64, value:
     for part in fields {
         message.extend_from_slice(part);
     }
-    // A sample is shorter than 128 bytes, so that its length is one byte.
+    // A sample is shorter than 128 bytes, so its length takes one byte.
     message.extend_from_slice(&[0x12, sample.len() as u8]);
     message.extend_from_slice(&sample);
 }
 
-/// The request of a message.
+/// The request for a message.
 pub(crate) fn finish(message: &[u8], samples: usize, round: usize, target: &Target) -> Body {
     let packed =
         snap::raw::Encoder::new().compress_vec(message).expect("messages stay below 4 GiB");

@@ -1,8 +1,8 @@
-//! The text format that exporters answer with, as far as a scrape needs it.
+//! The text format of exporters, as far as it is needed here.
 
 use super::model::Labels;
 
-/// The series of a line, `name{label="value",...}`, and the rest of it; nothing for comments and
+/// Cuts a line into the series, `name{label="value",...}`, and the rest; `None` for comments and
 /// blank lines.
 pub(crate) fn cut(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
@@ -14,7 +14,7 @@ pub(crate) fn cut(line: &str) -> Option<(&str, &str)> {
     Some((&line[..end], line[end..].trim_start()))
 }
 
-/// Bytes up to and with the brace that closes the labels; braces within quotes do not.
+/// Bytes up to and including the brace that closes the labels, ignoring braces in quotes.
 fn closing(labels: &str) -> Option<usize> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     for (at, byte) in labels.bytes().enumerate() {
@@ -29,12 +29,12 @@ fn closing(labels: &str) -> Option<usize> {
     None
 }
 
-/// The value at the front of a line's rest; a timestamp may follow.
+/// The value at the start of the rest; a timestamp may follow.
 pub(crate) fn value(rest: &str) -> Option<f64> {
     rest.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// The name as label `__name__`, and the labels with their escapes undone.
+/// The labels with escapes resolved, and the name as `__name__`.
 pub(crate) fn labels(series: &str) -> Option<Labels> {
     let (name, mut rest) = match series.split_once('{') {
         Some((name, rest)) => (name, rest.strip_suffix('}')?),

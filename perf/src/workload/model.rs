@@ -1,13 +1,13 @@
-//! Series as a Kubernetes cluster has them, and their values over the rounds.
+//! Series like those of a Kubernetes cluster, and their values in each round.
 //!
-//! The shape `cluster`: targets of 500 series as `catalog.rs` lists them (39 % of histograms, 32 %
-//! counters, 18 % gauges, 11 % constants), each with the labels that service discovery adds. A
-//! target belongs to one of 40 apps in 25 namespaces, ten targets share a node. Its scrape has its
-//! own moment within the interval and jitters by milliseconds. With churn, targets are replaced
-//! one after the other: pod and instance change, and counters begin at zero.
+//! The shape `cluster` has targets of 500 series as listed in `catalog.rs` (39 % of histograms, 32
+//! % counters, 18 % gauges, 11 % constants), each with the labels that service discovery adds. A
+//! target belongs to one of 40 apps in 25 namespaces, and ten targets share a node. Each target has
+//! its own scrape time within the interval, with a jitter of milliseconds. With churn, targets are
+//! replaced one by one: pod and instance change, and counters begin at zero.
 //!
-//! The shape `plain` is the first data set that this program had, kept so that figures can be
-//! compared over time: no histograms, all series of equal form.
+//! The shape `plain` is the first data set of this program, kept so that figures can be compared
+//! over time: no histograms, and all series alike.
 
 use super::catalog::{self, Kind, Slot};
 use crate::options::{Options, Shape};
@@ -16,13 +16,13 @@ use crate::options::{Options, Shape};
 pub(crate) const ROUND_MS: i64 = 15_000;
 /// Series of one target, scraped together.
 pub(crate) const SERIES_PER_TARGET: usize = 500;
-/// A late sample is so much older than its round: between the two rounds before.
+/// A late sample is this much older than its round, which puts it between the two previous rounds.
 const LATE_MS: i64 = 23_000;
 /// Namespaces of the cluster.
 pub(crate) const NAMESPACES: usize = 25;
 const APPS: usize = 40;
 const TARGETS_PER_NODE: usize = 10;
-/// Labels of a series of the cluster that are its own, its name included, on average.
+/// The average number of labels that belong to a series alone, including its name.
 const OWN_LABELS: usize = 3;
 
 const NAMES: [&str; 20] = [
@@ -61,7 +61,7 @@ pub(crate) struct Model {
     late: f64,
     pub(crate) start_ms: i64,
     slots: Vec<Slot>,
-    /// In which order targets are replaced.
+    /// The order in which targets are replaced.
     ranks: Vec<u32>,
 }
 
@@ -177,7 +177,7 @@ impl Model {
         self.shape == Shape::Cluster && matches!(kind, Kind::Bucket { .. } | Kind::Sum { .. })
     }
 
-    /// The value of `round`, from that of the round before, or from none if the target is new.
+    /// The value in `round`, given the previous value, or none if the target is new.
     pub(crate) fn value(&self, index: usize, round: usize, before: Option<f64>) -> f64 {
         match self.shape {
             Shape::Cluster => self.cluster_value(index, round, before),
@@ -198,7 +198,7 @@ impl Model {
         let slot = &self.slots[index % SERIES_PER_TARGET];
         let noise = self.noise(index as u64, round as u64);
         let steady = self.noise(index as u64, 0x6b69_6e64);
-        // What runs for long has counted much; a replaced target begins at zero.
+        // A target that has run for long has counted much; a replacement begins at zero.
         let begin = |scale: u64| if round == 0 { (steady / 7 % scale) as f64 } else { 0.0 };
         match slot.kind {
             Kind::Constant => 1.0 + (steady % 3) as f64,
@@ -227,7 +227,7 @@ impl Model {
     }
 
     /// Observations of a histogram before the first round, if this is it, and in this round. All
-    /// its buckets see the same, and a larger bucket counts at least as many of them.
+    /// buckets see the same observations, and a larger bucket counts at least as many of them.
     fn observed(&self, index: usize, group: u32, round: usize) -> (f64, f64) {
         let histogram = (index / SERIES_PER_TARGET) as u64 * 64 + u64::from(group);
         let steady = self.noise(histogram, 0x6869_7374);
@@ -238,7 +238,7 @@ impl Model {
         (long, (self.noise(histogram ^ 0x6f62_7300_0000, round as u64) % 60) as f64)
     }
 
-    /// Selectors that divide all series among them.
+    /// Selectors that together cover all series, each once.
     pub(crate) fn selectors(&self) -> Vec<String> {
         match self.shape {
             Shape::Cluster => {
@@ -254,13 +254,13 @@ impl Model {
             Shape::Cluster => self.slots[slot].name.to_owned(),
             Shape::Plain => plain_name(slot),
         };
-        // Both shapes have a name's series together.
+        // In both shapes, the series of a name are adjacent.
         let mut names: Vec<_> = (0..SERIES_PER_TARGET.min(self.series)).map(name).collect();
         names.dedup();
         names
     }
 
-    /// Different series of all `rounds`.
+    /// The number of different series in all `rounds`.
     pub(crate) fn identities(&self, rounds: usize) -> usize {
         let last = rounds.saturating_sub(1);
         let firsts = (0..self.ranks.len()).map(|target| target * SERIES_PER_TARGET);
@@ -288,7 +288,7 @@ fn pod(app: &str, life: usize) -> String {
     format!("{app}-{:08x}-{:05x}", life * 2_654_435_761 % 4_294_967_296, life % 1_048_576)
 }
 
-/// Adds the first `count` of `more`, and then labels without a meaning.
+/// Adds the first `count` labels of `more`, then meaningless ones.
 fn extend<const N: usize>(labels: &mut Labels, more: [(&str, String); N], count: usize) {
     labels.extend(more.into_iter().take(count).map(|(n, v)| (n.to_owned(), v)));
     for extra in N..count {

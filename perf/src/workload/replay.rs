@@ -1,10 +1,11 @@
-//! Requests from a capture of real exporters: real names, real values, real jitter.
+//! Requests from a capture of real exporters: real names, values and jitter.
 //!
-//! A capture has one JSON array a line, `[job, scrape time in unix ms, text exposition]`, and may
-//! be packed with zstd (the program `zstd` unpacks it). Each job's scrapes are those of one target;
-//! `--targets N` makes N of it, which differ in their label `instance` and in their moment within
-//! the scrape interval. Times are shifted so that the last round is at the end of the run's time. A
-//! target belongs to one lane, since a capture's series come and go and runs of them would shift.
+//! Each line of a capture is a JSON array, `[job, scrape time in unix ms, text exposition]`. The
+//! file may be compressed with zstd; the program `zstd` decompresses it. The scrapes of a job
+//! belong to one target. `--targets N` turns it into N targets, which differ in their label
+//! `instance` and their scrape time within the interval. Times are shifted so that the last round
+//! is at the end of the run. A target uses a single lane, because a capture's series come and go,
+//! and so runs of series would shift.
 
 use super::encode::{fields, finish, push};
 use super::exposition;
@@ -17,14 +18,14 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// One scrape of one job: time and samples, as (number of the series, value).
+/// One scrape of one job: its time, and samples as (number of the series, value).
 pub(crate) struct Scrape {
     job: usize,
     time_ms: i64,
     samples: Vec<(usize, f64)>,
 }
 
-/// A series of one job, without its target: label fields before and after the label `instance`.
+/// A series of one job without its target: the label fields before and after `instance`.
 #[derive(Default)]
 struct Known {
     front: Vec<u8>,
@@ -34,18 +35,18 @@ struct Known {
     last: Option<u64>,
 }
 
-/// A capture, taken apart.
+/// A parsed capture.
 #[derive(Default)]
 pub(crate) struct Capture {
     jobs: Vec<String>,
     series: Vec<Known>,
     names: BTreeSet<String>,
     by_text: HashMap<(usize, String), usize>,
-    /// Scrapes by round: within one, each job stands once at most.
+    /// Scrapes by round; each job occurs at most once in a round.
     pub(crate) rounds: Vec<Vec<Scrape>>,
 }
 
-/// All requests of the first rounds of the capture in `file`.
+/// All requests of the first rounds in the capture `file`.
 pub(crate) fn encode(options: &Options, target: &Target, file: &Path) -> Result<Bodies, String> {
     let wanted = options.warm + options.rounds;
     let mut capture = Capture::default();
@@ -53,7 +54,7 @@ pub(crate) fn encode(options: &Options, target: &Target, file: &Path) -> Result<
     for line in BufReader::new(&mut unpacked.bytes).lines() {
         let line = line.map_err(|e| format!("{}: {e}", file.display()))?;
         capture.add(&line).map_err(|e| format!("{}: {e}", file.display()))?;
-        // The round after the last wanted one has begun, so that one is whole.
+        // The round after the last wanted one has begun, so the wanted one is complete.
         if capture.rounds.len() > wanted {
             break;
         }
@@ -110,11 +111,11 @@ impl Capture {
         let labels = exposition::labels(text).ok_or_else(|| format!("not a series: {text:?}"))?;
         let mut sorted = BTreeMap::from([("job".to_owned(), self.jobs[job].clone())]);
         for (name, value) in labels {
-            // A label without a value is none.
+            // A label with an empty value does not exist.
             if value.is_empty() {
                 continue;
             }
-            // What an exporter says about itself gives way to what its scraper knows.
+            // The scraper's labels override those of the exporter.
             let is_taken = name == "job" || name == "instance";
             sorted.insert(if is_taken { format!("exported_{name}") } else { name }, value);
         }
@@ -132,7 +133,7 @@ impl Capture {
         Ok(self.series.len() - 1)
     }
 
-    /// Requests of all rounds.
+    /// The requests of all rounds.
     pub(crate) fn encode(&mut self, options: &Options, target: &Target) -> Result<Bodies, String> {
         let first_ms = self.rounds[0].iter().map(|s| s.time_ms).min().unwrap_or(0);
         let last_ms = self.rounds.iter().flatten().map(|s| s.time_ms).max().unwrap_or(0);
@@ -161,7 +162,7 @@ impl Capture {
                 for (copy, instance) in instances.iter().enumerate() {
                     let offset = round_ms * copy as i64 / options.targets as i64;
                     let time_ms = scrape.time_ms - first_ms + start_ms + offset;
-                    // The same targets share a lane in every round.
+                    // A target uses the same lane in every round.
                     let lane = (copy * self.jobs.len() + scrape.job) % options.connections;
                     let lane = &mut lanes[lane];
                     for &(series, value) in &scrape.samples {
@@ -208,7 +209,7 @@ impl Capture {
     }
 }
 
-/// A lane's request of one round while it is filled.
+/// The request of a lane in one round, while it is being filled.
 #[derive(Default)]
 struct Lane {
     message: Vec<u8>,
@@ -230,13 +231,13 @@ fn samples_of(round: &[Scrape]) -> usize {
     round.iter().map(|scrape| scrape.samples.len()).sum()
 }
 
-/// The label `instance` of the target `copy`, as it goes over the wire.
+/// The encoded label `instance` of target `copy`.
 fn instance(copy: usize) -> Vec<u8> {
     let address = format!("10.{}.{}.{}:9100", copy / 65536, copy / 256 % 256, copy % 256);
     fields(&vec![("instance".to_owned(), address)])
 }
 
-/// A file's bytes, unpacked by `zstd` if its name says so.
+/// A file's bytes, decompressed by `zstd` if its name says so.
 struct Unpacked {
     bytes: Box<dyn Read>,
     zstd: Option<Child>,
@@ -250,7 +251,7 @@ impl Unpacked {
             return Ok(Self { bytes: Box::new(opened), zstd: None });
         }
         let mut zstd = Command::new("zstd");
-        // The captures are packed with a window of 128 MiB.
+        // Captures are compressed with a window of 128 MiB.
         zstd.args(["-dcq", "--long=27"]).stdin(opened).stdout(Stdio::piped());
         let mut zstd = zstd.spawn().map_err(|e| format!("the program zstd: {e}"))?;
         let bytes = zstd.stdout.take().ok_or("zstd has no output")?;
@@ -260,7 +261,7 @@ impl Unpacked {
 
 impl Drop for Unpacked {
     fn drop(&mut self) {
-        // It may be in the middle of what nobody wants any more.
+        // It may still be decompressing what is not needed any more.
         if let Some(zstd) = &mut self.zstd {
             let _ = zstd.kill();
             let _ = zstd.wait();

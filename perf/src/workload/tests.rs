@@ -1,4 +1,4 @@
-//! What is sent is what the options say.
+//! The workload is what the options say.
 
 use super::Bodies;
 use super::encode::{fields, push};
@@ -124,7 +124,7 @@ fn a_series_stays_on_its_connection_and_in_order() {
             assert!(before.is_none_or(|(r, t)| r < round && t < ms));
         }
     }
-    // Lanes have the same, give or take a request.
+    // Lanes have equally many requests, give or take one.
     let sizes: Vec<_> = bodies.lanes.iter().map(Vec::len).collect();
     assert_eq!(sizes, [24, 24, 24]);
 }
@@ -171,7 +171,7 @@ fn histograms_are_cumulative_and_a_real_share() {
         }
     }
     assert!(moved > 1000, "{moved}");
-    // The last target is not whole: a histogram may be cut there.
+    // The last target is incomplete, so a histogram may be cut there.
     let whole = buckets.iter().filter(|(key, _)| counts.contains_key(key));
     let mut checked = 0;
     for (key, buckets) in whole {
@@ -198,7 +198,7 @@ fn churn_replaces_its_share_of_the_targets() {
             reset += usize::from(is_new && labels["__name__"].ends_with("_count") && value < 60.0);
             seen[round as usize].insert(labels);
         }
-        // 10 targets, 2 of them in each round, one after the other.
+        // 10 targets, 2 of them replaced in each round, one after another.
         for round in 1..5 {
             let new: Vec<_> = seen[round].difference(&seen[round - 1]).collect();
             assert_eq!(new.len(), 2 * SERIES_PER_TARGET, "round {round}");
@@ -259,7 +259,7 @@ fn the_encoder_writes_what_the_house_does() {
     }
 }
 
-/// Labels and values of the plain shape, as they were before there was another.
+/// Labels and values of the plain shape, as they were when it was the only one.
 #[test]
 fn the_plain_shape_does_not_change() {
     let options = Options { shape: Shape::Plain, ..options() };
