@@ -1,20 +1,19 @@
-//! What the door hands to the coordinator: the samples of one request, their labels left encoded.
+//! A write batch: the samples of one request, with their labels still encoded.
 //!
-//! A batch is one buffer and a list of records that point into it. For remote write the buffer is
-//! the decompressed body itself, so that a series the node already knows costs no walk over its
-//! labels: its bytes are compared with the stored ones. A record's label bytes are therefore
-//! *unchecked* until the owner either finds them equal to a known series' canonical bytes or
-//! parses them with [`crate::Labels::parse`]. A batch that was read without its label bytes has
-//! their fingerprints instead.
+//! A batch is a buffer and a list of records that point into it. For remote write the buffer is the
+//! decompressed body itself. So the labels of a known series need not be decoded: their bytes are
+//! compared with the stored ones. A record's label bytes are therefore *unchecked* until the owner
+//! finds them equal to a known series' canonical bytes, or parses them with
+//! [`crate::Labels::parse`]. A batch that was read without label bytes has fingerprints instead.
 
 use crate::{Fingerprint, Timestamp, ValueKind};
 
 /// One sample on its way in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Record {
-    /// Where the series' label fields begin in the batch's buffer, in bytes.
+    /// Offset of the series' label fields in the batch's buffer.
     pub labels_offset: u32,
-    /// How many bytes they have.
+    /// Length of the label fields in bytes.
     pub labels_len: u32,
     /// When the sample was taken.
     pub timestamp: Timestamp,
@@ -29,7 +28,7 @@ pub struct WriteBatch {
     pub buffer: Vec<u8>,
     /// The samples, in the order of the request.
     pub records: Vec<Record>,
-    /// The fingerprints of the records' label bytes, where those are not in the buffer.
+    /// The fingerprints of the records' label bytes, if the bytes are not in the buffer.
     pub fingerprints: Vec<Fingerprint>,
     /// The kind of every value of the batch.
     pub kind: ValueKind,
@@ -48,7 +47,7 @@ impl WriteBatch {
         self.clear_records();
     }
 
-    /// Forgets the records; the buffer keeps its bytes.
+    /// Removes the records; the buffer keeps its bytes.
     pub fn clear_records(&mut self) {
         self.records.clear();
         self.fingerprints.clear();

@@ -1,20 +1,20 @@
-//! Label bytes in 128 bits, for who must know whether bytes are a series' and not which they are.
+//! A keyed 128-bit fingerprint: tells whether two label blocks are equal without keeping either.
 //!
-//! NH of UMAC (Black, Halevi, Krawczyk, Krovetz and Rogaway, 1999) over words of 64 bits: each pair
-//! of words is added to its pair of the key, the sums are multiplied, the products added. Of two
-//! different byte strings of one length, whichever they are, the fingerprints are equal for at most
-//! one key in 2^64. The key is drawn at the start and no fingerprint leaves the process, so nobody
-//! can look for such strings.
+//! It is NH of UMAC (Black, Halevi, Krawczyk, Krovetz and Rogaway, 1999) over 64-bit words: each
+//! pair of words is added to its pair of key words, the sums are multiplied, and the products are
+//! added up. For any two different byte strings of equal length, at most one key in 2^64 gives
+//! equal fingerprints. The key is drawn at the start and fingerprints never leave the process, so
+//! nobody can search for collisions.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
-/// The most bytes that have a fingerprint; the key is as long as they and a chunk.
+/// Most bytes that can have a fingerprint. The key is one chunk longer.
 pub const BYTES_MAX: usize = KEY_CHUNKS * CHUNK - CHUNK;
 const CHUNK: usize = 32;
 const KEY_CHUNKS: usize = 128;
 
-/// What two byte strings of one length have in common only if they are the same.
+/// The fingerprint of a byte string. Equal lengths and fingerprints mean equal bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint([u64; 2]);
 
@@ -22,12 +22,12 @@ impl Fingerprint {
     /// A hash of the bytes.
     #[must_use]
     pub const fn hash(self) -> u64 {
-        // A sum of products: its upper half varies with all bits of the words.
+        // It is a sum of products, whose upper half depends on all bits of the words.
         self.0[1].wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.0[0]
     }
 }
 
-/// What fingerprints are taken with; those of two keys have nothing in common.
+/// The key of fingerprints. Fingerprints with different keys are unrelated.
 pub struct FingerprintKey(Box<[[u64; 4]; KEY_CHUNKS]>);
 
 impl fmt::Debug for FingerprintKey {
@@ -37,7 +37,7 @@ impl fmt::Debug for FingerprintKey {
 }
 
 impl FingerprintKey {
-    /// A key nobody knows: what the standard library's keyed hash gives for the numbers from 0.
+    /// A secret key: the standard library's keyed hash of the numbers from 0.
     #[must_use]
     pub fn random() -> Self {
         let source = RandomState::new();
@@ -45,7 +45,7 @@ impl FingerprintKey {
         Self(Box::new(std::array::from_fn(|chunk| std::array::from_fn(|at| word(chunk, at)))))
     }
 
-    /// The fingerprint of `bytes`, if they are no more than [`BYTES_MAX`].
+    /// The fingerprint of `bytes`, or `None` if they are longer than [`BYTES_MAX`].
     #[inline(always)]
     #[must_use]
     pub fn fingerprint(&self, bytes: &[u8]) -> Option<Fingerprint> {
@@ -57,7 +57,8 @@ impl FingerprintKey {
             left = product(bytes, key, 0).wrapping_add(left);
             right = product(bytes, key, 2).wrapping_add(right);
         };
-        // What is left after whole chunks is taken with the bytes before it, by a key of its own.
+        // The rest after whole chunks is hashed together with the bytes before it, with a key of
+        // its own.
         let mut padded = [0; CHUNK];
         let last = bytes.last_chunk().unwrap_or_else(|| {
             padded[..bytes.len()].copy_from_slice(bytes);

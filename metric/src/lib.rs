@@ -1,10 +1,10 @@
-//! The nouns every crate shares: time, labels, matchers, samples, batches, limits.
+//! The nouns that all crates share: time, labels, matchers, samples, batches, limits.
 //!
 //! Suggested reading order: [`time`], [`labels`], [`sample`], [`batch`], [`fingerprint`],
 //! [`outcome`], [`matcher`], [`fetch`], [`pattern`], [`limits`].
 //!
-//! Always holds: no I/O, no clock, no knowledge of any other crate of ours. A value of this crate
-//! can be sent to another core or written to disk as it is.
+//! Always holds: no I/O, no clock, no other crate of ours. Values can be sent to another core or
+//! written to disk as they are.
 
 pub mod batch;
 pub mod fetch;
@@ -39,6 +39,6 @@ pub struct ShardId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NamespaceId(pub u32);
 
-/// A series' position in its namespace's table on one core; dense from 0, in order of arrival.
+/// A series' position in its namespace's table on one core: dense from 0, in order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesOrdinal(pub u32);

@@ -1,19 +1,19 @@
-//! Every bound of the system that is not a knob of one component: name, unit, reason.
-//! A knob takes its default from here; `_max` is inclusive.
+//! Limits of the whole system: name, unit, reason. Settings take their defaults from here. `_max`
+//! is inclusive.
 
-/// Bytes of one label name or value; M3's default literal limit, which also keeps lengths in u16.
+/// Bytes of one label name or value: M3's default limit of literals, which also fits a u16.
 pub const LABEL_LITERAL_BYTES_MAX: usize = 65_535;
 /// Labels of one series.
 pub const LABELS_PER_SERIES_MAX: usize = 128;
-/// Bytes of one series' canonical label block; keeps the hot line's length field in 17 bits.
+/// Bytes of one series' canonical labels; fits the 17-bit length in the hot line.
 pub const LABEL_BLOCK_BYTES_MAX: usize = 131_071;
 /// Bytes of a request body as it arrives (compressed).
 pub const BODY_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a request body after decompression, checked before memory is taken.
 pub const BODY_DECODED_BYTES_MAX: usize = 64 << 20;
-/// Bytes of a form of parameters: eight of the longest queries.
+/// Bytes of a form with parameters: eight of the longest queries.
 pub const FORM_BYTES_MAX: usize = 1 << 20;
-/// Bytes of a body of an admin route: a placement of some ten thousand shards.
+/// Bytes of an admin request's body: a placement of some ten thousand shards.
 pub const ADMIN_BODY_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a remote read request after decompression; it holds matchers.
 pub const READ_REQUEST_BYTES_MAX: usize = 4 << 20;
@@ -22,7 +22,7 @@ pub const READ_REQUEST_BYTES_MAX: usize = 4 << 20;
 pub const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Steps of one series in a range query, Prometheus' own limit.
 pub const QUERY_POINTS_PER_SERIES_MAX: i64 = 11_000;
-/// Samples a query may hold at once, M3's default.
+/// Samples that a query may hold at once, M3's default.
 pub const QUERY_SAMPLES_MAX: u64 = 100_000_000;
 /// Series one query may fetch, M3's default (`M3-Limit-Max-Series`).
 pub const QUERY_SERIES_MAX: u64 = 100_000;
@@ -30,8 +30,8 @@ pub const QUERY_SERIES_MAX: u64 = 100_000;
 pub const QUERY_DEPTH_MAX: usize = 256;
 /// Selectors of a query; each is a search and a fetch on every core.
 pub const QUERY_SELECTORS_MAX: usize = 1_000;
-/// What all patterns of a query may cost together ([`crate::pattern::cost`]): a quarter of a second
-/// of a core's time.
+/// Total cost of all patterns in a query ([`crate::pattern::cost`]): a quarter of a second of a
+/// core's time.
 pub const PATTERNS_COST_MAX: u64 = 250_000;
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 128 << 10;

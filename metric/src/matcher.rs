@@ -1,7 +1,8 @@
-//! A label matcher: what a selector asks of one label.
+//! A label matcher: a condition on one label.
 //!
-//! Prometheus' meaning: regular expressions are anchored at both ends, `.` matches newlines too,
-//! and an absent label is the empty value (so `{a=""}` and `{a!="x"}` match series without `a`).
+//! It means what it means in Prometheus: regular expressions are anchored at both ends, `.` also
+//! matches newlines, and an absent label has the empty value (so `{a=""}` and `{a!="x"}` match
+//! series without `a`).
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,8 +30,8 @@ impl MatchOp {
     }
 }
 
-/// One label matcher. For the regular-expression operators `value` is the pattern, unanchored as
-/// the user wrote it; whoever compiles it anchors it.
+/// A label matcher. For the regular-expression operators, `value` is the pattern as the user wrote
+/// it; anchoring it is left to whoever compiles it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Matcher {
     /// How to compare.

@@ -1,16 +1,16 @@
-//! What a regular expression costs to compile, told from its text.
+//! Estimates how much a regular expression costs to compile, from its text.
 //!
-//! An engine's bound on one compiled pattern does not bound many of them, and it is met only after
-//! the work. So the text is weighed first: a letter is 1, a class what its ranges take in UTF-8,
-//! and a repetition multiplies. Rough, and never far too little.
+//! The regex crate limits one pattern, and only while it compiles; we limit all patterns of a
+//! query, beforehand. A letter costs 1, a class what its ranges take in UTF-8, and a repetition
+//! multiplies. This is rough, but never far too low.
 
 use crate::{MatchOp, Matcher};
 
-/// A class that holds characters beyond ASCII, such as `.` or `[^a]`.
+/// A class with characters beyond ASCII, such as `.` or `[^a]`.
 const WIDE_CLASS: u64 = 12;
-/// What the smallest pattern costs that is not a plain text.
+/// The cost of the smallest pattern that is not plain text.
 const ENGINE: u64 = 100;
-/// A class by its Unicode name: hundreds of ranges.
+/// A class named by its Unicode property, with hundreds of ranges.
 const UNICODE_CLASS: u64 = 1000;
 
 /// The cost of the patterns among `matchers`.
@@ -21,7 +21,7 @@ pub fn cost_of_all<'a>(matchers: impl IntoIterator<Item = &'a Matcher>) -> u64 {
     patterns.map(|matcher| cost(&matcher.value)).fold(0, u64::saturating_add)
 }
 
-/// The cost of `pattern`; about a microsecond of compiling each.
+/// The cost of `pattern`, in about a microsecond of compilation each.
 #[must_use]
 pub fn cost(pattern: &str) -> u64 {
     let mut weigher = Weigher { rest: pattern.as_bytes(), open: Vec::new(), sum: 0, last: 0 };
@@ -32,17 +32,17 @@ pub fn cost(pattern: &str) -> u64 {
     let is_plain = !pattern.bytes().any(|byte| br"\.+*?()[]{}^$".contains(&byte));
     let whole = if is_plain { weigher.sum } else { weigher.sum.saturating_add(ENGINE) };
     let whole = groups.into_iter().fold(whole, u64::saturating_add);
-    // Letters that match both cases are classes, and classes have more ranges.
+    // Letters that match both cases are classes, and classes get more ranges.
     if pattern.contains("(?") { whole.saturating_mul(2) } else { whole }
 }
 
 struct Weigher<'a> {
     rest: &'a [u8],
-    /// What stood before each group that is open.
+    /// What was before each open group.
     open: Vec<u64>,
-    /// What this group has so far.
+    /// The cost of this group so far.
     sum: u64,
-    /// What a repetition would multiply; it is in `sum`.
+    /// The cost that a repetition would multiply; included in `sum`.
     last: u64,
 }
 
@@ -110,7 +110,7 @@ impl Weigher<'_> {
         }
     }
 
-    /// What is between the brackets; the first is read.
+    /// The cost of a class in brackets, after its opening bracket.
     fn class(&mut self) -> u64 {
         let mut cost: u64 = 1;
         if self.rest.first() == Some(&b'^') {
@@ -122,14 +122,14 @@ impl Weigher<'_> {
             cost = cost.saturating_add(match byte {
                 b']' if !is_first => return cost,
                 b'\\' => self.escape(),
-                // A named class within: its own bracket must not end this one.
+                // A named class inside; its bracket must not end this one.
                 b'[' if self.rest.first() == Some(&b':') => {
                     let end = self.rest.windows(2).position(|two| two == b":]");
                     self.rest = &self.rest[end.map_or(0, |at| at + 2)..];
                     WIDE_CLASS
                 }
                 byte if byte.is_ascii() => 1,
-                // A character beyond ASCII, or a range of such, byte by byte.
+                // A character beyond ASCII or a range of them, byte by byte.
                 _ => WIDE_CLASS / 2,
             });
             is_first = false;
@@ -137,8 +137,8 @@ impl Weigher<'_> {
         cost
     }
 
-    /// The most that `{n}`, `{n,}` or `{n,m}` asks for; `None` and nothing read if it is no count
-    /// but a text, as for Go whatever has a zero in front or anything but digits.
+    /// The largest count of `{n}`, `{n,}` or `{n,m}`. Returns `None` and reads nothing if it is not
+    /// a count: Go takes a number with a leading zero, and everything but digits, as text.
     fn counts(&mut self) -> Option<u64> {
         let end = self.rest.iter().position(|byte| *byte == b'}')?;
         let text = std::str::from_utf8(&self.rest[..end]).ok()?;

@@ -1,6 +1,6 @@
-//! What a series holds: samples of one value kind, bit-exact.
+//! The samples of a series: all of one value kind, bit-exact.
 
-/// The bits of Prometheus' stale marker: the one NaN that says "this series has ended here".
+/// The bits of Prometheus' stale marker, a NaN that means "this series has ended here".
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// Whether `value` is Prometheus' stale marker (an ordinary NaN is not).
@@ -9,7 +9,7 @@ pub const fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN_BITS
 }
 
-/// The kind of value that all samples of a series have. The series entry and every format carry it.
+/// The kind of value of all samples in a series. The series entry and every format store it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum ValueKind {

@@ -1,4 +1,4 @@
-//! What a query returns: the values that travel from `query` to the door.
+//! The result of a query.
 
 use crate::Labels;
 
@@ -7,7 +7,7 @@ use crate::Labels;
 pub struct Series {
     /// Its labels.
     pub labels: Labels,
-    /// Time in milliseconds since the epoch, and value; times ascend.
+    /// Milliseconds since the epoch, and value; times ascend.
     pub points: Vec<(i64, f64)>,
 }
 

@@ -71,7 +71,7 @@ fn agree(bytes: &[u8]) {
     assert_eq!(is_canonical(bytes), parsed, "{bytes:?}");
 }
 
-/// Every block of up to seven bytes out of those that mean something to a reader.
+/// All blocks of up to seven bytes that have a meaning for a reader.
 #[test]
 fn canonical_is_what_parse_would_give_for_all_short_blocks() {
     const BYTES: &[u8] = &[0x0a, 0x12, 0, 1, 2, 5, 0x81, b'a'];
@@ -91,11 +91,11 @@ fn canonical_is_what_parse_would_give() {
     agree(&wire(&[("b", "1"), ("a", "1")]));
     agree(&wire(&[("a", "1"), ("a", "1")]));
     agree(&wire(&[("a", "")]));
-    // Value before name, and a length with a needless byte.
+    // The value before the name, and a length with a needless byte.
     agree(&[0x0a, 6, 0x12, 1, b'v', 0x0a, 1, b'n']);
     agree(&[0x0a, 0x86, 0x00, 0x0a, 1, b'n', 0x12, 1, b'v']);
     agree(&[0x0a, 7, 0x0a, 0x81, 0x00, b'n', 0x12, 1, b'v']);
-    // One byte changed everywhere.
+    // Each byte changed.
     for at in 0..good.len() {
         for bit in 0..8 {
             let mut bad = good.clone();

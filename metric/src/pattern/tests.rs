@@ -1,4 +1,4 @@
-//! What people write is cheap, what costs an engine much is dear.
+//! Patterns that people write are cheap; those that cost the engine much are expensive.
 
 use super::cost;
 use crate::limits::PATTERNS_COST_MAX;
