@@ -1,4 +1,4 @@
-//! Aggregations at the root, over rows that are already here.
+//! Aggregations at the root, over rows that have arrived there.
 
 use crate::error::QueryError;
 use crate::fold::{Fold, Grouping, Groups};
@@ -10,21 +10,21 @@ use crate::text::quote;
 use crate::work::{Context, Pieces, Start};
 use m3_metric::Labels;
 
-/// Largest and smallest parameter Prometheus takes for a 64-bit integer.
+/// Largest and smallest parameter that Prometheus accepts as a 64-bit integer.
 const INTEGER_MAX: f64 = 9_223_372_036_854_774_784.0;
 const INTEGER_MIN: f64 = -9_223_372_036_854_775_808.0;
 
-/// An aggregation as the plan has it.
+/// An aggregation in a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AggregateCall {
     pub(crate) op: AggregateOp,
     pub(crate) grouping: Grouping,
-    /// Where the parameter stands.
+    /// The position of the parameter.
     pub(crate) param_pos: Pos,
     pub(crate) steps: usize,
 }
 
-/// The parameter over all steps.
+/// The parameter at each step.
 struct Param {
     values: Vec<f64>,
     min: f64,
@@ -47,7 +47,7 @@ impl Param {
     }
 }
 
-/// Starts an aggregation of `rows`; `param` is what stands before them.
+/// Starts an aggregation of `rows`; `param` is the evaluated parameter, if any.
 pub(crate) fn start(
     call: &AggregateCall,
     rows: Vec<Row>,
@@ -105,7 +105,7 @@ pub(crate) fn start(
     }))
 }
 
-/// Checks the parameter; `false` means that the result is empty whatever the rows are.
+/// Checks the parameter; `false` means that the result is empty for any rows.
 fn check(call: &AggregateCall, param: &Param, cx: &mut Context) -> Result<bool, QueryError> {
     let fail = |text: String| Err(QueryError::Execution(text));
     match call.op {
@@ -255,7 +255,8 @@ impl Pieces for CountValues {
     }
 }
 
-/// `topk`, `bottomk`, `limitk` and `limit_ratio`: some of the samples, labels as they were.
+/// `topk`, `bottomk`, `limitk` and `limit_ratio`: a selection of samples with their labels
+/// unchanged.
 struct Choose {
     op: AggregateOp,
     steps: usize,
@@ -329,8 +330,8 @@ impl Pieces for Choose {
     }
 }
 
-/// Whether `limit_ratio` takes a series: its hash as a fraction is under the ratio, or for a
-/// negative ratio among the rest.
+/// Whether `limit_ratio` selects a series: its hash as a fraction is below the ratio, or not below
+/// one plus a negative ratio.
 fn is_sampled(labels: &Labels, ratio: f64) -> bool {
     let ratio = ratio.clamp(-1.0, 1.0);
     let mut bytes = Vec::with_capacity(labels.as_bytes().len());

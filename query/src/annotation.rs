@@ -1,13 +1,13 @@
 //! Warnings and infos that come with an answer.
 //!
-//! As in Prometheus, annotations with one text are one annotation, whose place is where it was
-//! raised last; the place is added only when the texts are made.
+//! As in Prometheus, annotations with the same text are one annotation, at the position where it
+//! was last raised. The position is added only when the texts are built.
 
 use crate::number::{general, rfc3339};
 use crate::promql::Pos;
 use std::collections::BTreeMap;
 
-/// At most so many texts of each kind are given out, as Prometheus' API does.
+/// Most texts of each kind that are returned, as in Prometheus' API.
 const TEXTS_MAX: usize = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +16,7 @@ enum Kind {
     Info,
 }
 
-/// Where and how much a histogram's buckets had to be corrected.
+/// Where and by how much the buckets of a histogram were corrected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Correction {
     pub(crate) time_ms: i64,
@@ -60,13 +60,13 @@ impl Annotations {
         self.0.insert((kind, text.to_owned()), Annotation { pos, corrections: None });
     }
 
-    /// `q` is no quantile.
+    /// `q` is not a quantile.
     pub(crate) fn quantile_out_of_range(&mut self, q: f64, pos: Pos) {
         let text = format!("quantile value should be between 0 and 1, got {}", general(q, None));
         self.warn(&text, pos);
     }
 
-    /// `rate` or `increase` of what is not named like a counter.
+    /// `rate` or `increase` of a metric whose name is not that of a counter.
     pub(crate) fn maybe_not_counter(&mut self, metric: &str, pos: Pos) {
         let text = format!(
             "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \
@@ -101,12 +101,13 @@ impl Annotations {
         annotation.corrections = Some(all);
     }
 
-    /// Takes over all of `other`.
+    /// Adds all of `other`.
     pub(crate) fn merge(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// Warnings and infos as texts with line and column in `query` (one line if it is not known).
+    /// Warnings and infos as texts with line and column in `query` (line 1 if the query is not
+    /// known).
     pub(crate) fn texts(&self, query: Option<&str>) -> (Vec<String>, Vec<String>) {
         let (mut warnings, mut infos) = (Vec::new(), Vec::new());
         let (mut warnings_left, mut infos_left) = (0, 0);
@@ -145,7 +146,7 @@ fn describe(all: Corrections) -> String {
     )
 }
 
-/// Line and column of `pos`, both from 1; a column is a byte.
+/// Line and column of `pos`, both from 1; columns count bytes.
 fn place(pos: Pos, query: Option<&str>) -> String {
     let start = pos.start as usize;
     let before = query.and_then(|q| q.as_bytes().get(..start)).unwrap_or_default();

@@ -1,7 +1,8 @@
-//! Binary operators between vectors: pairing series, then combining their samples.
+//! Binary operators between vectors: pairs the series, then combines their samples.
 //!
-//! Series are paired once, by signature: the labels that the matching looks at. Each signature is
-//! one piece of work whose rows are walked step by step, so the cost is cells, not pairs.
+//! Series are paired once, by signature: the labels that matching looks at. Each signature is one
+//! piece of work, whose rows are walked step by step. So the cost is proportional to cells, not to
+//! pairs.
 
 use crate::error::QueryError;
 use crate::fold::Groups;
@@ -12,7 +13,7 @@ use crate::work::{Context, Pieces, Start};
 use m3_metric::Labels;
 use std::collections::HashMap;
 
-/// A binary operation as the plan has it.
+/// A binary operation in a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BinaryCall {
     pub(crate) op: BinaryOp,
@@ -21,7 +22,7 @@ pub(crate) struct BinaryCall {
     pub(crate) steps: usize,
 }
 
-/// The value of `op` on floats; a comparison gives the left value.
+/// Applies `op` to floats; a comparison returns the left value.
 pub(crate) fn compute(op: BinaryOp, left: f64, right: f64) -> f64 {
     match op {
         BinaryOp::Add => left + right,
@@ -49,7 +50,7 @@ pub(crate) fn holds(op: BinaryOp, left: f64, right: f64) -> bool {
     }
 }
 
-/// Whether the result of `op` means something else than its operands, so that the name must go.
+/// Whether the result of `op` has another meaning than its operands, so the name must be dropped.
 pub(crate) const fn changes_meaning(op: BinaryOp) -> bool {
     !op.is_comparison() && !op.is_set()
 }
@@ -83,7 +84,7 @@ fn signature(matching: &Matching, labels: &Labels) -> Labels {
     })
 }
 
-/// The rows of both sides and which of them belong to which signature.
+/// The rows of both sides, and the signature of each.
 struct Job {
     call: BinaryCall,
     left: Vec<Row>,
@@ -99,7 +100,7 @@ struct SetTask {
 }
 
 impl SetTask {
-    /// Whether some row of `side` has a sample, for each step.
+    /// For each step, whether any row of `side` has a sample.
     fn presence(&self, index: usize, side: usize) -> Vec<bool> {
         let rows = if side == 0 { &self.job.left } else { &self.job.right };
         let mut found = vec![false; self.job.call.steps];
@@ -140,7 +141,7 @@ impl Pieces for SetTask {
     }
 
     fn finish(&mut self, _: &mut Context) -> Result<Data, QueryError> {
-        // Left before right, each in its own order.
+        // Left rows before right ones, each side in its own order.
         self.out.sort_by_key(|(at, _)| *at);
         self.out_right.sort_by_key(|(at, _)| *at);
         let left = std::mem::take(&mut self.out).into_iter();
@@ -149,7 +150,7 @@ impl Pieces for SetTask {
     }
 }
 
-/// Arithmetic and comparisons. `many` is the side whose series may share a partner.
+/// Arithmetic and comparisons. On the side `many`, several series may share a partner.
 struct ArithmeticTask {
     call: BinaryCall,
     swapped: bool,
@@ -157,16 +158,16 @@ struct ArithmeticTask {
     one: Vec<Row>,
     members: Vec<[Vec<usize>; 2]>,
     signatures: Vec<Labels>,
-    /// Steps at which there is anything to do at all.
+    /// The steps at which there is anything to do.
     active: Vec<bool>,
     checked: bool,
-    /// Rows by labels, each with the position that says where it stands in the result.
+    /// Rows by labels, with their positions in the result.
     out: Vec<(usize, Row)>,
     index: HashMap<Labels, usize>,
     matched: Vec<u32>,
 }
 
-/// Where a result goes: an output row for the labels that a pair of rows gives.
+/// A partner, with the output row for each combination of labels.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Partner {
     one: Option<usize>,
@@ -207,7 +208,8 @@ impl ArithmeticTask {
         }
     }
 
-    /// Fails if two series of the `one` side share a signature at some step; reports the first.
+    /// Fails if two series of the `one` side have the same signature at some step. Reports the
+    /// first such pair.
     fn check_one_side(&self) -> Result<(), QueryError> {
         let mut found: Option<(usize, usize, usize, usize)> = None;
         for (signature, [_, one]) in self.members.iter().enumerate() {
@@ -264,7 +266,7 @@ impl ArithmeticTask {
         at
     }
 
-    /// Puts a result into its row; steps may come in any order.
+    /// Stores a result in its row; steps may come in any order.
     fn store(&mut self, out: usize, step: usize, value: f64) -> Result<(), QueryError> {
         let row = &mut self.out[out].1;
         if row.values.is_empty() || step >= row.span().end {
@@ -293,7 +295,7 @@ impl ArithmeticTask {
         kept.then(|| compute(self.call.op, left, right))
     }
 
-    /// Notes that a pair was combined, and fails where the pairing is not unique.
+    /// Records that a pair was combined; fails if the pairing is not unique.
     fn note(&mut self, seen: &mut Seen, step: usize, out: usize) -> Result<(), QueryError> {
         if self.call.matching.card == Cardinality::OneToOne {
             if self.matched[step] > 0 {
@@ -353,7 +355,7 @@ impl ArithmeticTask {
         Ok(())
     }
 
-    /// Combines what is left of the `one` side with the fill value of the other.
+    /// Combines the unmatched rows of the `one` side with the fill value of the other.
     fn fill_many(&mut self, index: usize, fill: f64, seen: &mut Seen) -> Result<(), QueryError> {
         for at in self.members[index][1].clone() {
             let labels = self.result_labels(&self.signatures[index], &self.one[at].labels);
@@ -373,7 +375,7 @@ impl ArithmeticTask {
     }
 }
 
-/// Which output rows were matched at which steps of the current signature.
+/// Which output rows were matched, and at which steps, for the current signature.
 #[derive(Default)]
 struct Seen {
     steps: usize,

@@ -1,4 +1,4 @@
-//! Why a query has no answer. The texts are Prometheus' own where it has one.
+//! Why a query has no answer. The texts are those of Prometheus, if it has one.
 
 use crate::promql::ParseError;
 use std::fmt;
@@ -8,11 +8,11 @@ use std::fmt;
 pub enum QueryError {
     /// The text is not PromQL (HTTP 400, `bad_data`).
     Parse(ParseError),
-    /// The query is well formed but cannot be asked like this (HTTP 400, `bad_data`).
+    /// The query is well formed but not possible in this form (HTTP 400, `bad_data`).
     BadData(String),
     /// Evaluation failed (HTTP 422, `execution`).
     Execution(String),
-    /// More samples than the limit would be held at once (HTTP 422, `execution`).
+    /// The query would hold more samples at once than the limit allows (HTTP 422, `execution`).
     TooManySamples,
 }
 

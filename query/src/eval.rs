@@ -1,8 +1,8 @@
-//! The end of a query: partial results in, the answer out.
+//! The last part of a query: combines partial results into the answer.
 //!
-//! Nodes are evaluated in the plan's order, each once. A node over many rows works through them
-//! in pieces, and [`Evaluation::step`] stops between pieces after about a millisecond, so that
-//! the core can do other work.
+//! Nodes are evaluated once each, in the plan's order. A node over many rows is processed in
+//! pieces, and [`Evaluation::step`] stops between pieces after about a millisecond, so that the
+//! core can do other work.
 
 use crate::annotation::Annotations;
 use crate::error::QueryError;
@@ -20,7 +20,7 @@ mod window;
 /// Cells touched by one step; about a millisecond.
 const CELLS_PER_STEP: usize = 200_000;
 
-/// An evaluation on its way.
+/// An evaluation in progress.
 pub struct Evaluation {
     plan: Plan,
     partials: Vec<Vec<Partial>>,
@@ -35,7 +35,7 @@ pub struct Evaluation {
     series: Vec<Series>,
 }
 
-/// What a step of an evaluation came to.
+/// The outcome of a step.
 #[derive(Debug)]
 pub enum Step {
     /// There is more to do.
@@ -121,7 +121,7 @@ impl Evaluation {
         data
     }
 
-    /// Whether the answer is a matrix that is made from rows.
+    /// Whether the answer is a matrix built from rows.
     fn is_from_rows(&self) -> bool {
         !self.plan.params.instant && self.plan.value_type == ValueType::InstantVector
     }
@@ -134,7 +134,7 @@ impl Evaluation {
         }
     }
 
-    /// Turns rows into series until all are turned (`true`) or the time is up.
+    /// Converts rows to series until all are converted (`true`) or the time is up.
     fn shape(&mut self, cells: &mut usize) -> bool {
         let Some(grid) = self.plan.nodes.last().map(|node| node.grid) else { return true };
         while *cells > 0 {

@@ -1,8 +1,9 @@
-//! Aggregations whose partial results merge: sum, avg, min, max, count, group, stddev, stdvar.
+//! Aggregations whose partial results can be merged: sum, avg, min, max, count, group, stddev,
+//! stdvar.
 //!
-//! One [`Fold`] serves both places: each core folds its own rows, and the root folds the cores'
-//! folds, in core order. Sums carry Neumaier's compensation, so that the split over cores does
-//! not show in the result beyond the last bit.
+//! One [`Fold`] is used in both places: each core folds its own rows, and the root merges the folds
+//! of all cores, in core order. Sums use Neumaier's compensation, so the number of cores affects at
+//! most the last bit of a result.
 
 use crate::matrix::{Row, is_absent};
 use crate::number::add_compensated;
@@ -10,7 +11,7 @@ use crate::promql::AggregateOp;
 use m3_metric::Labels;
 use std::collections::HashMap;
 
-/// How series are put into groups.
+/// How series are grouped.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub(crate) struct Grouping {
     /// The labels, sorted.
@@ -25,7 +26,7 @@ impl Grouping {
         Self { labels, without }
     }
 
-    /// The grouping of `count_values`, whose own label belongs to every group.
+    /// The grouping of `count_values`, whose own label is part of every group.
     pub(crate) fn with_label(mut self, name: &str) -> Self {
         if !self.without {
             self.labels.push(name.to_owned());
@@ -46,7 +47,7 @@ impl Grouping {
     }
 }
 
-/// Numbers each group in order of first sight.
+/// Numbers each group in order of its first series.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Groups {
     index: HashMap<Labels, usize>,
@@ -65,7 +66,7 @@ impl Groups {
     }
 }
 
-/// What has been folded at one step. `count` 0 means nothing yet; below 0, a running mean.
+/// The fold of one step. `count` is 0 while it is empty, and negative for a running mean.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cell {
     value: f64,
@@ -80,7 +81,7 @@ struct Column {
 }
 
 impl Column {
-    /// The cells of the steps `span`, made if they are not there.
+    /// The cells of the steps `span`, created as needed.
     fn cover(&mut self, span: std::ops::Range<usize>) -> &mut [Cell] {
         if self.cells.is_empty() {
             self.first = span.start;
@@ -134,7 +135,7 @@ impl Fold {
         &mut self.columns[at]
     }
 
-    /// Folds one row in.
+    /// Folds a row.
     pub(crate) fn add(&mut self, row: &Row) {
         if row.values.is_empty() {
             return;
@@ -156,7 +157,7 @@ impl Fold {
         }
     }
 
-    /// Folds in what another core folded.
+    /// Merges the fold of another core.
     pub(crate) fn merge(&mut self, other: Self) {
         let op = self.op;
         for (labels, column) in other.groups.labels.into_iter().zip(other.columns) {
@@ -170,12 +171,12 @@ impl Fold {
         }
     }
 
-    /// Cells held, with or without samples.
+    /// The number of cells, with or without samples.
     pub(crate) fn cells(&self) -> usize {
         self.columns.iter().map(|c| c.cells.len()).sum()
     }
 
-    /// One row per group, in order of first sight.
+    /// One row per group, in order of first series.
     pub(crate) fn finish(self) -> Vec<Row> {
         let op = self.op;
         let rows = self.groups.labels.into_iter().zip(self.columns);
@@ -212,7 +213,7 @@ fn add_avg(cell: &mut Cell, v: f64) {
             *cell = Cell { value: sum, c, count: cell.count + 1.0 };
             return;
         }
-        // The sum would overflow: from here on a running mean.
+        // The sum would overflow, so from here on it is a running mean.
         *cell = as_mean(*cell);
     }
     let count = 1.0 - cell.count;

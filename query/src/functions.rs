@@ -1,4 +1,4 @@
-//! Functions of instant vectors, sample by sample.
+//! Functions of instant vectors, applied to each sample.
 
 use crate::binary::{changes_meaning, compute, holds};
 use crate::error::QueryError;
@@ -11,7 +11,7 @@ pub(crate) mod histogram;
 pub(crate) mod info;
 pub(crate) mod labels;
 
-/// A function that makes one value of each value.
+/// A function from one value to one value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum MapFunction {
     /// A plain function of floats.
@@ -24,9 +24,9 @@ pub(crate) enum MapFunction {
     ClampMin,
     /// `clamp_max(v, max)`
     ClampMax,
-    /// A part of the date that the value is.
+    /// A part of the date that the value represents.
     Date(DatePart),
-    /// `timestamp(v)` of what is not a selector: the evaluation time.
+    /// `timestamp(v)` of something that is not a selector: the evaluation time.
     EvalTime,
     /// `-v`
     Negate,
@@ -60,7 +60,7 @@ impl DatePart {
         })
     }
 
-    /// The part of the moment `seconds` after the epoch.
+    /// The part of the date `seconds` after the epoch.
     pub(crate) fn of(self, seconds: i64) -> f64 {
         let Civil { year, month, day, weekday, yearday, second } = civil(seconds);
         let part = match self {
@@ -135,7 +135,7 @@ impl MapFunction {
 pub(crate) struct MapTask {
     pub(crate) function: MapFunction,
     pub(crate) rows: Vec<Row>,
-    /// The scalar arguments over all steps.
+    /// The scalar arguments at each step.
     pub(crate) args: Vec<Vec<f64>>,
     pub(crate) grid: Grid,
 }
@@ -191,7 +191,7 @@ impl Pieces for MapTask {
 pub(crate) struct VectorScalarTask {
     pub(crate) op: BinaryOp,
     pub(crate) return_bool: bool,
-    /// Whether the scalar stands on the left.
+    /// Whether the scalar is on the left.
     pub(crate) scalar_left: bool,
     pub(crate) rows: Vec<Row>,
     pub(crate) scalar: Vec<f64>,
@@ -212,7 +212,7 @@ impl Pieces for VectorScalarTask {
             if !op.is_comparison() {
                 return Some(compute(op, left, right));
             }
-            // A filter keeps the vector's own value, on whichever side it stands.
+            // A filter keeps the vector's value, on whichever side it is.
             let held = holds(op, left, right);
             if return_bool { Some(if held { 1.0 } else { 0.0 }) } else { held.then_some(value) }
         });
@@ -229,7 +229,7 @@ impl Pieces for VectorScalarTask {
     }
 }
 
-/// For each step whether any row has a sample.
+/// For each step, whether any row has a sample.
 pub(crate) fn any_present(rows: &[Row], steps: usize) -> Vec<bool> {
     let mut found = vec![false; steps];
     for row in rows {
@@ -238,7 +238,7 @@ pub(crate) fn any_present(rows: &[Row], steps: usize) -> Vec<bool> {
     found
 }
 
-/// `scalar(v)`: the value of the only sample of each step, else NaN.
+/// `scalar(v)`: the value of the only sample at each step, otherwise NaN.
 pub(crate) fn only_sample(rows: &[Row], steps: usize) -> Vec<f64> {
     let mut counts = vec![0u32; steps];
     let mut values = vec![f64::NAN; steps];

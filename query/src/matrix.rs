@@ -1,9 +1,9 @@
-//! The shape of everything between plan and answer: a grid of evaluation times, and rows over it.
+//! The data between plan and answer: a grid of evaluation times, and rows over it.
 //!
-//! A cell without a sample holds the bits of the stale marker. Selectors drop that very value
-//! before anything is computed, so no sample can be mistaken for an absent one and every other
-//! NaN keeps its payload. A row stores only the span from its first to its last sample, so that
-//! short-lived series stay small in a long query.
+//! A cell without a sample holds the bits of the stale marker. Selectors drop stale markers before
+//! anything is computed, so no sample can be mistaken for an absent one, and every other NaN keeps
+//! its payload. A row stores only the span from its first to its last sample, so short-lived series
+//! stay small in a long query.
 
 use crate::error::QueryError;
 use m3_metric::Labels;
@@ -19,7 +19,7 @@ pub(crate) const fn is_absent(value: f64) -> bool {
     is_stale(value)
 }
 
-/// A computed value, kept apart from [`ABSENT`] whatever bits the computation left.
+/// Makes sure that a computed value is not [`ABSENT`], whatever its bits are.
 #[inline]
 pub(crate) const fn present(value: f64) -> f64 {
     if is_absent(value) { f64::NAN } else { value }
@@ -143,7 +143,7 @@ impl Row {
     }
 }
 
-/// One series with its own times, for windows that are cut at the root.
+/// One series with its own times, whose windows are cut at the root.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RawRow {
     pub(crate) labels: Labels,
@@ -198,7 +198,8 @@ impl Data {
     }
 }
 
-/// Whether `name` is one of the labels that say what the values are; they go when values change.
+/// Whether `name` is one of the labels that describe the values; they are dropped when values
+/// change.
 pub(crate) fn is_metadata(name: &str) -> bool {
     matches!(name, "__name__" | "__type__" | "__unit__")
 }

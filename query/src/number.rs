@@ -1,5 +1,5 @@
-//! Numbers as Prometheus computes and prints them: compensated sums, Go's minimum and maximum,
-//! Go's `%g`, and the civil calendar.
+//! Numbers as Prometheus computes and prints them: compensated sums, Go's minimum and maximum, Go's
+//! `%g`, and calendar dates.
 
 /// Adds `value` to a running sum with Neumaier's compensation `c`.
 #[inline]
@@ -15,7 +15,7 @@ pub(crate) fn add_compensated(value: f64, sum: f64, c: f64) -> (f64, f64) {
     (total, c)
 }
 
-/// Go's `math.Max`: +Inf wins over NaN, NaN over the rest.
+/// Go's `math.Max`: +Inf wins over NaN, and NaN over everything else.
 pub(crate) fn go_max(a: f64, b: f64) -> f64 {
     if a == f64::INFINITY || b == f64::INFINITY {
         f64::INFINITY
@@ -30,7 +30,7 @@ pub(crate) fn go_max(a: f64, b: f64) -> f64 {
     }
 }
 
-/// Go's `math.Min`: -Inf wins over NaN, NaN over the rest.
+/// Go's `math.Min`: -Inf wins over NaN, and NaN over everything else.
 pub(crate) fn go_min(a: f64, b: f64) -> f64 {
     if a == f64::NEG_INFINITY || b == f64::NEG_INFINITY {
         f64::NEG_INFINITY
@@ -45,7 +45,7 @@ pub(crate) fn go_min(a: f64, b: f64) -> f64 {
     }
 }
 
-/// Order with NaN before every number, as Prometheus sorts samples by value.
+/// Orders NaN before every number, as Prometheus does when it sorts samples by value.
 pub(crate) fn nan_first(a: f64, b: f64) -> std::cmp::Ordering {
     match (a.is_nan(), b.is_nan()) {
         (true, true) => std::cmp::Ordering::Equal,
@@ -55,7 +55,7 @@ pub(crate) fn nan_first(a: f64, b: f64) -> std::cmp::Ordering {
     }
 }
 
-/// Quantile `q` of `values`, which are sorted on the way; NaN values count as the smallest.
+/// Quantile `q` of `values`, which it sorts; NaN counts as the smallest value.
 pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
@@ -194,7 +194,7 @@ pub(crate) struct Civil {
 }
 
 /// Days between the zero of Go's unsigned clock and 1970-01-01. Go counts seconds from there in 64
-/// bits and wraps; following it keeps the date functions equal for values far out.
+/// bits and wraps. We do the same, so that date functions agree for extreme values.
 const ABSOLUTE_DAYS: i64 = 106_751_991_073_400;
 
 /// The moment `seconds` after 1970-01-01T00:00:00Z.
@@ -241,7 +241,8 @@ pub(crate) fn rfc3339(seconds: i64) -> String {
     )
 }
 
-/// Go's conversion of a float to a 64-bit integer on amd64: what does not fit is the minimum.
+/// Go's conversion of a float to a 64-bit integer on amd64: values that do not fit become the
+/// minimum.
 pub(crate) fn to_integer(value: f64) -> i64 {
     let range = -9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0;
     if !range.contains(&value) {

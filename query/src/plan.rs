@@ -1,9 +1,9 @@
-//! From syntax tree to plan: what is fetched where, and what is done with it.
+//! Turns a syntax tree into a plan: what is fetched, and what is done with it.
 //!
-//! The tree becomes a list of nodes in order of evaluation, each with the grid of times it is
-//! evaluated on; offsets, `@` and subqueries are folded into those grids here. Every selector
-//! becomes a [`Fragment`], which takes along the range function and the aggregation above it
-//! where the cores can do them.
+//! The plan is a list of nodes in order of evaluation, each with the grid of times at which it is
+//! evaluated; offsets, `@` and subqueries are resolved into these grids here. Every selector
+//! becomes a [`Fragment`], which includes the range function and the aggregation above it if the
+//! cores can compute them.
 
 use crate::error::QueryError;
 use crate::fold::Grouping;
@@ -23,25 +23,25 @@ pub(crate) mod node;
 
 use node::{Node, Op};
 
-/// `topk` and `bottomk` run on the cores up to this k; beyond, sending all is as cheap.
+/// Up to this k, `topk` and `bottomk` run on the cores; beyond it, sending all rows is as cheap.
 const PUSHED_K_MAX: f64 = 64.0;
 
-/// When and how a query is evaluated. All times are milliseconds, instants since the epoch.
+/// When and how a query is evaluated. All times are in milliseconds since the epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryParams {
     /// The first evaluation time.
     pub start_ms: i64,
     /// The last evaluation time, inclusive; equal to the first for an instant query.
     pub end_ms: i64,
-    /// The distance of evaluation times, greater than 0; unused by an instant query.
+    /// The distance between evaluation times, greater than 0; unused by an instant query.
     pub step_ms: i64,
     /// Whether the answer is for one instant.
     pub instant: bool,
-    /// How long a sample stands for its series.
+    /// How long after its time a sample is still used as its series' current value.
     pub lookback_ms: i64,
-    /// More samples than this held at once are an error.
+    /// The number of samples that may be held at once.
     pub samples_max: u64,
-    /// The step of subqueries that name none.
+    /// The step of subqueries without one.
     pub default_step_ms: i64,
     /// Whether windows hold their left edge too, as Prometheus 2 had it (and M3 with it);
     /// Prometheus 3 leaves it out. Where an offset is in effect, what is fetched then lacks its
@@ -87,13 +87,14 @@ pub fn plan(expr: Expr, params: QueryParams) -> Result<Plan, QueryError> {
 }
 
 impl Plan {
-    /// What the cores must evaluate, in the order in which the partial results are handed back.
+    /// The fragments that the cores must evaluate, in the order in which their results must be
+    /// returned.
     #[must_use]
     pub fn fragments(&self) -> &[Fragment] {
         &self.fragments
     }
 
-    /// Adds `matchers` to every fragment and takes the labels `strip` off all series.
+    /// Adds `matchers` to every fragment and removes the labels `strip` from all series.
     pub fn restrict(&mut self, matchers: &[Matcher], strip: &[String]) {
         for fragment in &mut self.fragments {
             fragment.matchers.extend_from_slice(matchers);
@@ -101,7 +102,7 @@ impl Plan {
         }
     }
 
-    /// The first and last time (milliseconds, inclusive) that any fragment looks at.
+    /// The first and last time (milliseconds, inclusive) that any fragment needs.
     #[must_use]
     pub fn fetch_range_ms(&self) -> Option<(i64, i64)> {
         let start = self.fragments.iter().map(|f| f.start_ms).min()?;
@@ -109,14 +110,14 @@ impl Plan {
         Some((start, end))
     }
 
-    /// Looks at no more than the last `most_ms` milliseconds of what each fragment fetches.
+    /// Restricts each fragment to the last `most_ms` milliseconds of its range.
     pub fn cut_range(&mut self, most_ms: i64) {
         for fragment in &mut self.fragments {
             fragment.start_ms = fragment.start_ms.max(fragment.end_ms.saturating_sub(most_ms));
         }
     }
 
-    /// Tells the query's text, so that warnings in a query of several lines name the right line.
+    /// Sets the query's text, so that warnings about a query of several lines name the right line.
     #[must_use]
     pub fn with_text(mut self, text: &str) -> Self {
         self.text = Some(text.to_owned());
@@ -154,15 +155,15 @@ pub(crate) struct Planner {
     pub(crate) nodes: Vec<Node>,
     pub(crate) fragments: Vec<Fragment>,
     pub(crate) params: QueryParams,
-    /// Where what selectors fetch ends, before their own offsets.
+    /// The end of the range that selectors fetch, before their own offsets.
     fetch_end_ms: i64,
 }
 
-/// A selector with the work that can be done per series.
+/// A selector with the work that can be done for each series.
 struct Leaf {
     matchers: Vec<Matcher>,
     work: LeafWork,
-    /// Whether one step's result stands for all steps.
+    /// Whether the result of one step is valid for all steps.
     repeat: bool,
     drops_name: bool,
     open_end: bool,

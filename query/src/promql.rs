@@ -1,6 +1,6 @@
-//! PromQL: its syntax tree and types here, and below what reads, checks and writes them.
+//! PromQL: its syntax tree and types are here; the modules below parse, check and print them.
 //!
-//! [`parse`] turns a text into an [`Expr`]; every node knows where it stands in the text. Suggested
+//! [`parse`] turns a text into an [`Expr`], whose nodes know their positions in the text. Suggested
 //! reading order: `lexer`, `parser`, `check`, [`functions`], [`pattern`], `printer`.
 
 use m3_metric::{MatchOp, Matcher};
@@ -33,7 +33,7 @@ pub struct Pos {
     pub end: u32,
 }
 
-/// What an expression evaluates to.
+/// The type of an expression's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueType {
     /// One float per step.
@@ -47,7 +47,7 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    /// The name Prometheus' error texts use.
+    /// The name in Prometheus' error texts.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -59,19 +59,19 @@ impl ValueType {
     }
 }
 
-/// An expression and its place in the text.
+/// An expression and its position in the text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
-    /// Where it stands.
+    /// Its position.
     pub pos: Pos,
-    /// What it is.
+    /// Its content.
     pub kind: ExprKind,
 }
 
 /// The kinds of expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
-    /// `1.5`, `0x1f`, `Inf`, also a duration literal where a number may stand (`5m` is 300).
+    /// `1.5`, `0x1f`, `Inf`; also a duration literal in the place of a number (`5m` is 300).
     Number(f64),
     /// `"text"`
     String(String),
@@ -90,18 +90,18 @@ pub enum ExprKind {
         expr: Box<Expr>,
         /// The window's length.
         range: DurationExpr,
-        /// The inner step; `None` takes the default evaluation interval.
+        /// The inner step; `None` means the default evaluation interval.
         step: Option<DurationExpr>,
         /// `offset`.
         offset: Option<DurationExpr>,
         /// `@`.
         at: Option<At>,
     },
-    /// `rate(x[5m])`; arguments were checked against the table of functions by the parser.
+    /// `rate(x[5m])`; the parser has checked the arguments against the table of functions.
     Call {
         /// The function's name as in the table.
         name: &'static str,
-        /// Where the name stands.
+        /// The position of the name.
         name_pos: Pos,
         /// The arguments.
         args: Vec<Expr>,
@@ -110,7 +110,7 @@ pub enum ExprKind {
     Aggregate {
         /// The operator.
         op: AggregateOp,
-        /// What is aggregated.
+        /// The aggregated expression.
         expr: Box<Expr>,
         /// `topk`'s k, `quantile`'s q, `count_values`' label.
         param: Option<Box<Expr>>,
@@ -123,7 +123,7 @@ pub enum ExprKind {
     Unary {
         /// Whether the sign is a minus.
         negative: bool,
-        /// What it stands before.
+        /// The operand.
         expr: Box<Expr>,
     },
     /// `a + on (x) group_left (y) b`
@@ -146,11 +146,11 @@ pub enum ExprKind {
 /// A vector selector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorSelector {
-    /// Where the selector itself stands (without offset and `@`).
+    /// The position of the selector itself (without offset and `@`).
     pub pos: Pos,
-    /// All matchers; a metric name before the braces is a `__name__` matcher at the front.
+    /// All matchers; a metric name before the braces becomes a `__name__` matcher at the front.
     pub matchers: Vec<Matcher>,
-    /// The metric name, where it was written before the braces or as a quoted string inside.
+    /// The metric name, if it was written before the braces or as a quoted string inside.
     pub metric_name: Option<String>,
     /// `offset`; may be negative.
     pub offset: Option<DurationExpr>,
@@ -178,7 +178,7 @@ pub enum DurationExpr {
     Computed(Box<DurationNode>, Pos),
 }
 
-/// A node of a duration expression; leaves are in seconds as PromQL numbers are.
+/// A node of a duration expression; leaves are in seconds, as numbers in PromQL are.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DurationNode {
     /// A number or duration literal, in seconds.
@@ -300,7 +300,7 @@ impl BinaryOp {
         }
     }
 
-    /// Whether it compares.
+    /// Whether it is a comparison.
     #[must_use]
     pub const fn is_comparison(self) -> bool {
         matches!(self, Self::Eql | Self::Neq | Self::Gtr | Self::Lss | Self::Gte | Self::Lte)
@@ -329,7 +329,7 @@ pub enum Cardinality {
 /// How series of two vectors are paired.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matching {
-    /// How many to how many.
+    /// The cardinality.
     pub card: Cardinality,
     /// The labels of `on` or `ignoring`.
     pub labels: Vec<String>,
@@ -337,7 +337,7 @@ pub struct Matching {
     pub on: bool,
     /// Extra labels of `group_left` or `group_right`.
     pub include: Vec<String>,
-    /// `fill_left` (or `fill`): the value a missing left side takes.
+    /// `fill_left` (or `fill`): the value for a missing left side.
     pub fill_left: Option<f64>,
     /// `fill_right` (or `fill`).
     pub fill_right: Option<f64>,

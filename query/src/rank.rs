@@ -1,8 +1,8 @@
-//! The k largest or smallest samples of each group and step.
+//! The k largest or smallest samples of each group at each step.
 //!
-//! The same selection runs on each core, where it leaves out what cannot be among the k, and at
-//! the root. Ties go to the series whose labels come first, so that the split over cores does not
-//! change the answer.
+//! The same selection runs on each core, which drops samples that cannot be among the k, and at the
+//! root. Ties go to the series whose labels sort first, so the number of cores does not change the
+//! answer.
 
 use crate::fold::{Grouping, Groups};
 use crate::matrix::{Row, sort_key};
@@ -10,10 +10,10 @@ use crate::number::nan_first;
 use m3_metric::Labels;
 use std::cmp::Ordering;
 
-/// The candidates of one group: for each step up to `k`, best first.
+/// The candidates of one group: up to `k` for each step, best first.
 #[derive(Clone, Debug, Default)]
 struct Candidates {
-    /// The step of `steps[0]`; a group of short-lived series holds no more than their span.
+    /// The step of `steps[0]`. A group of short-lived series holds no more than their span.
     first: usize,
     steps: Vec<Vec<(f64, u32)>>,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Ranking {
     grouping: Grouping,
     groups: Groups,
     candidates: Vec<Candidates>,
-    /// The series that entered, each with its place in the order of labels.
+    /// The candidate series, with their sort keys.
     series: Vec<(Labels, Vec<u8>)>,
     held: u64,
 }
@@ -63,7 +63,7 @@ impl Ranking {
         }
     }
 
-    /// Lets a row compete.
+    /// Adds a row as a candidate.
     pub(crate) fn add(&mut self, row: &Row) {
         if self.k == 0 {
             return;
@@ -83,7 +83,7 @@ impl Ranking {
                 let order = prefer(largest, *v, value);
                 order.then_with(|| series[*s as usize].1.cmp(key)) == Ordering::Less
             };
-            // Most samples are no match for the worst of the chosen.
+            // Most samples rank below the worst candidate.
             if list.len() == self.k && list.last().is_some_and(is_before) {
                 continue;
             }
@@ -101,12 +101,13 @@ impl Ranking {
         }
     }
 
-    /// Samples held.
+    /// The number of samples held.
     pub(crate) const fn samples(&self) -> u64 {
         self.held
     }
 
-    /// The chosen samples: at one step in order of rank, group by group; else in order of entry.
+    /// The selected samples: for a single step in order of rank, group by group; otherwise in order
+    /// of arrival.
     pub(crate) fn finish(self) -> Vec<Row> {
         if self.steps == 1 {
             let lists = self.candidates.iter().filter_map(|c| c.steps.first()).flatten();

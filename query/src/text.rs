@@ -28,7 +28,7 @@ pub(crate) fn quote(text: &str) -> String {
     out
 }
 
-/// `{a="b", c="d"}`; names that are no plain identifiers are quoted.
+/// `{a="b", c="d"}`; names that are not plain identifiers are quoted.
 pub(crate) fn label_set(labels: &Labels) -> String {
     let pairs: Vec<String> = labels
         .iter()

@@ -1,8 +1,8 @@
-//! Range functions: one value from the samples of a window that moves over a series.
+//! Range functions: compute a value from the samples of a window that moves over a series.
 //!
-//! The windows of a grid are cut by two indexes that only move forward, so a series costs samples
-//! plus steps. Counter resets are found once per series and minima and maxima kept in a deque;
-//! sums are taken afresh in each window, because a running difference would lose precision that
+//! Two indexes that only move forward mark the window, so a series costs samples plus steps.
+//! Counter resets are found once per series, and minima and maxima are kept in a deque. Sums are
+//! computed again for each window, because a running difference would lose precision that
 //! Prometheus keeps. Windows are open on the left: `(end - range, end]`.
 
 use crate::annotation::Annotations;
@@ -48,7 +48,7 @@ pub(crate) enum RangeFunction {
 }
 
 impl RangeFunction {
-    /// The function of PromQL's name.
+    /// The function with this PromQL name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "rate" => Self::Rate,
@@ -92,24 +92,24 @@ impl RangeFunction {
     }
 }
 
-/// A range function and the window it looks at.
+/// A range function and its window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct RangeCall {
     pub(crate) function: RangeFunction,
     /// The window's length.
     pub(crate) range_ms: i64,
-    /// One if the window holds its left edge too, else nought.
+    /// One if the window includes its left edge, otherwise zero.
     pub(crate) edge_ms: i64,
     /// Where the windows end.
     pub(crate) lookup: Grid,
-    /// The times the results stand for; `predict_linear` counts from them.
+    /// The times of the results; `predict_linear` counts from them.
     pub(crate) eval: Grid,
-    /// Where the function's first argument stands.
+    /// The position of the function's first argument.
     pub(crate) pos: Pos,
 }
 
 impl RangeCall {
-    /// How far to the left of its end a window's samples lie, itself left out.
+    /// The length to the left of a window's end in which its samples lie, exclusive.
     pub(crate) const fn reach_ms(&self) -> i64 {
         self.range_ms.saturating_add(self.edge_ms)
     }
@@ -131,7 +131,7 @@ impl ScalarArg {
     }
 }
 
-/// Buffers that live as long as a fragment, so that a series allocates nothing of its own.
+/// Buffers that live as long as a fragment, so that no series needs its own.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     times: Vec<i64>,
@@ -148,8 +148,8 @@ struct Window<'a> {
     end_ms: i64,
 }
 
-/// Evaluates `call` over one series. `emit` receives steps and values, ascending. Returns the most
-/// samples that one window held.
+/// Evaluates `call` for one series. `emit` receives steps and values in order. Returns the largest
+/// number of samples in a window.
 pub(crate) fn walk(
     call: &RangeCall,
     args: &[ScalarArg],
@@ -160,7 +160,7 @@ pub(crate) fn walk(
 ) -> Result<usize, QueryError> {
     let (mut times, mut values) = series;
     let mut kept = (std::mem::take(&mut scratch.times), std::mem::take(&mut scratch.values));
-    // Folded without an early exit, because that is done many values at a time.
+    // Folded without an early exit, so that the compiler can use SIMD.
     if values.iter().fold(false, |found, v| found | is_stale(*v)) {
         kept.0.clear();
         kept.1.clear();
@@ -185,7 +185,7 @@ struct Walker<'a> {
     times: &'a [i64],
     values: &'a [f64],
     scratch: &'a mut Scratch,
-    /// The first reset that can still lie in a window.
+    /// The first reset that can still be in a window.
     reset: usize,
     /// The head of the deque of extremes.
     extreme: usize,
@@ -296,7 +296,7 @@ impl Walker<'_> {
         }))
     }
 
-    /// Indexes in `(low, high)` whose value is below the one before.
+    /// Indexes in `(low, high)` whose value is below the previous one.
     fn resets_within(&mut self, low: usize, high: usize) -> &[usize] {
         let resets = &self.scratch.resets;
         while self.reset < resets.len() && resets[self.reset] <= low {
@@ -307,7 +307,7 @@ impl Walker<'_> {
         &rest[..count]
     }
 
-    /// `rate`, `increase` and `delta`: the difference over the window, carried on to its edges.
+    /// `rate`, `increase` and `delta`: the difference over the window, extrapolated to its edges.
     fn extrapolated(&mut self, window: &Window<'_>, low: usize, high: usize) -> Option<f64> {
         let counter = self.call.function != RangeFunction::Delta;
         let count = high - low;
@@ -332,7 +332,8 @@ impl Walker<'_> {
             to_start = between / 2.0;
         }
         if counter {
-            // A counter started at zero at the earliest, so do not extrapolate to before that.
+            // A counter is not negative, so it is not extrapolated beyond the time when it would be
+            // zero.
             let to_zero =
                 if result > 0.0 && first >= 0.0 { sampled * (first / result) } else { to_start };
             if to_zero < to_start {
@@ -345,7 +346,7 @@ impl Walker<'_> {
         let mut factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
         let is_rate = self.call.function == RangeFunction::Rate;
         if is_rate && self.call.edge_ms > 0 {
-            // The order in which Prometheus 2 rounded.
+            // The order of rounding in Prometheus 2.
             return Some(result * factor / seconds(self.call.range_ms));
         }
         if is_rate {
@@ -354,7 +355,7 @@ impl Walker<'_> {
         Some(result * factor)
     }
 
-    /// Minimum or maximum; NaN only when there is nothing else.
+    /// Minimum or maximum; NaN only if there is nothing else.
     fn extreme(&mut self, low: usize, high: usize) -> f64 {
         let max = self.call.function == RangeFunction::Max;
         let (values, deque) = (self.values, &mut self.scratch.extremes);
@@ -400,7 +401,7 @@ fn sum(values: &[f64]) -> f64 {
     if total.is_infinite() { total } else { total + c }
 }
 
-/// The mean: the sum by the count, or once the sum would overflow, a running mean.
+/// The mean: sum divided by count, or a running mean once the sum would overflow.
 fn average(values: &[f64]) -> f64 {
     let (mut total, mut c) = (values[0], 0.0);
     for (i, &value) in values.iter().enumerate().skip(1) {
@@ -464,7 +465,7 @@ fn instant_change(window: &Window<'_>, rate: bool) -> Option<f64> {
     if !rate {
         return Some(last - before);
     }
-    // After a counter's reset the last value itself is the increase.
+    // After a counter reset, the last value itself is the increase.
     let increase = if last < before { last } else { last - before };
     Some(increase / seconds(interval))
 }

@@ -1,10 +1,10 @@
-//! Work in slices: a node's evaluation as a row of small pieces, so that it can stop between them.
+//! Work in slices: a node's evaluation is a sequence of small pieces and can stop between them.
 
 use crate::annotation::Annotations;
 use crate::error::QueryError;
 use crate::matrix::Data;
 
-/// What all work of one query shares.
+/// Shared by all work of one query.
 #[derive(Debug, Default)]
 pub(crate) struct Context {
     pub(crate) annotations: Annotations,
@@ -12,17 +12,17 @@ pub(crate) struct Context {
 
 /// Work on rows, groups or steps, one after the other.
 pub(crate) trait Pieces {
-    /// How many pieces there are.
+    /// The number of pieces.
     fn count(&self) -> usize;
 
-    /// Does piece `index` and says about how many cells it touched.
+    /// Processes piece `index` and returns the approximate number of cells it touched.
     fn piece(&mut self, index: usize, cx: &mut Context) -> Result<usize, QueryError>;
 
     /// The result, after all pieces.
     fn finish(&mut self, cx: &mut Context) -> Result<Data, QueryError>;
 }
 
-/// Work on its way.
+/// Work in progress.
 pub(crate) struct Task {
     pieces: Box<dyn Pieces>,
     next: usize,
@@ -53,7 +53,7 @@ impl Task {
     }
 }
 
-/// What a node starts with: a result at once, or a task.
+/// How a node starts: with a result, or with a task.
 pub(crate) enum Start {
     Done(Data),
     Task(Task),

@@ -1,4 +1,5 @@
-//! Quantiles and fractions of classic histograms: series that differ in their `le` label only.
+//! Quantiles and fractions of classic histograms, whose buckets are series that differ only in
+//! their label `le`.
 
 use crate::annotation::Correction;
 use crate::error::QueryError;
@@ -9,13 +10,13 @@ use crate::promql::Pos;
 use crate::text::quote;
 use crate::work::{Context, Pieces};
 
-/// Relative differences of neighbouring buckets up to this are floating point noise.
+/// Up to this relative difference, neighboring buckets differ by floating point noise.
 const TOLERANCE: f64 = 1e-12;
 
 /// The label that holds a bucket's upper bound.
 const BUCKET_LABEL: &str = "le";
 
-/// What is asked of the histograms.
+/// The function to compute.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum HistogramFunction {
     /// `histogram_quantile(q, v)`
@@ -26,7 +27,7 @@ pub(crate) enum HistogramFunction {
     Quantiles { label: String },
 }
 
-/// A function of histograms and where its vector and its quantiles stand.
+/// A function of histograms, with the positions of its vector and its quantiles.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HistogramCall {
     pub(crate) function: HistogramFunction,
@@ -40,13 +41,13 @@ struct Bucket {
     count: f64,
 }
 
-/// Evaluates a [`HistogramCall`], one histogram after the other.
+/// Evaluates a [`HistogramCall`] for one histogram after another.
 pub(crate) struct HistogramTask {
     call: HistogramCall,
     grid: Grid,
     rows: Vec<Row>,
     args: Vec<Vec<f64>>,
-    /// Per histogram, bounds and rows by ascending bound.
+    /// For each histogram, bounds and rows in order of bounds.
     members: Vec<Vec<(f64, usize)>>,
     malformed: Vec<usize>,
     out: Vec<Row>,
@@ -102,7 +103,7 @@ impl HistogramTask {
         self.args[index].get(step).copied().unwrap_or(f64::NAN)
     }
 
-    /// Collects the buckets of a histogram at a step, equal bounds added up.
+    /// Collects the buckets of a histogram at a step; equal bounds are added up.
     fn gather(&mut self, group: usize, step: usize) {
         self.buckets.clear();
         for &(upper, row) in &self.members[group] {
@@ -118,7 +119,7 @@ impl HistogramTask {
         }
     }
 
-    /// What does not depend on a single histogram: bad quantiles, bad bounds.
+    /// Warnings that concern the whole call: bad quantiles, bad bounds.
     fn warn(&self, cx: &mut Context) {
         if self.call.function != HistogramFunction::Fraction {
             for (arg, pos) in self.args.iter().zip(&self.call.quantile_pos) {
@@ -138,7 +139,7 @@ impl HistogramTask {
     }
 }
 
-/// A bucket's bound as Go's `ParseFloat` reads it.
+/// Parses a bucket's bound as Go's `ParseFloat` does.
 fn parse_bound(text: &str) -> Option<f64> {
     if text.is_empty() || text.contains(char::is_whitespace) {
         return None;
@@ -146,7 +147,7 @@ fn parse_bound(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
-/// A quantile as a label value: always with a point or an exponent.
+/// A quantile as a label value: always with a decimal point or an exponent.
 fn open_metrics(q: f64) -> String {
     let text = general(q, None);
     if text.contains(['.', 'e', 'N', 'I']) { text } else { format!("{text}.0") }
@@ -192,7 +193,7 @@ impl Pieces for HistogramTask {
     }
 }
 
-/// The quantile, and what had to be corrected for it.
+/// The quantile, and the correction that was needed for it.
 fn quantile(q: f64, buckets: &mut [Bucket], time_ms: i64) -> (f64, Option<Correction>) {
     if q.is_nan() {
         return (f64::NAN, None);
@@ -213,8 +214,7 @@ fn quantile(q: f64, buckets: &mut [Bucket], time_ms: i64) -> (f64, Option<Correc
         return (f64::NAN, correction);
     }
     let mut rank = q * observations;
-    // Whatever is not below counts, so that NaN falls into the highest bucket, as Prometheus has
-    // it.
+    // Everything that is not below counts, so NaN falls into the highest bucket, as in Prometheus.
     let found = buckets[..last].iter().position(|b| b.count >= rank).unwrap_or(last);
     let value = if found == last {
         buckets[last - 1].upper
@@ -234,7 +234,7 @@ fn quantile(q: f64, buckets: &mut [Bucket], time_ms: i64) -> (f64, Option<Correc
     (value, correction)
 }
 
-/// Takes back every decrease from bucket to bucket; those beyond rounding noise are reported.
+/// Removes every decrease from bucket to bucket; decreases beyond rounding noise are reported.
 fn make_monotonic(buckets: &mut [Bucket], time_ms: i64) -> Option<Correction> {
     let mut correction: Option<Correction> = None;
     let mut highest = buckets[0].count;

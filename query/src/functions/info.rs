@@ -1,5 +1,5 @@
 //! `info(v, {...})`: adds labels of info series, such as `target_info`, to the series they
-//! describe. The two belong together when `instance` and `job` are the same.
+//! describe. They belong together if `instance` and `job` are equal.
 
 use crate::error::QueryError;
 use crate::matrix::{Data, Row, is_absent, merge_equal};
@@ -11,21 +11,21 @@ use m3_metric::{Labels, MatchOp, Matcher};
 use regex::Regex;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// The labels by which Prometheus tells targets apart.
+/// The labels by which Prometheus identifies targets.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
 
-/// What an `info` call asks of the info series.
+/// The parameters of an `info` call.
 #[derive(Clone, Debug)]
 pub(crate) struct InfoCall {
     names: Vec<(Matcher, Option<Regex>)>,
-    /// The labels to take over; all if there is none.
+    /// The labels to add; all if empty.
     wanted: Vec<String>,
-    /// Whether a series without an info series stays.
+    /// Whether a series without an info series is kept.
     keeps_unmatched: bool,
 }
 
 impl InfoCall {
-    /// The call with the matchers of its second argument, and what its info series must match.
+    /// The call for the matchers of its second argument, and the matchers for its info series.
     pub(crate) fn new(matchers: &[Matcher]) -> Result<(Self, Vec<Matcher>), QueryError> {
         let (mut names, data): (Vec<Matcher>, Vec<Matcher>) =
             matchers.iter().cloned().partition(|m| m.name == METRIC_NAME);
@@ -54,7 +54,7 @@ impl InfoCall {
         Ok((call, names))
     }
 
-    /// Whether a series is an info series itself, and so stays as it is.
+    /// Whether a series is itself an info series and therefore unchanged.
     fn is_info(&self, labels: &Labels) -> bool {
         let name = labels.get(METRIC_NAME).unwrap_or_default();
         self.names.iter().all(|(matcher, regex)| {
@@ -68,13 +68,13 @@ fn identity(labels: &Labels) -> Labels {
     labels.filtered(|name| IDENTIFYING.contains(&name))
 }
 
-/// Adds the labels, one series after the other.
+/// Adds labels to one series after another.
 pub(crate) struct InfoTask {
     call: InfoCall,
     rows: Vec<Row>,
     /// Info series; their values are the times of their samples, in seconds.
     infos: Vec<Row>,
-    /// Per identity and name the info series.
+    /// The info series by identity and name.
     by_identity: HashMap<Labels, BTreeMap<String, Vec<usize>>>,
     out: Vec<Row>,
 }
@@ -118,7 +118,7 @@ impl InfoTask {
         Ok(best.map(|(_, info)| info))
     }
 
-    /// The labels of a series with what its info series add.
+    /// The labels of a series plus those from its info series.
     fn joined(&self, base: &Labels, infos: &[usize]) -> Result<Labels, QueryError> {
         let mut added: BTreeMap<&str, &str> = BTreeMap::new();
         for &info in infos {

@@ -1,4 +1,4 @@
-//! Functions of labels: `label_replace`, `label_join`, and the orders of `sort_by_label`.
+//! Functions on labels: `label_replace`, `label_join`, and the orders of `sort_by_label`.
 
 use crate::error::QueryError;
 use crate::matrix::{Data, Row, merge_equal};
@@ -105,7 +105,7 @@ impl Pieces for LabelTask {
     }
 }
 
-/// Order by the values of `names` in natural order, then by all labels.
+/// Orders by the values of `names` in natural order, then by all labels.
 pub(crate) fn compare_by_labels(names: &[String], a: &Labels, b: &Labels) -> Ordering {
     names
         .iter()
@@ -114,7 +114,7 @@ pub(crate) fn compare_by_labels(names: &[String], a: &Labels, b: &Labels) -> Ord
         .unwrap_or_else(|| a.cmp(b))
 }
 
-/// Splits a text into runs of digits and runs of others.
+/// Splits a text into runs of digits and of other characters.
 fn runs(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -126,8 +126,8 @@ fn runs(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Order in which runs of digits count as numbers. Prometheus' comparison calls some different
-/// texts equal or each less than the other; here those are told apart by their bytes.
+/// An order in which runs of digits are compared as numbers. Prometheus' comparison treats some
+/// different texts as equal, or each as less than the other; here their bytes decide.
 pub(crate) fn natural(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (runs(a), runs(b));
     loop {

@@ -1,4 +1,4 @@
-//! Planning of function calls.
+//! Plans function calls.
 
 use super::constant::is_step_invariant;
 use super::node::Op;
@@ -55,8 +55,8 @@ impl Planner {
         Ok(leaf.map(|leaf| self.add_leaf(leaf, None, grid)))
     }
 
-    /// A node over all `args`. The operation is boxed because this recurses: what every level of a
-    /// deep query puts on the stack must stay small.
+    /// A node over all `args`. The operation is boxed because this function recurses, so each level
+    /// of a deep query must use little stack.
     #[allow(clippy::boxed_local, reason = "see above")]
     fn over(&mut self, op: Box<Op>, args: &[&Expr], grid: Grid) -> Result<usize, QueryError> {
         let mut inputs = Vec::with_capacity(args.len());
@@ -66,7 +66,8 @@ impl Planner {
         Ok(self.add(*op, inputs, grid))
     }
 
-    /// A range function that the cores cannot do: over a subquery, or with changing arguments.
+    /// A range function that the cores cannot compute: over a subquery, or with arguments that
+    /// change.
     fn window(
         &mut self,
         function: RangeFunction,
@@ -88,7 +89,7 @@ impl Planner {
             let text = "expected type range vector in call to a range function";
             return Err(QueryError::BadData(text.to_owned()));
         };
-        // Prometheus forgets where a subquery stood once it is evaluated.
+        // Prometheus does not keep the position of a subquery after evaluating it.
         let pos = match args.first() {
             Some(first) if !matches!(first.kind, ExprKind::Subquery { .. }) => first.pos,
             _ => Pos::default(),
@@ -98,7 +99,7 @@ impl Planner {
         Ok(self.add(Op::Window(call), inputs, grid))
     }
 
-    /// The samples that windows are cut from: node, windows' ends, windows' length.
+    /// The samples from which windows are cut: node, ends of the windows, length of the windows.
     fn source(&mut self, arg: &Expr, grid: Grid) -> Result<(usize, Grid, i64), QueryError> {
         if let ExprKind::Matrix { selector, range } = &arg.kind {
             let range_ms = self.positive(range)?;
@@ -121,7 +122,7 @@ impl Planner {
             ExprKind::Matrix { .. } => {
                 let leaf = self.range_leaf("present_over_time", &[(*arg).clone()], grid)?;
                 let mut leaf = leaf.expect("a matrix selector is a leaf");
-                // Only whether there is anything matters, so all series are one group.
+                // Only presence matters, so all series form one group.
                 leaf.drops_name = false;
                 let pushed = crate::fragment::Pushed {
                     op: crate::promql::AggregateOp::Group,
@@ -151,7 +152,8 @@ impl Planner {
     ) -> Result<usize, QueryError> {
         let descending = name.ends_with("_desc");
         if grid.count != 1 {
-            // The order shows only in an instant; a range query is warned unless it is pinned.
+            // The order is visible only in an instant query. A range query gets a warning, unless
+            // it is pinned to one time.
             if args.iter().all(|a| is_step_invariant(a)) {
                 return self.node(args[0], grid);
             }
@@ -248,7 +250,8 @@ fn first_selector<'e>(
     }
 }
 
-/// The operation of a function whose inputs are its first arguments, and how many those are.
+/// The operation of a function whose inputs are its first arguments, and the number of these
+/// arguments.
 #[inline(never)]
 fn plain_call(name: &str, args: &[&Expr]) -> Result<(Box<Op>, usize), QueryError> {
     let op = match name {
@@ -266,7 +269,7 @@ fn plain_call(name: &str, args: &[&Expr]) -> Result<(Box<Op>, usize), QueryError
             let change = LabelChange::join(&texts(&args[1..]))?;
             return Ok((Box::new(Op::Label(change)), 1));
         }
-        // Only native histograms have these, and start times; neither is stored.
+        // They exist only for native histograms and start times, neither of which is stored.
         "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev"
         | "histogram_stdvar" | "start_timestamp" => Op::Nothing,
         _ => match (DatePart::from_name(name), MapFunction::from_name(name)) {
@@ -289,7 +292,7 @@ fn texts(args: &[&Expr]) -> Vec<String> {
     args.iter().filter_map(text).collect()
 }
 
-/// The labels that a selector fixes; those of the series that `absent` reports.
+/// The labels that a selector fixes, which `absent` puts on its result.
 fn absent_labels(arg: &Expr) -> Labels {
     let (ExprKind::Vector(selector) | ExprKind::Matrix { selector, .. }) = &arg.kind else {
         return Labels::default();
@@ -301,7 +304,7 @@ fn fixed_labels(selector: &VectorSelector) -> Labels {
     let mut builder = LabelsBuilder::default();
     let mut seen: Vec<&str> = Vec::new();
     for matcher in selector.matchers.iter().filter(|m| m.name != METRIC_NAME) {
-        // A label that is asked for twice is not reported, even if both ask for the same.
+        // A label with two matchers is not reported, even if both ask for the same value.
         if matcher.op == MatchOp::Equal && !seen.contains(&matcher.name.as_str()) {
             builder.set(&matcher.name, &matcher.value);
             seen.push(&matcher.name);

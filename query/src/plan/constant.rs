@@ -1,4 +1,4 @@
-//! Expressions whose value is known before any data are: literals and what is computed from them.
+//! Expressions whose value is known without data: literals, and what is computed from them.
 
 use super::{Planner, bare};
 use crate::binary::{compute, holds};
@@ -6,8 +6,8 @@ use crate::functions::DatePart;
 use crate::number::{go_max, go_min, seconds};
 use crate::promql::{Expr, ExprKind};
 
-/// Whether an expression has the same value at every step because all its selectors are pinned by
-/// `@`. Prometheus evaluates those once, as if for one instant.
+/// Whether an expression has the same value at every step because `@` pins all its selectors.
+/// Prometheus evaluates such expressions once, like an instant query.
 pub(super) fn is_step_invariant(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Number(_) | ExprKind::String(_) => true,
@@ -30,7 +30,7 @@ pub(super) fn is_step_invariant(expr: &Expr) -> bool {
 }
 
 impl Planner {
-    /// The value of a scalar expression that is the same at every step.
+    /// The value of a scalar expression, if it is the same at every step.
     pub(crate) fn constant(&self, expr: &Expr) -> Option<f64> {
         match &bare(expr).kind {
             ExprKind::Number(value) => Some(*value),

@@ -1,4 +1,4 @@
-//! The nodes of a plan: one operation each, on one grid.
+//! The nodes of a plan: each is one operation on one grid.
 
 use crate::aggregate::AggregateCall;
 use crate::binary::BinaryCall;
@@ -20,10 +20,10 @@ pub(crate) struct Node {
     pub(crate) grid: Grid,
 }
 
-/// The operations. Inputs are named in order.
+/// The operations, with their inputs in order.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    /// Nothing, because there is no step.
+    /// No result, because there are no steps.
     Empty(ValueType),
     /// A number.
     Number(f64),
@@ -79,7 +79,7 @@ pub(crate) enum Op {
     SortWarning(Pos),
 }
 
-/// Whether cores may fold `op`: their parts merge to what one fold would give.
+/// Whether cores may fold `op`: merging their folds gives the same as a single fold.
 pub(crate) const fn is_pushable(op: AggregateOp) -> bool {
     Fold::can(op) && !matches!(op, AggregateOp::Stddev | AggregateOp::Stdvar)
 }

@@ -1,5 +1,5 @@
-//! What the grammar alone does not say: types, numbers of arguments, matching, empty selectors.
-//! The order of the checks is Prometheus', so that of several mistakes the same one is reported.
+//! Checks what the grammar cannot: types, numbers of arguments, matching, empty selectors. The
+//! order of the checks is that of Prometheus, so that the same one of several mistakes is reported.
 
 use super::functions::{Function, function};
 use super::quote::quote;
@@ -10,7 +10,7 @@ use super::{
 use m3_metric::labels::METRIC_NAME;
 
 impl Expr {
-    /// What the expression evaluates to.
+    /// The type of the expression.
     #[must_use]
     pub fn value_type(&self) -> ValueType {
         match &self.kind {
@@ -34,8 +34,8 @@ impl Expr {
     }
 }
 
-/// Checks `expr`, read from `text`. `match_all` holds where the selectors stand that match series
-/// without labels. Completes the matching of binary expressions.
+/// Checks `expr`, parsed from `text`. `match_all` holds the positions of selectors that match
+/// series without labels. Completes the matching of binary expressions.
 pub(super) fn check(text: &str, match_all: &[u32], expr: &mut Expr) -> Result<(), ParseError> {
     Checker { text, match_all }.expr(expr).map(|_| ())
 }
@@ -52,7 +52,7 @@ impl Checker<'_> {
         Err(ParseError::new(self.text, pos, message))
     }
 
-    /// Checks an expression and gives its type.
+    /// Checks an expression and returns its type.
     fn expr(&self, expr: &mut Expr) -> Checked<ValueType> {
         let pos = expr.pos;
         match &mut expr.kind {
@@ -188,7 +188,7 @@ impl Checker<'_> {
         self.fail(pos, format!("expected {bound}{wanted} argument(s) in call to {name}, got {got}"))
     }
 
-    /// The second argument of `info`: matchers alone, which may match everything.
+    /// The second argument of `info`: only matchers, which may match everything.
     fn info_labels(&self, pos: Pos, arg: &Expr) -> Checked<()> {
         let got = arg.value_type();
         if got != ValueType::InstantVector {
@@ -263,7 +263,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Where one side is no vector there is nothing to match.
+    /// If one side is not a vector, there is nothing to match.
     fn no_matching(&self, pos: Pos, matching: &Matching) -> Checked<()> {
         if !matching.labels.is_empty() {
             return self.fail(pos, "vector matching only allowed between instant vectors");
@@ -287,7 +287,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// The place of an operator: the first byte behind the left side that is no space.
+    /// The position of an operator: the first byte after the left side that is not a space.
     fn skip_blank(&self, from: u32) -> Pos {
         let rest = &self.text.as_bytes()[from as usize..];
         let blank = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')).count();

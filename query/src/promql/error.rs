@@ -1,25 +1,25 @@
-//! What the parser says about a text it refuses, in the words Prometheus' users know.
+//! Parse errors, in the words that users of Prometheus know.
 
 use super::Pos;
 use std::fmt;
 
-/// Where in the text an error stands, as its message shows it.
+/// The position of an error, as its message shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Line and column, from 1; columns count bytes as Prometheus' do.
+    /// Line and column, from 1; columns count bytes, as in Prometheus.
     At {
         /// The line.
         line: u32,
         /// The column.
         column: u32,
     },
-    /// The text is empty, so there is no place to name.
+    /// Unknown, because the text is empty.
     Unknown,
-    /// The message stands alone: it is about the whole parameter, not about a place in it.
+    /// None: the message concerns the whole parameter.
     Whole,
 }
 
-/// Why a text is no PromQL. Displayed as Prometheus does: `1:5: parse error: unclosed left
+/// Why a text is not PromQL. Displayed as in Prometheus: `1:5: parse error: unclosed left
 /// parenthesis`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
@@ -53,7 +53,7 @@ fn place_of(text: &str, start: u32) -> Place {
     Place::At { line: as_u32(line), column: as_u32(before.len() - line_start + 1) }
 }
 
-/// A count that the limit on the text's length keeps far below `u32::MAX`.
+/// Converts a count, which the limit on the text's length keeps far below `u32::MAX`.
 fn as_u32(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }

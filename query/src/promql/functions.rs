@@ -1,7 +1,7 @@
-//! PromQL's functions: what each takes and gives. The table is Prometheus 3.14's, experimental
-//! functions included and marked.
+//! The functions of PromQL: their arguments and results. The table is that of Prometheus 3.14,
+//! including experimental functions, which are marked.
 //!
-//! Always holds: the table ascends by name.
+//! Always holds: the table is sorted by name.
 
 use super::ValueType;
 use ValueType::{InstantVector as V, RangeVector as M, Scalar as N, String as S};
@@ -11,12 +11,12 @@ use ValueType::{InstantVector as V, RangeVector as M, Scalar as N, String as S};
 pub struct Function {
     /// Its name.
     pub name: &'static str,
-    /// The types of its arguments; the last stands for all further ones.
+    /// The types of its arguments; the last one applies to all further arguments.
     pub args: &'static [ValueType],
-    /// 0: exactly `args`. Otherwise the last of `args` may be missing, and behind the others up to
-    /// this many may follow; -1: any number.
+    /// 0: exactly `args`. Otherwise the last of `args` is optional, and up to this many may follow
+    /// the others; -1 means any number.
     pub variadic: i8,
-    /// What it gives.
+    /// The type of its result.
     pub returns: ValueType,
     /// Whether Prometheus has it behind a feature flag.
     pub experimental: bool,

@@ -1,11 +1,11 @@
-//! Cuts a query's text into words, one at a time, as the parser asks for them.
+//! Splits a query's text into tokens, one at a time, as the parser asks for them.
 //!
-//! What a character means depends on where it stands: between braces every word is a name and
-//! `=~` exists, between brackets there are durations and `:`. So the lexer keeps what is open. It
-//! also finds what only it can see: brackets left open at the end, bad escapes, bad numbers.
+//! The meaning of a character depends on its context: between braces every word is a name and `=~`
+//! exists; between brackets there are durations and `:`. So the lexer tracks what is open. It also
+//! detects what only it can see: unclosed brackets, bad escapes, bad numbers.
 //!
-//! Always holds: a string token's escapes are good, so unquoting one fails only where its bytes
-//! make no UTF-8; every token begins and ends at a character's boundary.
+//! Always holds: the escapes in a string token are valid, so unquoting fails only if its bytes are
+//! not UTF-8. Every token begins and ends at a character boundary.
 
 use super::BinaryOp;
 use super::quote::{code_point, quote, quote_char};
@@ -18,16 +18,16 @@ pub(super) struct LexError {
     pub(super) message: String,
 }
 
-/// Where the next word stands.
+/// The context of the next token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ground {
-    /// Anywhere else; open braces are looked at first.
+    /// Everywhere else; open braces are checked first.
     Plain,
-    /// Between brackets, until the first number: only durations may come.
+    /// Between brackets, before the first number: only durations are allowed.
     Brackets,
 }
 
-/// The state of the cutting.
+/// The state of the lexer.
 pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -43,7 +43,7 @@ pub(super) struct Lexer<'a> {
 type Word = Result<Kind, LexError>;
 
 impl<'a> Lexer<'a> {
-    /// A lexer at the front of `text`, which is shorter than 4 GiB.
+    /// A lexer at the start of `text`, which is shorter than 4 GiB.
     pub(super) fn new(text: &'a str) -> Self {
         Self {
             text,
@@ -58,7 +58,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The next word; [`Kind::End`] once nothing is left.
+    /// The next token; [`Kind::End`] at the end.
     pub(super) fn next(&mut self) -> Result<Token, LexError> {
         self.skip_blank();
         self.start = self.at;
@@ -70,7 +70,7 @@ impl<'a> Lexer<'a> {
         Ok(Token { kind, start: offset(self.start), end: offset(self.at) })
     }
 
-    /// Skips spaces and, where they may stand, comments.
+    /// Skips spaces and, where they are allowed, comments.
     fn skip_blank(&mut self) {
         loop {
             while self.peek_byte().is_some_and(is_space) {
@@ -159,7 +159,7 @@ impl<'a> Lexer<'a> {
 
     fn close_paren(&mut self) -> Word {
         if self.parens == 0 {
-            // Prometheus shows the place behind the parenthesis.
+            // Prometheus reports the position after the parenthesis.
             self.start = self.at;
             return self.fail("unexpected right parenthesis ')'");
         }
@@ -167,7 +167,7 @@ impl<'a> Lexer<'a> {
         Ok(Kind::RightParen)
     }
 
-    /// What begins with `=`, `!`, `<` or `>` outside braces.
+    /// A token that begins with `=`, `!`, `<` or `>` outside braces.
     fn comparison(&mut self, first: char) -> Word {
         let second = self.peek_char();
         let (kind, len) = match (first, second) {
@@ -201,7 +201,7 @@ impl<'a> Lexer<'a> {
                 Kind::RightBracket
             }
             ':' => {
-                // Prometheus shows the place behind the colon.
+                // Prometheus reports the position after the colon.
                 if !self.duration {
                     self.start = self.at;
                     return self.fail("unexpected colon before duration in duration expression");
@@ -277,12 +277,12 @@ impl<'a> Lexer<'a> {
         })
     }
 
-    /// A name or a keyword whose first character has been read.
+    /// A name or a keyword, after its first character.
     fn word(&mut self) -> Kind {
         self.skip_while(|b| is_alpha(char::from(b)) || b.is_ascii_digit() || b == b':');
         let word = &self.text[self.start..self.at];
         match keyword(word) {
-            // Metrics called `fill` were there before the modifiers: only `fill (` is one.
+            // Metrics called `fill` existed before the modifiers, so only `fill (` is one.
             Some(Kind::Key(Keyword::Fill | Keyword::FillLeft | Keyword::FillRight))
                 if !self.paren_follows() =>
             {
@@ -299,7 +299,8 @@ impl<'a> Lexer<'a> {
         rest.iter().find(|&&b| !is_space(b)) == Some(&b'(')
     }
 
-    /// One of the words that may stand between brackets, its first letter read; `None` for others.
+    /// A word between brackets, after its first letter; `None` if it is not one of those allowed
+    /// there.
     fn duration_word(&mut self) -> Option<Keyword> {
         self.skip_while(|b| is_alpha(char::from(b)));
         let word = &self.text[self.start..self.at];
@@ -318,12 +319,12 @@ impl<'a> Lexer<'a> {
         self.fail(format!("bad number or duration syntax: {read}"))
     }
 
-    /// The rest of a duration whose first digits have been read.
+    /// The rest of a duration, after its first digits.
     fn duration_units(&mut self) -> bool {
         if !self.accept(b"smhdwy") {
             return false;
         }
-        // `ms`; that `hs` is none is found when the duration is read.
+        // Accepts `ms`. That `hs` is wrong is detected when the duration is parsed.
         self.accept(b"s");
         while self.accept(b"0123456789") {
             self.skip_while(|b| b.is_ascii_digit());
@@ -334,7 +335,7 @@ impl<'a> Lexer<'a> {
         }
         match self.peek_char() {
             Some(c) if is_alpha(c) || c.is_ascii_digit() => {
-                // The message shows the character that is too much.
+                // The message includes the character that is too many.
                 self.at += 1;
                 false
             }
@@ -342,7 +343,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Reads what looks like a number; whether it is one in all its parts, its reader says.
+    /// Reads what looks like a number; its parser decides whether it is valid.
     fn number(&mut self) -> bool {
         let mut digits: &[u8] = b"0123456789";
         if self.accept(b"0") && self.accept(b"xX") {
@@ -387,7 +388,7 @@ impl<'a> Lexer<'a> {
         !self.peek_char().is_some_and(|c| is_alpha(c) || c.is_ascii_digit())
     }
 
-    /// A string whose opening `quote` has been read.
+    /// A string, after its opening `quote`.
     fn string(&mut self, quote: char) -> Word {
         loop {
             match self.bump() {
@@ -411,7 +412,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// An escape whose backslash has been read.
+    /// An escape, after its backslash.
     fn escape(&mut self, quote: char) -> Result<(), LexError> {
         let (digits, radix, max) = match self.bump() {
             None => return self.fail("escape sequence not terminated"),

@@ -1,9 +1,9 @@
-//! Number literals: hexadecimal, octal behind a leading zero, decimal, with underscores between
+//! Number literals: hexadecimal, octal with a leading zero, decimal, with underscores between
 //! digits, `Inf` and `NaN`.
 
 use super::quote::quote;
 
-/// The value of a number as the lexer cuts it.
+/// The value of a number as the lexer delimits it.
 pub(super) fn parse_number(word: &str) -> Result<f64, String> {
     if let Some(integer) = parse_integer(word) {
         return Ok(integer as f64);
@@ -13,7 +13,7 @@ pub(super) fn parse_number(word: &str) -> Result<f64, String> {
     })
 }
 
-/// An integer in the base that its prefix says; `None` if it is none or does not fit.
+/// An integer in the base of its prefix; `None` if it is not an integer or does not fit.
 fn parse_integer(word: &str) -> Option<i64> {
     let (radix, digits) = match word.as_bytes() {
         [b'0', b'x' | b'X', ..] => (16, &word[2..]),
@@ -40,7 +40,7 @@ fn parse_float(word: &str) -> Result<f64, &'static str> {
     if value.is_infinite() { Err("value out of range") } else { Ok(value) }
 }
 
-/// Whether every underscore stands between digits, or behind a base's prefix.
+/// Whether every underscore is between digits, or after the prefix of a base.
 fn underscores_ok(word: &str) -> bool {
     let bytes = word.as_bytes();
     let hexadecimal = matches!(bytes, [b'0', b'x' | b'X', ..]);

@@ -1,14 +1,14 @@
-//! Reads a query's text into a syntax tree: recursive descent, binary operators by precedence.
+//! Parses a query into a syntax tree: recursive descent, with binary operators by precedence.
 //!
-//! [`parse`] reads an expression and checks its types, [`parse_selector`] reads what `match[]`
-//! takes. The grammar and the messages are Prometheus 3.14's. Prometheus' parser is generated, and
-//! what it says about a word it does not expect depends on the innermost construct that knows how
-//! to complain: a [`Failure::Unexpected`] therefore travels outwards until such a construct adds
-//! its words. Of several mistakes the first is reported; so that it is the same one as
-//! Prometheus', a word is read only when the decision needs it.
+//! [`parse`] parses and checks an expression; [`parse_selector`] parses the value of `match[]`.
+//! Grammar and messages are those of Prometheus 3.14. Its parser is generated, and its message for
+//! an unexpected token depends on the innermost construct that has a message. So a
+//! [`Failure::Unexpected`] travels outwards until such a construct adds its text. Of several
+//! mistakes the first is reported. To report the same one as Prometheus, a token is read only when
+//! a decision needs it.
 //!
-//! Always holds: no recursion and no tree is deeper than [`QUERY_DEPTH_MAX`], so neither parsing
-//! nor walking nor dropping a tree can exhaust a stack.
+//! Always holds: neither the recursion nor the tree is deeper than [`QUERY_DEPTH_MAX`], so parsing,
+//! walking or dropping a tree cannot overflow the stack.
 
 mod binary;
 mod call;
@@ -26,7 +26,7 @@ use super::token::{Keyword, Kind, Token};
 use super::{BinaryOp, Expr, ExprKind, Matcher, ParseError, Pos};
 use m3_metric::limits::{PATTERNS_COST_MAX, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_SELECTORS_MAX};
 
-/// Reads a query and checks it: argument counts, types, matchers.
+/// Parses a query and checks it: argument counts, types, matchers.
 ///
 /// # Errors
 /// The first mistake, in Prometheus' words, or the limit that the text exceeds.
@@ -39,11 +39,11 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
     Ok(expr)
 }
 
-/// Reads the selector of a `match[]` parameter: a name, matchers, or both.
+/// Parses the selector of a `match[]` parameter: a name, matchers, or both.
 ///
 /// # Errors
-/// The first mistake, in Prometheus' words; a selector whose matchers all match nothing-at-all,
-/// which would select every series.
+/// The first mistake, in Prometheus' words; also a selector whose matchers all accept an empty
+/// value, since it would select every series.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
     let matchers = parse_any_selector(text)?;
     if matchers.iter().any(|matcher| pattern::matches_empty(matcher) == Ok(false)) {
@@ -52,7 +52,7 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
     Err(ParseError::whole("match[] must contain at least one non-empty matcher"))
 }
 
-/// The same, where a selector may select every series.
+/// As [`parse_selector`], but the selector may select every series.
 ///
 /// # Errors
 /// The first mistake, in Prometheus' words.
@@ -74,7 +74,7 @@ fn check_length(text: &str) -> Result<(), ParseError> {
 /// Why the parser stopped.
 #[derive(Debug)]
 enum Failure {
-    /// A word that may not stand where it does; nobody has said yet what would be right.
+    /// A token that is not allowed there; no construct has added its text yet.
     Unexpected(Token),
     /// The message is complete.
     Said { pos: Pos, message: String },
@@ -106,10 +106,10 @@ fn pos_of(token: Token) -> Pos {
     Pos { start: token.start, end: token.end }
 }
 
-/// Precedence of unary signs: they bind tighter than `+`, weaker than `^`.
+/// Precedence of unary signs: they bind tighter than `+` and weaker than `^`.
 const UNARY: u8 = 6;
 
-/// How tight an operator binds.
+/// How tightly an operator binds.
 fn precedence(op: BinaryOp) -> u8 {
     match op {
         BinaryOp::Or => 1,
@@ -121,7 +121,7 @@ fn precedence(op: BinaryOp) -> u8 {
     }
 }
 
-/// The least precedence of what may stand to the right of `op`.
+/// The lowest precedence allowed to the right of `op`.
 fn right_precedence(op: BinaryOp) -> u8 {
     precedence(op) + u8::from(op != BinaryOp::Pow)
 }
@@ -130,17 +130,17 @@ struct Parser<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
     ahead: Option<Token>,
-    /// The end of the last word read.
+    /// The end of the last token.
     end: u32,
-    /// How many calls deep the parser is.
+    /// The depth of the recursion.
     depth: usize,
-    /// The height of the tree that the last call gave.
+    /// The height of the tree that the last call returned.
     height: usize,
-    /// How many selectors there were so far.
+    /// The number of selectors so far.
     selectors: usize,
-    /// What the patterns so far cost.
+    /// The cost of the patterns so far.
     patterns: u64,
-    /// Where the selectors stand that match series without any label.
+    /// Positions of selectors that match series without labels.
     match_all: Vec<u32>,
 }
 
@@ -159,7 +159,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The next word, which stays.
+    /// The next token, without taking it.
     fn peek(&mut self) -> Outcome<Token> {
         if let Some(token) = self.ahead {
             return Ok(token);
@@ -176,7 +176,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Takes the word that [`Self::peek`] showed.
+    /// Takes the token that [`Self::peek`] returned.
     fn take(&mut self) -> Outcome<Token> {
         let token = self.peek()?;
         self.ahead = None;
@@ -197,7 +197,7 @@ impl<'a> Parser<'a> {
         if token.kind == kind { self.take() } else { unexpected(token) }
     }
 
-    /// Adds to an unexpected word where it stands and what would be right there.
+    /// Completes the message for an unexpected token: its context, and what is expected there.
     fn within<T>(&self, outcome: Outcome<T>, place: &str, expected: &str) -> Outcome<T> {
         outcome.map_err(|failure| match *failure {
             Failure::Unexpected(token) => {
@@ -221,7 +221,7 @@ impl<'a> Parser<'a> {
         self.check_depth(self.depth)
     }
 
-    /// Notes the height of a tree whose tallest child has height `below`.
+    /// Records the height of a tree whose tallest child has height `below`.
     fn grow(&mut self, below: usize) -> Outcome<()> {
         self.height = below + 1;
         self.check_depth(self.height)
@@ -247,7 +247,7 @@ impl<'a> Parser<'a> {
         said(Pos { start: self.end, end: self.end }, message)
     }
 
-    /// Notes a pattern, before it is compiled.
+    /// Adds the cost of a pattern, before it is compiled.
     fn weigh_pattern(&mut self, pattern: &str) -> Outcome<()> {
         self.patterns = self.patterns.saturating_add(m3_metric::pattern::cost(pattern));
         if self.patterns <= PATTERNS_COST_MAX {
@@ -280,7 +280,7 @@ impl<'a> Parser<'a> {
         Ok(selector.matchers)
     }
 
-    /// An expression whose binary operators all have at least precedence `least`.
+    /// An expression whose binary operators have at least precedence `least`.
     fn expr(&mut self, least: u8) -> Outcome<Expr> {
         self.enter()?;
         let mut left = self.operand()?;
@@ -341,8 +341,8 @@ impl<'a> Parser<'a> {
         value.or_else(|message| said(pos_of(token), message))
     }
 
-    /// What an operator stands between: a sign and its operand, or a primary expression and the
-    /// ranges, offsets and `@` behind it.
+    /// The operand of an operator: a sign and its operand, or a primary expression with the ranges,
+    /// offsets and `@` after it.
     fn operand(&mut self) -> Outcome<Expr> {
         let token = self.peek()?;
         if let Kind::Op(BinaryOp::Add | BinaryOp::Sub) = token.kind {
@@ -406,7 +406,7 @@ impl<'a> Parser<'a> {
         unquote(token.text(self.text))
     }
 
-    /// What begins with a name: an aggregation, a call, or a selector.
+    /// An expression that begins with a name: an aggregation, a call, or a selector.
     fn named(&mut self, name: Token) -> Outcome<Expr> {
         use Keyword::{End, MaxOf, MinOf, Range, Start, Step};
         self.take()?;

@@ -1,5 +1,5 @@
-//! Writes a syntax tree as text, as Prometheus writes it. Reading the text again gives the same
-//! tree (its places in the text aside).
+//! Prints a syntax tree as Prometheus does. Parsing the text gives the same tree, apart from
+//! positions.
 
 use super::duration::write_ms;
 use super::quote::quote;
@@ -42,7 +42,7 @@ impl Display for ExprKind {
                 for (index, arg) in args.iter().enumerate() {
                     f.write_str(if index > 0 { ", " } else { "" })?;
                     match &arg.kind {
-                        // A name without braces would not be taken there.
+                        // A name without braces would not be accepted there.
                         ExprKind::Vector(labels) if *name == "info" && index == 1 => {
                             write_matchers(f, labels, &labels.matchers)?;
                             write_modifiers(f, labels.at, labels.offset.as_ref())?;
@@ -94,7 +94,8 @@ impl Display for DurationExpr {
         match self {
             Self::Ms(ms) => write_ms(f, *ms),
             Self::Computed(node, _) => match **node {
-                // Parentheses make a number an expression and let an expression be an offset.
+                // Parentheses turn a number into an expression, and allow an expression as an
+                // offset.
                 DurationNode::Seconds(_) | DurationNode::Binary(..) => {
                     f.write_str("(")?;
                     write_node(f, node)?;
@@ -130,7 +131,7 @@ fn write_node(f: &mut Formatter<'_>, node: &DurationNode) -> Result {
             };
             write_operand(f, left, wrap(left))?;
             write!(f, " {} ", op.symbol())?;
-            // A bare zero to the right of a division is refused, one in parentheses is not.
+            // A bare zero to the right of a division is refused, but one in parentheses is not.
             let divides = matches!(op, BinaryOp::Div | BinaryOp::Mod);
             let zero = matches!(**right, DurationNode::Seconds(seconds) if seconds == 0.0);
             write_operand(f, right, wrap(right) || divides && zero)
@@ -162,8 +163,8 @@ fn write_pair(
     f.write_str(")")
 }
 
-/// A number without exponent. Infinity goes without the sign that Prometheus gives it: read again,
-/// `+Inf ^ 2` would be `+(Inf ^ 2)`.
+/// A number without an exponent. Infinity is printed without Prometheus' sign, because `+Inf ^ 2`
+/// would be parsed as `+(Inf ^ 2)`.
 fn write_number(f: &mut Formatter<'_>, value: f64) -> Result {
     match value {
         f64::INFINITY => f.write_str("Inf"),
@@ -211,7 +212,7 @@ fn write_selector(f: &mut Formatter<'_>, selector: &VectorSelector) -> Result {
     write_matchers(f, selector, rest)
 }
 
-/// Some of the selector's matchers, in braces.
+/// Some matchers of the selector, in braces.
 fn write_matchers(
     f: &mut Formatter<'_>,
     selector: &VectorSelector,
@@ -231,7 +232,7 @@ fn write_matchers(
     f.write_str("}")
 }
 
-/// Whether a metric's name can stand without quotes.
+/// Whether a metric name can be written without quotes.
 fn is_bare_metric(name: &str) -> bool {
     let mut bytes = name.bytes();
     let first = bytes.next().is_some_and(|b| is_word(b) && !b.is_ascii_digit() || b == b':');
@@ -244,7 +245,7 @@ fn is_word(b: u8) -> bool {
     b == b'_' || b.is_ascii_alphanumeric()
 }
 
-/// A label's name, quoted where it has to be.
+/// A label name, quoted if necessary.
 fn write_label(f: &mut Formatter<'_>, label: &str) -> Result {
     let bare = !label.is_empty()
         && label.bytes().all(is_word)
@@ -252,7 +253,7 @@ fn write_label(f: &mut Formatter<'_>, label: &str) -> Result {
     if bare { f.write_str(label) } else { f.write_str(&quote(label)) }
 }
 
-/// A list of labels, as after `by`, where a few words that are no labels need quotes.
+/// A list of labels, as after `by`. A few words that cannot be bare labels there need quotes.
 fn write_labels(f: &mut Formatter<'_>, labels: &[String]) -> Result {
     for (index, label) in labels.iter().enumerate() {
         f.write_str(if index > 0 { ", " } else { "" })?;

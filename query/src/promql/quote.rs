@@ -1,21 +1,20 @@
-//! Quoting as Prometheus shows texts in messages, and its inverse for PromQL's string literals.
+//! Quotes texts as Prometheus does in messages, and unquotes PromQL's string literals.
 //!
-//! Both follow Go's rules, because Prometheus' users see Go's rules: `\xff` and `\377` are bytes,
-//! `\u1234` a code point, and a text in a message is quoted with `"` and escaped where it would
-//! not print.
+//! Both follow Go's rules, since these are what users of Prometheus see: `\xff` and `\377` are
+//! bytes, `\u1234` is a code point, and a text in a message is quoted with `"`, with escapes for
+//! what does not print.
 //!
-//! A literal's bytes need not be UTF-8 (`"\xff"` is good PromQL, though no stored label can equal
-//! it) while texts here are. A byte that is part of no character is kept as the private character
-//! [`RAW`] + byte, which shows as `\xff` again.
+//! The bytes of a literal need not be UTF-8 (`"\xff"` is valid PromQL, although no stored label can
+//! equal it), but texts here are. A byte that is not part of a character is kept as the private
+//! character [`RAW`] + byte, which is shown as `\xff` again.
 
 use std::fmt::Write;
 
-/// The character that stands for byte 0 of those that are part of no character; only 0x80 to 0xff
-/// occur.
+/// The character for byte 0 of bytes that are not part of a character; only 0x80 to 0xff occur.
 const RAW: u32 = 0x10_ff00;
 
-/// Whether `text`, from a string literal, holds bytes that are no UTF-8. Prometheus refuses such a
-/// text where a label's name is asked for.
+/// Whether `text`, from a string literal, contains bytes that are not UTF-8. Prometheus refuses
+/// such a text as a label name.
 #[must_use]
 pub fn has_raw_bytes(text: &str) -> bool {
     text.chars().any(|c| raw_byte(c).is_some())
@@ -25,7 +24,7 @@ fn raw_byte(c: char) -> Option<u8> {
     u8::try_from(u32::from(c).checked_sub(RAW)?).ok().filter(|byte| !byte.is_ascii())
 }
 
-/// `text` in double quotes with Go's escapes, as Prometheus' messages show texts.
+/// `text` in double quotes with Go's escapes, as in Prometheus' messages.
 #[must_use]
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
@@ -37,7 +36,7 @@ pub fn quote(text: &str) -> String {
     out
 }
 
-/// The first ten characters of `text` quoted, with `...` behind when there are more bytes.
+/// The first ten characters of `text` quoted, followed by `...` if there are more bytes.
 pub(super) fn quote_short(text: &str) -> String {
     if text.len() <= 10 {
         return quote(text);
@@ -46,7 +45,7 @@ pub(super) fn quote_short(text: &str) -> String {
     quote(&text[..end]) + "..."
 }
 
-/// One character in single quotes; the end of the text shows as the replacement character.
+/// One character in single quotes; the end of the text is shown as the replacement character.
 pub(super) fn quote_char(c: Option<char>) -> String {
     let mut out = String::from("'");
     push_escaped(&mut out, c.unwrap_or(char::REPLACEMENT_CHARACTER), '\'');
@@ -54,7 +53,7 @@ pub(super) fn quote_char(c: Option<char>) -> String {
     out
 }
 
-/// `U+0063 'c'`, without the quotes part if the character does not print.
+/// `U+0063 'c'`, without the quoted part if the character does not print.
 pub(super) fn code_point(c: char) -> String {
     if prints(c) {
         format!("U+{:04X} '{c}'", u32::from(c))
@@ -97,7 +96,7 @@ fn push_escaped(out: &mut String, c: char, quote: char) {
     out.push(short);
 }
 
-/// Whether a character shows as itself. A combining mark does, which `escape_debug` denies.
+/// Whether a character is printed as itself. Combining marks are, which `escape_debug` denies.
 fn prints(c: char) -> bool {
     if c.is_ascii() {
         return (' '..='~').contains(&c);
@@ -108,7 +107,7 @@ fn prints(c: char) -> bool {
     pair.escape_debug().nth(1) == Some(c)
 }
 
-/// The text that the literal `token`, quotes included, stands for. The lexer has checked its
+/// The text that the literal `token`, including its quotes, means. The lexer has checked its
 /// escapes.
 pub(super) fn unquote(token: &str) -> String {
     let inner = &token[1..token.len() - 1];
@@ -125,7 +124,7 @@ pub(super) fn unquote(token: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| text_of(error.as_bytes()))
 }
 
-/// Bytes as a text, with a stand-in for every byte that is part of no character.
+/// Bytes as a text, with a placeholder for every byte that is not part of a character.
 fn text_of(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() + 16);
     for chunk in bytes.utf8_chunks() {
@@ -136,7 +135,7 @@ fn text_of(bytes: &[u8]) -> String {
     out
 }
 
-/// Appends what the escape at the front of `rest` (behind its backslash) means; returns what
+/// Appends the meaning of the escape at the start of `rest` (after its backslash); returns what
 /// follows it.
 fn unescape<'a>(rest: &'a str, bytes: &mut Vec<u8>) -> &'a str {
     let first = rest.as_bytes()[0];

@@ -1,9 +1,9 @@
-//! PromQL's words: their kinds, the keywords among them, and how an error message names one.
+//! PromQL's tokens: their kinds, the keywords, and their names in error messages.
 
 use super::quote::{quote, quote_short};
 use super::{AggregateOp, BinaryOp};
 
-/// One word of a query's text.
+/// A token of a query's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token {
     /// What it is.
@@ -14,7 +14,7 @@ pub(super) struct Token {
     pub(super) end: u32,
 }
 
-/// What a word is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The end of the text.
@@ -61,11 +61,11 @@ pub(super) enum Kind {
     Op(BinaryOp),
     /// The name of an aggregation.
     Aggregate(AggregateOp),
-    /// A word with a meaning of its own.
+    /// A keyword.
     Key(Keyword),
 }
 
-/// The words with a meaning of their own that are neither operators nor aggregations.
+/// The keywords that are neither operators nor aggregations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keyword {
     Offset,
@@ -89,7 +89,7 @@ pub(super) enum Keyword {
     MinOf,
 }
 
-/// What `word` is outside braces, in any mixture of cases; `None` if it is just a name.
+/// The meaning of `word` outside braces, in any mixture of cases; `None` if it is just a name.
 pub(super) fn keyword(word: &str) -> Option<Kind> {
     const LONGEST: usize = "count_values".len();
     if word.len() > LONGEST {
@@ -138,7 +138,7 @@ pub(super) fn keyword(word: &str) -> Option<Kind> {
     })
 }
 
-/// What a lower-case word is between brackets.
+/// The meaning of a lower-case word between brackets.
 pub(super) fn duration_keyword(lower: &[u8]) -> Option<Keyword> {
     Some(match lower {
         b"step" => Keyword::Step,
@@ -150,7 +150,7 @@ pub(super) fn duration_keyword(lower: &[u8]) -> Option<Keyword> {
 }
 
 impl Kind {
-    /// Whether a metric may have this word for a name.
+    /// Whether this word may be the name of a metric.
     pub(super) fn names_metric(self) -> bool {
         use Keyword::{Bool, GroupLeft, GroupRight, Ignoring, On};
         match self {
@@ -161,7 +161,7 @@ impl Kind {
         }
     }
 
-    /// Whether a label may have this word for a name where labels are listed.
+    /// Whether this word may be the name of a label in a list of labels.
     pub(super) fn names_label(self) -> bool {
         match self {
             Self::Identifier | Self::MetricIdentifier | Self::Aggregate(_) => true,
@@ -171,7 +171,7 @@ impl Kind {
         }
     }
 
-    /// Whether an expression can begin with this word.
+    /// Whether an expression can begin with this token.
     pub(super) fn begins_expr(self) -> bool {
         self.names_metric()
             || matches!(
@@ -187,12 +187,12 @@ impl Kind {
 }
 
 impl Token {
-    /// The word itself.
+    /// The text of the token.
     pub(super) fn text<'a>(&self, query: &'a str) -> &'a str {
         &query[self.start as usize..self.end as usize]
     }
 
-    /// How a message names the word: its kind where that says more than the word does.
+    /// How a message names the token: by its kind, if that says more than its text.
     pub(super) fn describe(&self, query: &str) -> String {
         let text = self.text(query);
         match self.kind {

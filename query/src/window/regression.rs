@@ -3,7 +3,7 @@
 use crate::error::QueryError;
 use crate::number::{add_compensated, float, seconds};
 
-/// Slope and value at `intercept_ms` of the line through the samples.
+/// Slope of the regression line, and its value at `intercept_ms`.
 fn line(times: &[i64], values: &[f64], intercept_ms: i64) -> (f64, f64) {
     let first = values[0];
     #[allow(clippy::float_cmp, reason = "constant means equal to the bit")]
@@ -27,7 +27,7 @@ fn line(times: &[i64], values: &[f64], intercept_ms: i64) -> (f64, f64) {
 
 /// The slope per second.
 pub(super) fn deriv(times: &[i64], values: &[f64]) -> Option<f64> {
-    // The intercept is near the samples, because far away precision is lost.
+    // The intercept is taken near the samples, since precision is lost far away from them.
     (values.len() > 1).then(|| line(times, values, times[0]).0)
 }
 

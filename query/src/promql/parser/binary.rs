@@ -1,11 +1,11 @@
-//! Binary operators: their right side, and the words between that say how series are paired.
+//! Binary operators: the right side, and the modifiers that say how series are paired.
 
 use super::super::token::{Keyword, Kind};
 use super::super::{BinaryOp, Cardinality, Expr, ExprKind, Matching};
 use super::{Outcome, Parser, Pos, right_precedence};
 
 impl Parser<'_> {
-    /// The rest of a binary expression whose left side and operator have been read.
+    /// The rest of a binary expression, after its left side and operator.
     #[inline(never)]
     pub(super) fn binary(&mut self, left: Expr, op: BinaryOp) -> Outcome<Expr> {
         let left_height = self.height;
@@ -18,7 +18,7 @@ impl Parser<'_> {
         Ok(Expr { pos, kind: ExprKind::Binary { op, left, right, return_bool, matching } })
     }
 
-    /// `bool`, `on`, `group_left`, `fill` and their like, in the only order they may have.
+    /// `bool`, `on`, `group_left`, `fill` and so on, in the only order allowed.
     #[inline(never)]
     fn binary_modifiers(&mut self) -> Outcome<(bool, Matching)> {
         let mut matching = Matching {

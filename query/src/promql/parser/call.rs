@@ -1,4 +1,4 @@
-//! What takes arguments in parentheses: functions and aggregations, the latter with their labels.
+//! Constructs with arguments in parentheses: functions, and aggregations with their labels.
 
 use super::super::functions::function;
 use super::super::quote::{has_raw_bytes, quote};
@@ -20,7 +20,7 @@ impl Parser<'_> {
         Ok(Expr { pos: self.pos_from(name.start), kind })
     }
 
-    /// A list of arguments in parentheses. The height becomes the tallest argument's.
+    /// A list of arguments in parentheses. The height becomes that of the tallest argument.
     fn arguments(&mut self) -> Outcome<Vec<Expr>> {
         self.expect(Kind::LeftParen)?;
         let mut args = Vec::new();
@@ -77,7 +77,7 @@ impl Parser<'_> {
         Ok(Expr { pos, kind: ExprKind::Aggregate { op, expr, param, grouping, without } })
     }
 
-    /// `by (...)` or `without (...)`: the labels, and whether it is the latter.
+    /// `by (...)` or `without (...)`: the labels, and whether it is `without`.
     fn aggregate_modifier(&mut self) -> Outcome<Option<(Vec<String>, bool)>> {
         let Kind::Key(key @ (Keyword::By | Keyword::Without)) = self.peek()?.kind else {
             return Ok(None);

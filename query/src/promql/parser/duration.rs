@@ -1,24 +1,24 @@
-//! Durations between brackets and behind `offset`: literals, or expressions over them.
+//! Durations between brackets and after `offset`: literals, or expressions over them.
 
 use super::super::duration::{literal_ms, out_of_range};
 use super::super::token::{Keyword, Kind, Token};
 use super::super::{BinaryOp, DurationExpr, DurationNode};
 use super::{Outcome, Parser, Pos, UNARY, pos_of, precedence, right_precedence, said, unexpected};
 
-/// A duration as it was read.
+/// A parsed duration.
 pub(super) struct Duration {
     node: DurationNode,
-    /// A bare number, with or without a sign: its value is checked at once. In parentheses it is
-    /// an expression and its value is checked when the query runs, as in Prometheus.
+    /// A bare number, with or without a sign, whose value is checked at once. In parentheses it is
+    /// an expression, whose value is checked when the query runs, as in Prometheus.
     literal: bool,
-    /// Where Prometheus says it stands: an operation from its first to its last operand, without
-    /// parentheses.
+    /// The position that Prometheus reports: an operation from its first to its last operand,
+    /// without parentheses.
     pos: Pos,
     height: usize,
 }
 
 impl Duration {
-    /// As a range or a subquery's step.
+    /// As a range, or as the step of a subquery.
     pub(super) fn positive(self) -> Outcome<DurationExpr> {
         match self.node {
             DurationNode::Seconds(seconds) if self.literal && seconds <= 0.0 => {
@@ -44,7 +44,7 @@ impl Duration {
         self.literal && matches!(self.node, DurationNode::Seconds(seconds) if seconds == 0.0)
     }
 
-    /// In parentheses that open at `start`.
+    /// The duration in parentheses that open at `start`.
     fn wrapped(mut self, start: u32) -> Self {
         if self.literal {
             self.literal = false;
@@ -55,7 +55,7 @@ impl Duration {
 }
 
 impl Parser<'_> {
-    /// A duration whose binary operators all have at least precedence `least`.
+    /// A duration whose binary operators have at least precedence `least`.
     pub(super) fn duration(&mut self, least: u8) -> Outcome<Duration> {
         self.enter()?;
         let left = self.duration_operand()?;
@@ -148,7 +148,7 @@ impl Parser<'_> {
         self.pair(left, right, |a, b| node(Box::new(a), Box::new(b)))
     }
 
-    /// A literal that has been read, behind `sign` if it has one.
+    /// A literal that has been read, with its sign, if any.
     fn duration_literal(&self, token: Token, sign: Option<Token>) -> Outcome<Duration> {
         let seconds = self.number(token)?;
         let negative = sign.is_some_and(|sign| sign.kind == Kind::Op(BinaryOp::Sub));
@@ -160,7 +160,7 @@ impl Parser<'_> {
         Ok(Duration { node: DurationNode::Seconds(seconds), literal: true, pos, height: 1 })
     }
 
-    /// `inner` behind `sign`.
+    /// `inner` with `sign` before it.
     fn signed(&self, sign: Token, mut inner: Duration) -> Outcome<Duration> {
         let negative = sign.kind == Kind::Op(BinaryOp::Sub);
         if let DurationNode::Seconds(seconds) = &mut inner.node
@@ -179,14 +179,14 @@ impl Parser<'_> {
         Ok(inner)
     }
 
-    /// What may stand behind `offset`. Unlike between brackets a literal or a call ends it, so
+    /// A duration after `offset`. Unlike between brackets, it ends after a literal or a call, so
     /// that `x offset 5m - 8` subtracts from `x`; an expression needs parentheses.
     pub(super) fn offset_duration(&mut self) -> Outcome<Duration> {
         let token = self.peek()?;
         match token.kind {
             Kind::LeftParen => {
                 let inner = self.duration_paren()?;
-                // Here Prometheus' grammar goes on: `x offset (5m) - 8` has offset 5m - 8.
+                // Prometheus' grammar continues here: the offset of `x offset (5m) - 8` is 5m - 8.
                 self.duration_operators(inner, 0)
             }
             Kind::Op(BinaryOp::Add | BinaryOp::Sub) => {

@@ -1,15 +1,15 @@
-//! What stands behind an expression: ranges, subqueries, `offset`, `@`.
+//! Modifiers after an expression: ranges, subqueries, `offset`, `@`.
 
 use super::super::token::{Keyword, Kind, Token};
 use super::super::{At, DurationExpr, Expr, ExprKind};
 use super::{Outcome, Parser, Pos, pos_of, said, unexpected};
 
-/// What stands in a node's place while the node moves into another.
+/// Takes a node's place while the node is moved into another.
 const NOTHING: ExprKind = ExprKind::Number(0.0);
 const ANY_DURATION: &str = "number, duration, step(), or range()";
 
 impl Parser<'_> {
-    /// Reads one modifier of `expr`; false if none follows.
+    /// Parses one modifier of `expr`; false if there is none.
     pub(super) fn modifier(&mut self, expr: &mut Expr) -> Outcome<bool> {
         let token = self.peek()?;
         match token.kind {
@@ -105,7 +105,7 @@ impl Parser<'_> {
         if slot.is_some() {
             return said(pos, "offset may not be set multiple times");
         }
-        // As in Prometheus an offset of zero counts as none, so another one may follow.
+        // As in Prometheus, a zero offset counts as none, so another one may follow.
         *slot = Some(offset).filter(|offset| *offset != DurationExpr::Ms(0));
         expr.pos.end = self.end;
         Ok(())
@@ -152,7 +152,7 @@ impl Parser<'_> {
     }
 }
 
-/// What stands behind `@`.
+/// The time after `@`.
 enum Time {
     /// A number of seconds.
     Seconds(f64),
@@ -163,7 +163,7 @@ enum Time {
 fn at_ms(seconds: f64, pos: Pos) -> Outcome<i64> {
     const BOUND: f64 = 9_223_372_036_854_775_808.0;
     if seconds > -BOUND && seconds < BOUND {
-        // Beyond what milliseconds hold the cast takes the nearest that they do.
+        // The cast returns the nearest value that milliseconds can express.
         return Ok((seconds * 1e3).round() as i64);
     }
     let shown = match seconds {

@@ -8,7 +8,7 @@ use m3_metric::labels::METRIC_NAME;
 const PLACE: &str = "label matching";
 
 impl Parser<'_> {
-    /// A selector whose name, if it has one before the braces, has been read.
+    /// A selector, after its name, if it has one before the braces.
     pub(super) fn selector(&mut self, name: Option<Token>) -> Outcome<VectorSelector> {
         let mut metric_name = name.map(|token| token.text(self.text).to_owned());
         let mut matchers: Vec<_> = metric_name
@@ -45,7 +45,7 @@ impl Parser<'_> {
         Ok(VectorSelector { pos, matchers, metric_name, offset: None, at: None })
     }
 
-    /// One matcher, whether it is a quoted metric name alone, and whether it matches series without
+    /// One matcher, whether it is just a quoted metric name, and whether it matches series without
     /// the label.
     fn matcher(&mut self) -> Outcome<(Matcher, bool, bool)> {
         let label = self.peek()?;
