@@ -1,5 +1,5 @@
-//! Forms of parts: parameters or a refusal with its reason; what was read, written and read again,
-//! is the same. The first line of `data` is the content type, what is behind it the body.
+//! Multipart forms: they give parameters, or a refusal with its reason, and can be written and read
+//! again. The first line of `data` is the content type; the rest is the body.
 
 use m3_http::api::form;
 use m3_http::wire::multipart::{MultipartError, read_params};
@@ -35,7 +35,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The same as a request: its parameters come behind those of the URL.
+/// The same form as a request; its parameters follow those of the URL.
 fn request(content_type: &str, body: &[u8], read: &Result<(), MultipartError>, params: &Params) {
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("multipart/form-data") || body.is_empty() {
@@ -51,7 +51,7 @@ fn request(content_type: &str, body: &[u8], read: &Result<(), MultipartError>, p
     }
 }
 
-/// A boundary that no value holds.
+/// A boundary that occurs in no value.
 fn boundary(params: &Params) -> String {
     let free = (0..).map(|n| format!("b{n}"));
     let is_free = |boundary: &String| !params.iter().any(|(_, value)| value.contains(boundary));

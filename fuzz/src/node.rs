@@ -1,8 +1,8 @@
-//! The whole node: writes, queries and admin requests with whatever numbers the input names, one
-//! after the other, on a simulated node; then everything is read back.
+//! The whole node: writes, queries and admin requests with the numbers in the input run one after
+//! another on a simulated node; then everything is read back.
 //!
-//! `data` is lines of text, each a request, with tabs between its fields; what is no request is
-//! passed over:
+//! `data` is lines of text. Each is a request whose fields are separated by tabs; other lines are
+//! ignored:
 //!
 //! | line | request |
 //! |---|---|
@@ -14,8 +14,8 @@
 //! | `g TARGET` | a GET of this path and query |
 //! | `p TARGET BODY` | a POST of it |
 //!
-//! Must hold: every request is answered, none with 500; no work panics; of a write all samples
-//! within retention are stored and no others, whatever else is in the body.
+//! Must hold: every request is answered, and none with 500. Nothing panics. Of a write, exactly the
+//! samples within retention are stored, whatever else is in the body.
 
 use m3_http::api::{ReadQuery, Selection, TIME_MS_MAX, TIME_MS_MIN};
 use m3_http::proto::read::{decode_response, encode_request};
@@ -27,13 +27,13 @@ use m3_sim::client::{Answer, Client};
 use m3_sim::session::Session;
 use std::collections::BTreeMap;
 
-/// Requests of one input.
+/// Most requests of one input.
 const LINES_MAX: usize = 24;
-/// Bytes of one request.
+/// Most bytes of one request.
 const LINE_BYTES_MAX: usize = 512;
-/// How near to the end of retention nothing is asserted, for the clock moves.
+/// Nothing is asserted this close to the end of retention, since the clock moves.
 const MARGIN_MS: i64 = 3_600_000;
-/// What the implicit namespace keeps, and how far ahead of the clock it takes samples.
+/// How long the implicit namespace keeps samples, and how far ahead of the clock it accepts them.
 const KEPT_MS: i64 = 100 * 365 * 86_400_000;
 const AHEAD_MS: i64 = 86_400_000;
 
@@ -47,7 +47,7 @@ pub fn run(data: &[u8]) {
     let lines = text.lines().filter(fits).take(LINES_MAX);
     let lines: Vec<String> = lines.map(str::to_owned).collect();
     let caught = panics::caught();
-    // Every other program runs on two cores, where samples travel.
+    // Every other program runs on two cores, so that samples travel between them.
     let cores = 1 + data.len() % 2;
     let end = Session::with(1, |session| {
         session.life(cores, |client| async move { Talk::new(client).all(&lines).await })
@@ -56,13 +56,13 @@ pub fn run(data: &[u8]) {
     assert_eq!(panics::caught(), caught, "the work of a request panicked");
 }
 
-/// What was written, and what must be there.
+/// What was written, and what must be stored.
 struct Talk {
     client: Client,
-    /// By series and time: the value, and whether it must be stored; `None`: it may be.
+    /// By series and time: the value, and whether it must be stored; `None` means that it may be.
     sent: BTreeMap<(usize, i64), (f64, Option<bool>)>,
     value: f64,
-    /// Namespaces may have been changed: nothing is known of what is there.
+    /// Whether namespaces may have changed, so that nothing is known about what is stored.
     is_changed: bool,
 }
 
@@ -138,7 +138,7 @@ impl Talk {
         }
     }
 
-    /// Sends a request, which must be answered, and not by a fault of the node.
+    /// Sends a request, which must be answered, and not with a server error.
     async fn ask(&mut self, method: &str, target: &str, body: &[u8]) -> Answer {
         let answer = self.client.send(method, target, &[], body).await;
         let answer = answer.unwrap_or_else(|_| panic!("{method} {target} is not answered"));
@@ -173,7 +173,7 @@ impl Talk {
     }
 }
 
-/// Whether a sample at `ms` is stored; `None` near the edges.
+/// Whether a sample at `ms` is stored; `None` near the limits.
 fn is_stored(ms: i64, now: i64) -> Option<bool> {
     let age = i128::from(now) - i128::from(ms);
     let (kept, ahead, margin) = (i128::from(KEPT_MS), i128::from(AHEAD_MS), i128::from(MARGIN_MS));
@@ -183,7 +183,7 @@ fn is_stored(ms: i64, now: i64) -> Option<bool> {
     Some(age < kept && age > -ahead)
 }
 
-/// `text` as part of a request's target; of a whole target the separators stay.
+/// Escapes `text` for a request's target; in a whole target, separators stay.
 fn escape(text: &str, is_target: bool) -> String {
     let mut out = String::new();
     for byte in text.bytes() {

@@ -1,7 +1,7 @@
 //! Places where a simulated world can make the node panic.
 
-/// Panics in a simulated world that has armed `name` with bytes that are in `what`
-/// (`sim::World::arm`); in a real node it does nothing.
+/// Panics if the simulated world has armed `name` with bytes that are in `what`
+/// (`sim::World::arm`). Does nothing in a real node.
 #[inline(always)]
 pub fn failpoint(name: &str, what: &[u8]) {
     #[cfg(feature = "sim")]

@@ -1,11 +1,11 @@
-//! Panics: which of them end the process, and which end only the work of one request.
+//! Panics: which of them end the process, and which end only one request.
 //!
 //! A panic on a core ends the process, because nobody knows what it left half changed. Work that
-//! changes nothing that outlives its request (reading a body, a query, writing an answer) may run
-//! inside [`catch`] or [`catch_future`] instead: its panic is logged with a backtrace, counted
-//! ([`caught`]) and becomes an error. What changes the store or the log within such work runs
-//! inside [`ends_process`], where a panic ends the process as ever, or inside [`catch_to_end`],
-//! whose caller first notes what caused it.
+//! changes nothing beyond its request (reading a body, evaluating a query, writing an answer) may
+//! run inside [`catch`] or [`catch_future`]. Its panic is logged with a backtrace, counted
+//! ([`caught`]) and becomes an error. Code in such work that changes the store or the log runs
+//! inside [`ends_process`], where a panic still ends the process, or inside [`catch_to_end`], whose
+//! caller first records the cause.
 
 #[cfg(test)]
 mod tests;
@@ -18,12 +18,12 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, resume_unwind};
 use std::pin::pin;
 
-/// What a panic on this thread does now.
+/// The effect of a panic on this thread at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// It ends the process.
     Ends,
-    /// It becomes an error of the work that is under way.
+    /// It becomes an error of the current work.
     Caught,
     /// It is caught, and then the catcher ends the process.
     CaughtToEnd,
@@ -31,14 +31,14 @@ pub(crate) enum Scope {
 
 thread_local! {
     static SCOPE: Cell<Scope> = const { Cell::new(Scope::Ends) };
-    /// The text of the last panic that was caught, from the hook to the catcher.
+    /// The text of the last caught panic; the hook passes it to the catcher here.
     static TEXT: RefCell<Option<String>> = const { RefCell::new(None) };
     static CAUGHT: Cell<u64> = const { Cell::new(0) };
-    /// The last panic was one that ends the process.
+    /// Whether the last panic was one that ends the process.
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Work panicked.
+/// The work has panicked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panicked {
     /// The panic's message and its place in the source.
@@ -53,12 +53,12 @@ impl fmt::Display for Panicked {
 
 impl std::error::Error for Panicked {}
 
-/// Panics that became errors on this core since it began, without those of [`catch_to_end`].
+/// The number of panics on this core that became errors, without those of [`catch_to_end`].
 pub fn caught() -> u64 {
     CAUGHT.get()
 }
 
-/// Sets the scope, and the one before when it is dropped, also by unwinding.
+/// Sets the scope, and restores the previous one when dropped, including by unwinding.
 struct Within(Scope);
 
 impl Within {
@@ -79,7 +79,7 @@ fn run<T>(scope: Scope, work: impl FnOnce() -> T) -> Result<T, Panicked> {
         work()
     }));
     caught.map_err(|payload| {
-        // The hook ends a real process before this; a simulated one ends by unwinding.
+        // In a real process the hook has ended it before this; a simulated one ends by unwinding.
         if ENDS.get() {
             resume_unwind(payload);
         }
@@ -98,18 +98,18 @@ fn panicked(payload: &(dyn Any + Send)) -> Panicked {
     Panicked { text }
 }
 
-/// Runs work that changes nothing that outlives its request.
+/// Runs work that changes nothing beyond its request.
 ///
 /// # Errors
-/// The work panicked; all it held was dropped.
+/// The work panicked; everything it held was dropped.
 pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     run(Scope::Caught, work).inspect_err(|_| CAUGHT.set(CAUGHT.get() + 1))
 }
 
-/// [`catch`] for a future: each of its polls is run so.
+/// As [`catch`], for each poll of a future.
 ///
 /// # Errors
-/// A poll panicked; the future must not be polled again and is dropped.
+/// A poll panicked. The future is dropped and must not be polled again.
 pub async fn catch_future<F: Future>(work: F) -> Result<F::Output, Panicked> {
     let mut work = pin!(work);
     poll_fn(|cx| match catch(|| work.as_mut().poll(cx)) {
@@ -119,28 +119,30 @@ pub async fn catch_future<F: Future>(work: F) -> Result<F::Output, Panicked> {
     .await
 }
 
-/// Runs work whose panic ends the process, also within [`catch`]: it changes the store or the log.
+/// Runs work that changes the store or the log: its panic ends the process, even within [`catch`].
 pub fn ends_process<T>(work: impl FnOnce() -> T) -> T {
     let _within = Within::new(Scope::Ends);
     work()
 }
 
-/// [`ends_process`] for a future.
+/// As [`ends_process`], for a future.
 pub async fn ends_process_future<F: Future>(work: F) -> F::Output {
     let mut work = pin!(work);
     poll_fn(|cx| ends_process(|| work.as_mut().poll(cx))).await
 }
 
-/// Runs work whose panic must end the process after the caller has noted what caused it. The panic
-/// is reported as one that ends the process.
+/// Runs work whose panic must end the process, after the caller has recorded the cause. It is
+/// reported as a panic that ends the process.
 ///
 /// # Errors
-/// The work panicked. The caller must use nothing that the work may have changed, and end.
+/// The work panicked. The caller must not use anything that the work may have changed, and must end
+/// the process.
 pub fn catch_to_end<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     run(Scope::CaughtToEnd, work)
 }
 
-/// What the panic hook does first: keeps the text for the catcher, and logs what will be caught.
+/// The first step of the panic hook: keeps the text for the catcher, and logs panics that will be
+/// caught.
 pub(crate) fn note(info: &PanicHookInfo<'_>) -> Scope {
     let scope = SCOPE.get();
     let message = info.payload_as_str().unwrap_or("(no message)");
@@ -151,7 +153,7 @@ pub(crate) fn note(info: &PanicHookInfo<'_>) -> Scope {
     }
     if scope == Scope::Caught {
         let backtrace = Backtrace::force_capture();
-        // Logging must not panic here; what it calls has no part in the work that did.
+        // Logging must not panic here; the code it calls is not part of the work that panicked.
         tracing::error!(message, place, %backtrace, "a request's work panicked; the request fails");
     }
     scope

@@ -17,8 +17,8 @@ pub const FORM_BYTES_MAX: usize = 1 << 20;
 pub const ADMIN_BODY_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a remote read request after decompression; it holds matchers.
 pub const READ_REQUEST_BYTES_MAX: usize = 4 << 20;
-/// Bytes of a request head: line and headers. As many as Go's servers take, for what clients ask of
-/// Prometheus and M3 they ask here, and a `match[]` of many values comes by GET.
+/// Bytes of a request head: line and headers. As many as Go's servers accept, since clients send
+/// the same requests to Prometheus and M3, and a `match[]` with many values comes in a GET.
 pub const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Steps of one series in a range query, Prometheus' own limit.
 pub const QUERY_POINTS_PER_SERIES_MAX: i64 = 11_000;

@@ -1,21 +1,21 @@
-//! What became of the samples of a write: the one count, from the decoder to the client's answer.
+//! The outcome of a write: the counts of its samples, from the decoder to the client's answer.
 //!
-//! Every layer that refuses a sample counts it here, in the class that decides what its sender does
-//! next, with a text for the last one of the class; outcomes of parts are added up with `+=`.
+//! Every layer that refuses a sample counts it here, in the class that decides what the sender does
+//! next. Each class keeps the reason of its last sample. Outcomes of parts are added with `+=`.
 
 use std::ops::AddAssign;
 
-/// Samples that were not stored for one kind of reason.
+/// Samples that were not stored, for one class of reasons.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
-    /// How many.
+    /// Their number.
     pub count: u64,
-    /// Why the last of them was not.
+    /// The reason of the last one.
     pub last: Option<String>,
 }
 
 impl Refused {
-    /// Counts `count` samples, the last of which was refused because of `why`.
+    /// Counts `count` samples; `why` is the reason of the last one.
     pub fn add(&mut self, count: u64, why: impl Into<String>) {
         self.count = self.count.saturating_add(count);
         self.last = Some(why.into());
@@ -29,16 +29,16 @@ impl AddAssign for Refused {
     }
 }
 
-/// What became of the samples of one write, or of a part of it.
+/// The outcome of a write, or of a part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteOutcome {
-    /// Samples that are stored, or were stored already, bit for bit.
+    /// Samples that are stored, or were stored already with the same bits.
     pub accepted: u64,
     /// Samples that will never be stored, however often they are sent.
     pub bad: Refused,
-    /// Samples that were not stored now and may be later.
+    /// Samples that were not stored, but may be if they are sent again.
     pub retryable: Refused,
-    /// Samples refused because a limit is reached for now.
+    /// Samples refused because a limit is reached at the moment.
     pub exhausted: Refused,
 }
 
@@ -49,8 +49,9 @@ impl WriteOutcome {
         self.bad.count == 0 && self.retryable.count == 0 && self.exhausted.count == 0
     }
 
-    /// Notes that what was accepted is not durable after all, because of `why`: its sender has to
-    /// send it again. At least one sample is counted, so that the write does not seem whole.
+    /// Records that accepted samples are not durable after all, because of `why`, so the sender has
+    /// to send them again. At least one sample is counted, so that the write does not look
+    /// successful.
     pub fn fail(&mut self, why: impl Into<String>) {
         let count = std::mem::take(&mut self.accepted).max(1);
         self.retryable.add(count, why);

@@ -1,7 +1,7 @@
-//! A node to talk to: lives on one disk, without faults, each as long as a given conversation.
+//! A node for scripted tests: it runs on one disk without faults, one life per conversation.
 //!
-//! For what is told as a story rather than found by a seed: a request, its answer, what the node is
-//! after it.
+//! It is for tests that tell a story rather than search with seeds: a request, its answer, and the
+//! state of the node afterwards.
 
 use crate::client::Client;
 use crate::settings;
@@ -15,14 +15,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// A disk, and the node that lives on it now and then.
+/// A disk, and the node that runs on it from time to time.
 pub struct Session {
     world: Rc<World>,
     settings: Settings,
 }
 
 impl Session {
-    /// Runs `inside` with an empty disk; the world and the node's settings come from `seed`.
+    /// Runs `inside` with an empty disk; `seed` determines the world and the node's settings.
     pub fn with<T>(seed: u64, inside: impl FnOnce(&mut Self) -> T) -> T {
         let world = World::new(seed);
         let mut rng = Rng::new(seed);
@@ -32,19 +32,19 @@ impl Session {
         })
     }
 
-    /// The world, to make things happen in.
+    /// The simulated world, to make things happen in it.
     #[must_use]
     pub fn world(&self) -> &Rc<World> {
         &self.world
     }
 
-    /// What the next life is started with.
+    /// The settings of the next life.
     pub fn settings_mut(&mut self) -> &mut Settings {
         &mut self.settings
     }
 
-    /// Starts the node on `cores` cores and has `talk` talk to it; when that has ended, the node is
-    /// asked to stop. Says how the node ended.
+    /// Starts the node on `cores` cores, runs `talk` to its end, then asks the node to stop.
+    /// Returns how the node ended.
     ///
     /// # Panics
     /// If the node does not start.
@@ -72,7 +72,7 @@ impl Session {
             Err(payload) => resume_unwind(payload),
         }
         let end = self.world.end();
-        // A node that ended early leaves a conversation, which must not reach into the next life.
+        // If the node ended early, the conversation must still end before the next life.
         self.world.run(|| !talked.get());
         end
     }

@@ -46,8 +46,8 @@ fn scopes_nest_and_are_restored_when_work_panics() {
         inner.unwrap_err().text
     });
     assert!(seen.unwrap().starts_with("within"));
-    // What ends the process goes through every catcher of requests that respects it: here only the
-    // scope can be seen, since the test must live on.
+    // Code whose panic ends the process gets through every catcher that respects it. The test must
+    // survive, so only the scope is checked here.
     let ended = catch_unwind(AssertUnwindSafe(|| ends_process(|| panic!("the end"))));
     assert!(ended.is_err());
     assert_eq!(scope(), Scope::Ends);
