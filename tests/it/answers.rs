@@ -1,19 +1,20 @@
-//! What a real M3DB answered, played against ours.
+//! Replays what a real M3DB answered.
 //!
-//! `tests/data/m3-answers` holds requests with the answers they got, one JSON line each. A play
-//! runs files in order on one fresh node, with one `{T}` for all of it, and lists every line that
-//! differs. Equal means: status, content type and body; results and data lists as sets, sample
-//! values as numbers. Where ours differs on purpose (`"compare":"none"`), [`ON_PURPOSE`] says what
-//! ours promises instead, and a line without a promise there is a fault of this test.
+//! `tests/data/m3-answers` holds requests with their answers, one JSON line each. A play runs files
+//! in order on one fresh node, with one value of `{T}` for all, and lists every line that differs.
+//! Answers are equal if status, content type and body are; results and data lists are compared as
+//! sets, sample values as numbers. Where our answer differs on purpose (`"compare":"none"`),
+//! [`ON_PURPOSE`] says what it is instead. A line of that kind without an entry there fails the
+//! test.
 
 use crate::harness::{Client, Node, Response, now_ms};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// Lines of routes that no node has yet, by the beginning of their name; a play prints them.
+/// Lines of routes that do not exist yet, by the beginning of their names; a play prints them.
 const NOT_PLAYED: [&str; 4] = ["topic", "kvstore", "influx", "parse"];
 
-/// What ours answers where it differs from M3: the line's name, the status, a part of the body.
+/// Our answers that differ from M3's: the line's name, the status, a part of the body.
 const ON_PURPOSE: &[(&str, u16, &str)] = &[
     ("ns add snake", 200, "\"beta\""),
     ("ns delete beta", 404, "unable to find a namespace with specified name"),
@@ -41,14 +42,14 @@ const ON_PURPOSE: &[(&str, u16, &str)] = &[
     ("buildinfo", 200, "\"version\":\"3."),
 ];
 
-/// Lines that ours answers otherwise although they say `exact`: what stands where in the body.
+/// Lines with other answers of ours although they say `exact`: what the body contains instead.
 ///
-/// Ours stored the sample of `w17 number timestamp`, on purpose, so a search that matches all has
-/// its name.
+/// We store the sample of `w17 number timestamp`, on purpose, so a search that matches everything
+/// finds its name.
 const OTHERWISE: &[(&str, &str, &str)] =
     &[("search", "/tags/0/values", r#"["a","requests_total","temperature","third_avenue"]"#)];
 
-/// Headers of M3 whose value follows from the request alone.
+/// Headers of M3 whose value depends on the request alone.
 const SAME_HEADERS: [&str; 7] = [
     "access-control-allow-headers",
     "access-control-allow-methods",
@@ -77,14 +78,14 @@ fn data() {
     Play::on(&node).file("1-walk").file("3-data").end();
 }
 
-/// As they were recorded: one after the other on one node; here on two cores.
+/// In the recorded order, all on one node; here on two cores.
 #[test]
 fn all_in_order() {
     let node = Node::start(&["--cores", "0,1"]);
     Play::on(&node).file("1-walk").file("2-admin").file("3-data").end();
 }
 
-/// `{T}`, `{T-30}`, `{T+30ms}` replaced by times.
+/// Replaces `{T}`, `{T-30}`, `{T+30ms}` by times.
 pub fn fill(text: &str, start_of_minute: i64) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -151,7 +152,7 @@ impl Play {
                 self.failures.push(format!("{name}: {why}"));
             }
             if name == "ns add snake" {
-                // M3 refuses it, and the lists after it are M3's: it must not be in them.
+                // M3 refuses it, so later lists of M3 do not contain it; neither may ours.
                 let path = "/api/v1/services/m3db/namespace/beta";
                 self.client.send("DELETE", path, &[], b"").expect(200);
             }
@@ -168,7 +169,7 @@ impl Play {
         assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n"));
     }
 
-    /// Sends a line's request, again until it answers what it should where the line says so.
+    /// Sends a line's request; repeats it until the answer is right, if the line says so.
     fn ask(&mut self, line: &Value) -> Response {
         let method = line["method"].as_str().unwrap_or("GET");
         let path = self.fill(line["path"].as_str().unwrap());
@@ -292,7 +293,8 @@ impl Play {
                 };
                 let numbers = (one.parse::<f64>(), other.parse::<f64>());
                 let is_same = match numbers {
-                    // Bits would tell NaN from NaN, and the text of a number says less than it.
+                    // Comparing bits would tell one NaN from another, and the text of a number is
+                    // not unique.
                     (Ok(one), Ok(other)) => one == other || one.is_nan() && other.is_nan(),
                     _ => one == other,
                 };
@@ -308,7 +310,7 @@ impl Play {
         for one in expected {
             let found = left.iter().position(|other| self.same(one, other, place).is_ok());
             let Some(at) = found else {
-                // With one candidate left, what differs inside it says more.
+                // If only one candidate is left, the difference inside it says more.
                 if let [only] = left[..] {
                     return self.same(one, only, place);
                 }
@@ -320,7 +322,7 @@ impl Play {
     }
 }
 
-/// Where in an answer a comparison stands.
+/// The position of a comparison in an answer.
 struct Place {
     path: String,
     more_fields: bool,
@@ -331,7 +333,7 @@ impl Place {
         Self { path: format!("{}.{name}", self.path), more_fields: self.more_fields }
     }
 
-    /// Whether a list here has no order: results, data lists, and those of a search.
+    /// Whether a list at this position has no order: results, data lists, and those of a search.
     fn is_set(&self) -> bool {
         matches!(self.path.as_str(), "" | ".data" | ".data.result" | ".tags" | ".tags.values")
     }
@@ -344,7 +346,8 @@ fn same_status(status: u16, answer: &Response) -> Result<(), String> {
     Err(format!("status {}, not {status}: {}", answer.status, answer.text()))
 }
 
-/// The regular expressions of the files; `regex` has no look-ahead, and they are three.
+/// The regular expressions in the files. The crate `regex` has no look-ahead, and there are only
+/// three.
 fn matches(until: &str, body: &str) -> bool {
     match until {
         r"^(?!.*INITIALIZING)(?s:.*)AVAILABLE" => {

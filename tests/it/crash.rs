@@ -1,7 +1,7 @@
-//! `kill -9` under load, again and again on one directory: nothing acknowledged is lost, nothing
+//! `kill -9` under load, repeatedly on one directory: nothing acknowledged is lost, and nothing
 //! appears that was never sent.
 //!
-//! `M3RING_CRASH_CYCLES` says how often (50 unless given).
+//! `M3RING_CRASH_CYCLES` says how often (default 50).
 
 use crate::harness::{Node, Rng, STOP_MAX, TempDir, setting};
 use crate::ledger::{LastAnswer, Ledger, Writer};
@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Connections that write at once.
+/// Connections that write at the same time.
 const WRITERS: u32 = 4;
 /// Cycles that write to the same generation of series.
 const CYCLES_PER_GENERATION: u64 = 5;
-/// How often a node dies before it serves, at most, between two cycles.
+/// Most deaths between two cycles before the node serves.
 const EARLY_DEATHS_MAX: u64 = 3;
 
 /// The first cpu this process may use, and the first two where there are two.
@@ -43,7 +43,7 @@ fn kill_minus_nine_loses_nothing_that_was_acknowledged() {
         let cores = if cycle % 4 < 2 { &one } else { &two };
         let args = ["--cores", cores, "--io.driver", driver];
         let what = format!("cycle {cycle}, cores {cores}, driver {driver}");
-        // Now and then it dies while it reads, cuts and seals, before it serves.
+        // Sometimes it dies before it serves, while it reads, cuts and seals its logs.
         if rng.below(3) == 0 {
             for _ in 0..=rng.below(EARLY_DEATHS_MAX) {
                 die_early(&dir, &args, Duration::from_micros(rng.below(80_000)));
@@ -92,7 +92,7 @@ fn kill_minus_nine_loses_nothing_that_was_acknowledged() {
     assert!(ledger.acked() > 100 * cycles, "there was load");
 }
 
-/// Everything, once more with another number of cores.
+/// Checks everything again on another number of cores.
 fn check_all(ledger: &Ledger, node: &Node, what: &str) {
     let everything = (0..1000).collect();
     let count = ledger.check(&mut node.client(), &everything, what);
@@ -102,7 +102,7 @@ fn check_all(ledger: &Ledger, node: &Node, what: &str) {
     assert!(metrics.contains("\nm3ring_commitlog_damage_total 0\n"), "{metrics}");
 }
 
-/// Starts a node and kills it `after` that time, whatever it does then.
+/// Starts a node and kills it `after` that time, whatever it is doing.
 fn die_early(dir: &TempDir, args: &[&str], after: Duration) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_m3ring"))
         .arg("--data-dir")

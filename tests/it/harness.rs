@@ -1,7 +1,8 @@
-//! What every test at the door uses: a node as a child process, an HTTP client, bodies, randomness.
+//! Shared by all tests of a real node: a node as a child process, an HTTP client, request bodies,
+//! randomness.
 //!
-//! [`Node`] owns the process and its directory; both are gone when it is dropped. Everything here
-//! blocks, has a deadline and panics with the node's own words when something is not as it should.
+//! [`Node`] owns the process and its directory; both are removed when it is dropped. Everything
+//! here blocks, has a deadline, and panics with the node's own output if something is wrong.
 
 use m3_http::proto::write::WriteRequestWriter;
 use std::collections::HashMap;
@@ -14,14 +15,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How long a node may take from its start to `serving`, and a request to its answer. Far more
-/// than either takes: it only ends a test that hangs.
+/// Longest time from a node's start to `serving`, and from a request to its answer. Far more than
+/// either takes; it only ends tests that hang.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a node takes to stop: up to 1.2 s for those whose answers are under way, and its log.
+/// How long a node takes to stop: up to 1.2 s for requests in flight, and its log.
 pub const STOP_TAKES: Duration = Duration::from_secs(2);
-/// What one stop of several may take where the machine is busy with other things.
+/// Longest time that one of several stops may take on a busy machine.
 pub const STOP_MAX: Duration = Duration::from_secs(10);
-/// How often a state that must come is looked at.
+/// How often an expected state is checked.
 pub const POLL: Duration = Duration::from_millis(20);
 
 /// A directory of its own, removed when dropped (unless `M3RING_KEEP=1`).
@@ -79,7 +80,7 @@ impl Output {
     }
 }
 
-/// A node that did not come up: how it ended and what it said.
+/// A node that did not start: how it ended, and its output.
 #[derive(Debug)]
 pub struct Refused {
     /// Its exit status.
@@ -101,9 +102,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node on a new directory; `args` come after the harness' own and win over them.
-    /// `--cores` counts the cpus that this process may use, from 0, and begins again at their end:
-    /// `0,1` is two cores on any machine.
+    /// Starts a node on a new directory. `args` follow the harness' own arguments and override
+    /// them. `--cores` takes ordinals of the cpus that this process may use, wrapping around at
+    /// their end, so `0,1` means two cores on any machine.
     pub fn start(args: &[&str]) -> Self {
         Self::start_in(&Arc::new(TempDir::new("node")), args)
     }
@@ -115,12 +116,12 @@ impl Node {
         })
     }
 
-    /// Starts a node that may refuse.
+    /// Starts a node that may refuse to start.
     pub fn try_start_in(dir: &Arc<TempDir>, args: &[&str]) -> Result<Self, Refused> {
         Self::try_start_through(&[], dir, args)
     }
 
-    /// Starts a node through another program, which is given the node's program and its arguments.
+    /// Starts a node through another program, which gets the node's program and its arguments.
     pub fn try_start_through(
         through: &[&str],
         dir: &Arc<TempDir>,
@@ -181,12 +182,13 @@ impl Node {
         self.child.wait().expect("a child can be waited for");
     }
 
-    /// Asks the process to stop; how it ended and how long that took.
+    /// Asks the process to stop; returns how it ended and how long that took.
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
         self.stop("TERM")
     }
 
-    /// The same by any signal, by its name without `SIG`. Sent once: the second one kills.
+    /// As [`Self::terminate`], by any signal, named without `SIG`. Sent only once, because a second
+    /// one kills.
     pub fn stop(&mut self, name: &str) -> (ExitStatus, Duration) {
         signal(self.pid(), name);
         let asked = Instant::now();
@@ -204,7 +206,7 @@ impl Node {
         self.child.try_wait().unwrap()
     }
 
-    /// Starts again on the same directory (ports change). Ends the running process if it runs.
+    /// Starts again on the same directory (ports change), after ending a running process.
     pub fn restart(&mut self, args: &[&str]) {
         self.kill();
         let next = Self::start_in(&Arc::clone(&self.dir), args);
@@ -216,17 +218,17 @@ impl Node {
         Client::new(self.api)
     }
 
-    /// The most memory that was resident so far, in MiB.
+    /// The highest resident memory so far, in MiB.
     pub fn peak_mib(&self) -> u64 {
         self.status_mib("VmHWM:")
     }
 
-    /// What is resident now, in MiB.
+    /// The resident memory now, in MiB.
     pub fn resident_mib(&self) -> u64 {
         self.status_mib("VmRSS:")
     }
 
-    /// The most from here on counts as [`Node::peak_mib`], where the kernel lets it be forgotten.
+    /// Resets [`Node::peak_mib`], if the kernel allows it.
     pub fn forget_peak(&self) {
         let _ = std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5");
     }
@@ -262,12 +264,12 @@ impl Drop for Node {
     }
 }
 
-/// The node's program: the one built with these tests, or another that `M3RING_BIN` names.
+/// The node's program: the one built with these tests, or the one in `M3RING_BIN`.
 pub fn program() -> String {
     std::env::var("M3RING_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_m3ring").to_owned())
 }
 
-/// `args` with the cpus of this process in place of their ordinals after `--cores`.
+/// Replaces the ordinals after `--cores` by cpus of this process.
 fn on_this_machine(args: &[&str]) -> Vec<String> {
     let cpus = m3_io::runtime::affinity();
     let cpu = |ordinal: &str| cpus[ordinal.parse::<usize>().unwrap() % cpus.len()].to_string();
@@ -298,7 +300,7 @@ fn serving(stderr: &str) -> Option<(SocketAddr, SocketAddr)> {
 
 /// Sends a signal, by its name without `SIG`, to a process that this test started.
 pub fn signal(pid: u32, name: &str) {
-    // The shell's own kill is on every machine; std can only kill.
+    // Every machine has the shell's kill; std can only kill.
     let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status();
     assert!(status.expect("sh can be run").success(), "signal {name} to {pid}");
 }
@@ -331,7 +333,7 @@ impl Response {
             .unwrap_or_else(|error| panic!("{} {}: {error}", self.status, self.text()))
     }
 
-    /// Itself, if the status is `status`.
+    /// Returns itself if the status is `status`, otherwise panics.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
@@ -358,7 +360,7 @@ impl Client {
         self.send("GET", path, &[], b"")
     }
 
-    /// POST of a form.
+    /// POSTs a form.
     #[track_caller]
     pub fn post_form(&mut self, path: &str, form: &[(&str, &str)]) -> Response {
         let form = [("Content-Type", "application/x-www-form-urlencoded")]
@@ -408,7 +410,7 @@ impl Client {
             .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
-    /// A request and its answer, or why there is none. A connection that failed is not used again.
+    /// A request and its answer, or why there is none. A failed connection is not used again.
     pub fn try_send(
         &mut self,
         method: &str,
@@ -430,7 +432,7 @@ impl Client {
         self.read_response(method == "HEAD")
     }
 
-    /// Writes bytes as they are.
+    /// Writes raw bytes.
     pub fn write_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         let sent = self.connected()?.get_mut().write_all(bytes);
         if sent.is_err() {
@@ -439,7 +441,7 @@ impl Client {
         sent
     }
 
-    /// Reads one answer; `is_head` says that it has no body whatever its headers say.
+    /// Reads one answer; `is_head` means that it has no body, whatever its headers say.
     pub fn read_response(&mut self, is_head: bool) -> io::Result<Response> {
         let read = read_response(self.connected()?, is_head);
         let close = |answer: &Response| answer.header("connection") == Some("close");
@@ -461,7 +463,7 @@ impl Client {
     }
 }
 
-/// Reads one answer; `is_head` says that it has no body whatever its headers say.
+/// Reads one answer; `is_head` means that it has no body, whatever its headers say.
 pub fn read_response(from: &mut impl BufRead, is_head: bool) -> io::Result<Response> {
     let malformed = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text.to_owned());
     let first = read_line(from)?;
@@ -560,7 +562,7 @@ pub fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap()
 }
 
-/// Waits until `done` gives something, and names what was waited for if it never does.
+/// Waits until `done` returns something; if it never does, names what was waited for.
 #[track_caller]
 pub fn until<T>(what: &str, within: Duration, mut done: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + within;
@@ -592,7 +594,7 @@ impl Rng {
         Self(seed)
     }
 
-    /// A generator of its own for a part of a test.
+    /// A separate generator for a part of a test.
     pub fn from_seed(seed: u64) -> Self {
         Self(seed)
     }
@@ -612,8 +614,8 @@ impl Rng {
     }
 }
 
-/// A real program that a test stands on, found on PATH. Without it the test says so and returns,
-/// or fails when `M3RING_REQUIRE_PEERS=1`.
+/// A real program that a test needs, found on PATH. Without it the test says so and returns, or
+/// fails if `M3RING_REQUIRE_PEERS=1`.
 pub fn peer(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());

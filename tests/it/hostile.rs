@@ -1,11 +1,11 @@
-//! Hostile input at the door: each attack by its name, with what the client gets for it, what the
-//! node's memory does, and what a healthy client notices.
+//! Hostile input at a real node: each attack by name, with what the client gets, what happens to
+//! the node's memory, and what a healthy client notices.
 //!
-//! An [`Arena`] is a node under attack and a [`Healthy`] client beside it that writes and reads
-//! back on its own connection all the time. Each case prints a line. Asserted is what a user would
-//! notice: the answers, the memory that stays, no error of the healthy client. Its latencies are
-//! printed; only one that no machine explains fails. `M3RING_HOSTILE_SCALE` multiplies how many
-//! attack.
+//! An [`Arena`] is a node under attack, and a [`Healthy`] client beside it that writes and reads
+//! back on its own connection all the time. Each case prints a line. It asserts what a user would
+//! notice: the answers, the memory that stays, and no error of the healthy client. The client's
+//! latencies are printed; they fail the test only if no machine could explain them.
+//! `M3RING_HOSTILE_SCALE` multiplies the attackers.
 
 use crate::harness::{Node, PATIENCE, TempDir, now_ms, read_response, setting, write_body};
 use std::io::{BufReader, Write};
@@ -23,22 +23,22 @@ mod shapes;
 mod sockets;
 mod surroundings;
 
-/// Memory that an attack may leave behind: buffers kept for their next use, and what an allocator
-/// does not give back at once.
+/// Memory that may stay after an attack: buffers kept for reuse, and what an allocator does not
+/// return at once.
 const FLAT_MIB: u64 = 96;
-/// No machine is so slow that a healthy client of a node in order waits so long.
+/// On no machine, however slow, does a healthy client wait longer than this for a working node.
 const SANE: Duration = Duration::from_secs(20);
 /// How long the healthy client is watched before an attack.
 const BASELINE: Duration = Duration::from_millis(100);
 /// Series that the healthy client writes at once.
 const HEALTHY_SERIES: usize = 10;
 
-/// How many of something attack: `normal` times the scale, at most `most`.
+/// The number of attackers: `normal` times the scale, at most `most`.
 pub fn scaled(normal: u64, most: u64) -> usize {
     usize::try_from((normal * setting("M3RING_HOSTILE_SCALE", 1)).min(most)).unwrap()
 }
 
-/// Sockets that this process may open: what asked for more adapts, and says so.
+/// The number of sockets to use. If this process may not open that many, it prints so and uses fewer.
 pub fn sockets(normal: u64, most: u64) -> usize {
     let wanted = scaled(normal, most);
     let can = usize::try_from(m3_io::limits::raise().open_files).unwrap_or(usize::MAX);
@@ -52,9 +52,9 @@ pub fn sockets(normal: u64, most: u64) -> usize {
 /// What a client got.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Got {
-    /// An answer: its status, its text, whether it says when to come again.
+    /// An answer: its status, its text, and whether it has `Retry-After`.
     Answer(u16, String, bool),
-    /// The connection ended without one.
+    /// The connection was closed without an answer.
     Closed,
 }
 
@@ -102,7 +102,7 @@ pub fn answer_on(stream: &TcpStream) -> Got {
     }
 }
 
-/// Sends `request` as it is, for as long as the node takes it, and reads while it sends.
+/// Sends `request` as long as the node takes it, reading at the same time.
 pub fn shoot(addr: SocketAddr, request: &[u8]) -> Got {
     let stream = connect(addr);
     std::thread::scope(|scope| {
@@ -132,7 +132,7 @@ pub fn get(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes()
 }
 
-/// A client that does nothing wrong, and what it noticed.
+/// A client that does nothing wrong, and what it notices.
 struct Healthy {
     stop: Arc<AtomicBool>,
     shared: Arc<Noticed>,
@@ -143,7 +143,7 @@ struct Healthy {
 struct Noticed {
     pause: AtomicBool,
     idle: AtomicBool,
-    /// Milliseconds of each request since they were last taken.
+    /// Milliseconds per request since they were last taken.
     took: Mutex<Vec<f64>>,
     errors: Mutex<Vec<String>>,
     refused: AtomicU64,
@@ -246,12 +246,12 @@ impl Latencies {
     }
 }
 
-/// What a case may cost, beside what is always asked.
+/// What a case may use, in addition to what is always checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// MiB that may stay.
     pub stays_mib: u64,
-    /// MiB that may be resident above the start while the attack lasts.
+    /// MiB that may be resident above the start during the attack.
     pub peak_mib: u64,
 }
 
@@ -266,8 +266,7 @@ pub struct Arena {
     /// The node.
     pub node: Node,
     healthy: Healthy,
-    /// One arena at a time: the cases measure the memory and the CPU time of a node, and two cores
-    /// are few.
+    /// Only one arena at a time, since cases measure the node's memory and CPU time on few cores.
     _turn: std::sync::MutexGuard<'static, ()>,
 }
 
@@ -277,8 +276,8 @@ impl Arena {
         Self::start_through(&[], config, false)
     }
 
-    /// The same, run through another program; the healthy client takes a 429 for an answer if it
-    /// `may_be_refused`.
+    /// As [`Self::start`], through another program. If `may_be_refused`, the healthy client accepts
+    /// a 429.
     pub fn start_through(through: &[&str], config: &str, may_be_refused: bool) -> Self {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -303,7 +302,7 @@ impl Arena {
         self.healthy.shared.refused.load(Ordering::Relaxed)
     }
 
-    /// One case: attacks, and checks what is always asked.
+    /// Runs a case: attacks, and checks what is always checked.
     #[track_caller]
     pub fn case(&self, name: &str, bounds: Bounds, attack: impl FnOnce(&Self) -> String) {
         self.healthy.take();
@@ -336,7 +335,7 @@ impl Arena {
         assert!(peak <= most, "{name}: {peak} MiB at most, {} were before", before.1);
     }
 
-    /// What is resident once it is at most `wanted`, or has had its time to become so.
+    /// The resident memory, once it is at most `wanted` or had time to become so.
     fn settled(&self, wanted: u64) -> u64 {
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
@@ -348,8 +347,8 @@ impl Arena {
         }
     }
 
-    /// A case of one request, shot `count` times from four clients: each must get one of `statuses`
-    /// and a text with `part`. What it costs the node is measured without the healthy client.
+    /// A case of one request, sent `count` times from four clients. Each must get one of `statuses`
+    /// and a text with `part`. Its cost for the node is measured without the healthy client.
     #[track_caller]
     pub fn shots(&self, name: &str, count: usize, statuses: &[u16], part: &str, request: &[u8]) {
         let addr = self.addr();

@@ -1,8 +1,9 @@
-//! What was sent and what was acknowledged, kept outside the node, and the comparison with what
-//! the node gives back: acknowledged is readable, readable was sent, every bit as it was.
+//! The ledger: what was sent and what was acknowledged, kept outside of the node and compared with
+//! what the node returns. What was acknowledged can be read, what can be read was sent, and every
+//! bit is unchanged.
 //!
-//! A value follows from its series and time, and no series has a time twice, so whatever comes
-//! back can be judged by itself.
+//! A value follows from its series and time, and no series has a time twice, so every sample can be
+//! judged by itself.
 
 use crate::harness::{Client, PATIENCE, Rng, now_ms};
 use m3_http::api::{ReadQuery, Selection};
@@ -14,15 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-/// Series of one remote read request when each is asked for by all its labels.
+/// Series per remote read request when each is selected by all its labels.
 const SERIES_PER_READ: usize = 500;
-/// Bytes of an answer that are decoded.
+/// Most bytes of an answer after decoding.
 const ANSWER_BYTES_MAX: usize = 1 << 30;
 
-/// The name of a series: generation, connection and number make it.
+/// Identifies a series: generation, connection and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// When it was new; reads go by it.
+    /// When it was created; reads select by it.
     pub generation: u32,
     /// Which writer sends it.
     pub writer: u32,
@@ -62,7 +63,7 @@ impl Key {
         key
     }
 
-    /// The value at a time: any bits, stale markers, infinities and negative zeros among them.
+    /// The value at a time: any bits, including stale markers, infinities and negative zeros.
     fn bits(self, ms: i64) -> u64 {
         let seed = u64::from(self.writer) << 60 ^ u64::from(self.number) << 20 ^ ms as u64;
         let mixed = (seed ^ (seed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -88,7 +89,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Takes what a writer has sent.
+    /// Adds what a writer has sent.
     pub fn add(&mut self, sent: &mut BTreeMap<Key, Times>) {
         for (key, times) in std::mem::take(sent) {
             let held = self.series.entry(key).or_default();
@@ -109,7 +110,7 @@ impl Ledger {
         self.series.len()
     }
 
-    /// Reads the series of `generations` and compares. Returns how many samples were readable.
+    /// Reads the series of `generations` and compares. Returns the number of samples read.
     pub fn check(&self, client: &mut Client, generations: &BTreeSet<u32>, what: &str) -> u64 {
         let texts: Vec<String> = generations.iter().map(u32::to_string).collect();
         let matchers = vec![
@@ -134,7 +135,7 @@ impl Ledger {
         count
     }
 
-    /// Reads every series with an acknowledged sample by all its labels, one in `every`.
+    /// Reads one in `every` of the series with an acknowledged sample, by all its labels.
     pub fn check_found(&self, client: &mut Client, every: usize, what: &str) {
         let acked = |times: &Times| times.values().any(|acked| *acked);
         let keys = self.series.iter().filter(|(_, times)| acked(times));
@@ -152,7 +153,8 @@ impl Ledger {
         }
     }
 
-    /// How many acknowledged samples cannot be read; for a node that does not promise them.
+    /// The number of acknowledged samples that cannot be read; for a node that does not promise
+    /// them.
     pub fn lost(&self, client: &mut Client) -> u64 {
         let found =
             read(client, vec![vec![Matcher::new(MatchOp::Equal, "__name__", "crash_test")]]);
@@ -198,20 +200,20 @@ fn read(client: &mut Client, queries: Vec<Vec<Matcher>>) -> Vec<Vec<Series>> {
 /// How a connection's last request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastAnswer {
-    /// The connection ended instead.
+    /// The connection was closed.
     Closed,
-    /// The node said that it cannot, with this status.
+    /// The node refused with this status.
     Refused(u16),
 }
 
-/// One connection that writes until the node is gone.
+/// A connection that writes until the node is gone.
 #[derive(Debug)]
 pub struct Writer {
     id: u32,
     rng: Rng,
-    /// Every series so far, with the newest and the oldest time of each.
+    /// All series so far, with their newest and oldest times.
     series: Vec<(Key, i64, i64)>,
-    /// What was sent and not yet given to the ledger.
+    /// What was sent and is not in the ledger yet.
     pub sent: BTreeMap<Key, Times>,
     /// What was not acknowledged; a sender repeats it.
     unanswered: Vec<(Key, Vec<i64>)>,
@@ -224,7 +226,7 @@ impl Writer {
         Self { id, rng: Rng::from_seed(rng.next()), series, sent, unanswered: Vec::new() }
     }
 
-    /// Writes to `addr` until a request is not answered with success.
+    /// Writes to `addr` until a request is not successful.
     pub fn run(&mut self, addr: SocketAddr, generation: u32) -> LastAnswer {
         let mut client = Client::new(addr);
         let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! Limits that protect the node: what they refuse, what they let pass, and that it says so.
+//! Limits that protect the node: what they refuse, what they allow, and that the refusal says so.
 
 use crate::harness::{Node, TempDir, now_ms, until, write_body};
 use m3_http::proto::write::WriteRequestWriter;
@@ -97,7 +97,7 @@ fn at_the_memory_limit_writes_and_queries_are_refused_for_now() {
     assert!(metrics.contains("m3ring_memory_refused_total{what=\"query\"} 1"), "{metrics}");
 }
 
-/// Room that the node may use above its limit: what arrives between two readings.
+/// Memory that the node may use above its limit: what arrives between two readings.
 const SLACK_MIB: u64 = 48;
 
 #[test]
@@ -115,7 +115,7 @@ fn a_flood_of_series_ends_at_the_memory_limit_and_the_node_lives() {
         answer.expect(200);
     }
     let stored = refused.expect("the limit is reached") * 2000;
-    // Whoever goes on does not get further, also when the node gives back what little it can.
+    // Trying again does not help, even though the node returns what little memory it can.
     for round in 0..50 {
         client.remote_write(&series("more", round * 2000, 2000, now)).expect(429);
         std::thread::sleep(Duration::from_millis(if round < 40 { 10 } else { 500 }));

@@ -1,11 +1,11 @@
-//! The one integration binary: a real node, asked at its door as its users ask.
+//! The integration tests: a real node, used through its API as its users do.
 //!
-//! Every test starts its own node on free ports and an own directory, so all run at once. What
-//! steers them stands in the environment: `SEED` (random tests), `M3RING_CRASH_CYCLES` and
-//! `M3RING_POWER_CUTS` (how often a node is killed, or its disk), `M3RING_E2E_SECONDS` (how long
-//! a real Prometheus writes), `M3RING_HOSTILE_SCALE` (how large an attack is), `M3RING_BIN`
-//! (another build of the node), `M3RING_REQUIRE_PEERS=1` (a missing program is a failure, not a
-//! skip), `M3RING_KEEP=1` (data directories stay).
+//! Every test starts its own node on free ports and in its own directory, so all run at once.
+//! Environment variables control them: `SEED` (random tests), `M3RING_CRASH_CYCLES` and
+//! `M3RING_POWER_CUTS` (how often a node or its disk is killed), `M3RING_E2E_SECONDS` (how long a
+//! real Prometheus writes), `M3RING_HOSTILE_SCALE` (the size of attacks), `M3RING_BIN` (another
+//! build of the node), `M3RING_REQUIRE_PEERS=1` (a missing program is a failure, not a skip),
+//! `M3RING_KEEP=1` (keep data directories).
 #![allow(
     unreachable_pub,
     clippy::disallowed_methods,

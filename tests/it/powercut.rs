@@ -1,12 +1,13 @@
-//! Power cuts: the file system under a node is shut down without a flush, as a lost machine leaves
-//! it, mounted again and read. Only what was synced is there; everything acknowledged must be.
+//! Power cuts: the file system under a node is shut down without a flush, which is what a power
+//! failure leaves, then mounted again and read. Everything acknowledged must be there.
 //!
-//! What a node writes past the page cache (`--commitlog.direct true`, every other pair of cuts) is
-//! in the disk's image when it was written, synced or not: of that path this shows that metadata
-//! and recovery hold, not that the sync is asked for, which a test of `m3-io` does.
+//! In every other pair of cuts the node writes past the page cache (`--commitlog.direct true`).
+//! Such writes reach the disk's image at once, whether they are synced or not. So here they only
+//! show that metadata and recovery are right; that the sync is requested is shown by a test of
+//! `m3-io`.
 //!
-//! Needs root, a loop device, `mkfs.ext4` and `perl` (for one ioctl); says so and returns where
-//! they are not to be had. `M3RING_POWER_CUTS` says how often (6 unless given).
+//! Needs root, a loop device, `mkfs.ext4` and `perl` (for one ioctl); without them it says so and
+//! returns. `M3RING_POWER_CUTS` says how often (default 6).
 
 use crate::crash::core_lists;
 use crate::harness::{Node, POLL, Rng, TempDir, setting};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// EXT4_IOC_SHUTDOWN with NOLOGFLUSH: from here on nothing reaches the disk, the journal neither.
+/// EXT4_IOC_SHUTDOWN with NOLOGFLUSH: from now on nothing reaches the disk, not even the journal.
 const CUT: &str = "my $how = pack('I', 2); sysopen(D, $ARGV[0], 0) or die $!; \
                    ioctl(D, 0x8004587d, $how) or die $!";
 
@@ -29,7 +30,7 @@ fn run(program: &str, args: &[&str]) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(format!("{program}: {}", text.trim())) }
 }
 
-/// An ext4 of its own on the node's data directory.
+/// An ext4 file system for the node's data directory.
 struct Disk {
     dir: Arc<TempDir>,
 }
@@ -71,7 +72,7 @@ impl Drop for Disk {
     }
 }
 
-/// One node's life: load, then no more power. What its connections heard last.
+/// One life of a node: load, then a power cut. Returns the last answers on its connections.
 fn life(disk: &Disk, args: &[&str], writers: &mut [Writer], load: Duration) -> Vec<LastAnswer> {
     let mut node = Node::start_in(&disk.dir, args);
     let api = node.api;
@@ -90,7 +91,7 @@ fn life(disk: &Disk, args: &[&str], writers: &mut [Writer], load: Duration) -> V
         (answers, cut, ended)
     });
     cut.unwrap();
-    // A disk that fails is the end of a node: it must not go on, nor try again.
+    // A failing disk must end the node; it must neither continue nor try again.
     let ended = ended.expect("the node ends by itself");
     assert!(!ended.success(), "{ended}");
     let stderr = node.stderr();
@@ -137,7 +138,7 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() {
     a_buffered_node_shows_that_the_cut_is_one(&disk, &mut rng);
 }
 
-/// The control: a node that acknowledges before it syncs, and says so, does lose samples here.
+/// The control: a node that acknowledges before it syncs loses samples here.
 fn a_buffered_node_shows_that_the_cut_is_one(disk: &Disk, rng: &mut Rng) {
     let mut writers = [Writer::new(9, rng)];
     let args = ["--commitlog.ack", "buffered"];

@@ -1,9 +1,10 @@
-//! A real Prometheus writes to us, reads from us, and is asked the same as we are.
+//! A real Prometheus writes to the node and reads from it, and both must answer the same queries
+//! equally.
 //!
-//! It scrapes itself, a real node exporter and our metrics once a second for
-//! `M3RING_E2E_SECONDS`. Then: its own counters say that nothing failed or was dropped, the
-//! queries of [`super::queries`] have equal answers at an instant and over a range, and a second
-//! Prometheus, whose store is empty, answers them through us.
+//! It scrapes itself, a real node exporter and the node's metrics once a second for
+//! `M3RING_E2E_SECONDS`. Then its own counters must show that nothing failed or was dropped; the
+//! queries of [`super::queries`] must have equal answers at an instant and over a range; and a
+//! second Prometheus with an empty store must answer them through the node.
 
 use crate::harness::{
     Client, Node, Program, Response, TempDir, parse_exposition, peer, setting, until,
@@ -14,9 +15,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How far the newest sample that all have is behind, at the most.
+/// How far the newest common sample may be behind.
 const CATCH_UP: Duration = Duration::from_secs(60);
-/// Milliseconds that a range query covers.
+/// Milliseconds of a range query.
 const RANGE_MS: i64 = 15_000;
 /// The range, the longest window and offset, and the first seconds of a remote write queue.
 const SECONDS_MIN: u64 = 40;
@@ -29,7 +30,7 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// Runs one; `config` is all of its configuration but what it scrapes of itself.
+    /// Runs one. `config` is its configuration, except how it scrapes itself.
     fn run(program: &Path, addr: SocketAddr, config: &str) -> Self {
         let dir = TempDir::new("prometheus");
         let file = dir.path().join("prometheus.yml");
@@ -48,7 +49,7 @@ impl Prometheus {
         Self { client, program, _dir: dir }
     }
 
-    /// The sum of a family of its own metrics; what has no samples is 0.
+    /// The sum of a family of its own metrics; 0 if it has no samples.
     fn total(&mut self, family: &str) -> f64 {
         let samples = self.metrics();
         let is_of = |key: &&String| key.split('{').next() == Some(family);
@@ -60,7 +61,7 @@ impl Prometheus {
     }
 }
 
-/// A port of this machine that nothing listens on.
+/// A free port of this machine.
 fn free_addr() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -128,7 +129,7 @@ fn phases(client: &mut Client) -> Vec<i64> {
     phases
 }
 
-/// A time up to which both hold everything, with a fraction of a second far from all samples.
+/// A time up to which both have everything, with a fraction of a second far from all samples.
 fn settled(writer: &mut Prometheus, node: &Node) -> (i64, i64) {
     let phases = phases(&mut writer.client);
     let distance = |fraction: i64| {
@@ -141,8 +142,8 @@ fn settled(writer: &mut Prometheus, node: &Node) -> (i64, i64) {
     let fraction_ms = (1..1000).max_by_key(|fraction| distance(*fraction)).unwrap();
     println!("scraped at {phases:?} ms of a second, asked at {fraction_ms}");
     let eval_ms = crate::harness::now_ms() / 1000 * 1000 + fraction_ms;
-    // Every target has a sample past the time, here and there; a queue sends in order, so what
-    // lies before them has arrived.
+    // Every target has a sample after that time, on both sides. A queue sends in order, so earlier
+    // samples have arrived.
     let mut ours = node.client();
     until("both hold what was scraped", CATCH_UP, || {
         let at = crate::harness::now_ms() as f64 / 1e3;
@@ -202,7 +203,7 @@ fn equal_answers(theirs: &mut Client, ours: &mut Client, eval_ms: i64, fraction_
         }
     }
     assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n"));
-    // Nothing equals nothing, which would show nothing.
+    // Two empty answers are equal but prove nothing.
     assert_eq!(without_result, ["absent(up)", FAILING]);
     println!("{} queries answered equally", QUERIES.len() + INSTANT_QUERIES.len());
 }

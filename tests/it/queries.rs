@@ -1,14 +1,14 @@
-//! PromQL that two servers must answer equally, and what equally means.
+//! Queries that two servers must answer equally, and what equal means.
 //!
-//! Prometheus 2.42 includes the left edge of a range selector, ours leaves it out as Prometheus 3
-//! does. Samples come once a second with a fraction of a second of their target's own, so times
-//! are asked for whose fraction is none of those: then no sample lies on an edge, and the two
-//! rules agree. `{inner}` is the window that has this property at whole seconds, where subqueries
+//! Prometheus 2.42 includes the left edge of a range selector; ours excludes it, as Prometheus 3
+//! does. Each target's samples come once a second with a fraction of a second of its own. So
+//! queries use times with a fraction that no target has: then no sample lies on an edge, and both
+//! rules agree. `{inner}` is a window with this property at whole seconds, where subqueries
 //! evaluate; `{past}` is an earlier time with the chosen fraction.
 
 use serde_json::Value;
 
-/// What is asked. Metrics are Prometheus' own, the node exporter's and ours.
+/// The queries. Metrics are those of Prometheus, the node exporter and the node.
 pub const QUERIES: &[&str] = &[
     "up",
     "{job=\"node\",__name__=~\"node_memory_Mem.*\"}",
@@ -52,7 +52,7 @@ pub const QUERIES: &[&str] = &[
     "scalar(count(up)) * vector(time()) - 2 ^ 3 % 5",
 ];
 
-/// Asked at an instant only: what they give is no matrix of steps.
+/// For an instant only, since their result is not a matrix.
 pub const INSTANT_QUERIES: &[&str] = &[
     "prometheus_tsdb_head_samples_appended_total[5s]",
     "{job=\"node\",__name__=~\"node_load.*\"}[7s] offset 4s",
@@ -62,7 +62,7 @@ pub const INSTANT_QUERIES: &[&str] = &[
     FAILING,
 ];
 
-/// Both refuse it, in the same words: names are dropped, and two series have the same labels then.
+/// Both refuse it in the same words: names are dropped, and then two series have the same labels.
 pub const FAILING: &str = "sum(rate({__name__=~\"prometheus_.*_total\"}[10s]))";
 
 /// Puts the times into a query; `fraction_ms` is the chosen fraction.
@@ -72,8 +72,8 @@ pub fn fill(query: &str, eval_ms: i64, fraction_ms: i64) -> String {
     query.replace("{inner}", &format!("{}ms", 5_000 - fraction_ms)).replace("{past}", &past)
 }
 
-/// Whether two answers say the same: labels and times exactly, values to 1e-9 of their size (sums
-/// are compensated here and plain in Prometheus 2), series in any order.
+/// Compares two answers: labels and times exactly, values to 1e-9 of their size (sums are
+/// compensated here and plain in Prometheus 2), series in any order.
 ///
 /// # Errors
 /// Where they differ.

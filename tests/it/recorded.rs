@@ -1,12 +1,11 @@
-//! Queries that Prometheus 3.14 answered, asked at a node over HTTP.
+//! Queries that Prometheus 3.14 answered, sent to a node over HTTP.
 //!
 //! The folder of shared test data (`M3RING_SHARED`, or `shared` beside the checkout) has generated
-//! series and what Prometheus answered to 2,000 generated queries over them. The node gets the
-//! series by remote write and every query by GET and by POST, on two cores, and again after a
-//! restart on one, which reads them from the commit log. Equal means: the status, the kind of
-//! result, series as sets (in order where a query sorts), times exactly, values to 1e-9 of their
-//! size, warnings and infos, errors by type. Texts are counted, and printed with
-//! `M3RING_VERBOSE=1`.
+//! series and Prometheus' answers to 2,000 generated queries over them. The node gets the series by
+//! remote write and every query by GET and by POST: on two cores, and again after a restart on one,
+//! which reads them from the commit log. Answers are equal if these are: status, kind of result,
+//! series as sets (in order where a query sorts), times exactly, values to 1e-9 of their size,
+//! warnings and infos, types of errors. Texts are counted, and printed with `M3RING_VERBOSE=1`.
 
 use crate::harness::{Client, Node, Response, WriteSeries, encode_form, peer, write_body};
 use m3_http::api::{ReadQuery, Selection};
@@ -17,18 +16,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// So many of the recorded queries must be answered as recorded. The rest are ties in `topk`,
-/// `bottomk` and `limitk`, and one order by a label that a series lacks.
+/// Fewest queries that must be answered as recorded. The others are ties in `topk`, `bottomk` and
+/// `limitk`, and one order by a label that a series lacks.
 const PASSES_MIN: usize = 1_987;
 /// Series of one request.
 const SERIES_PER_BODY: usize = 40;
-/// A remote read of everything is smaller.
+/// A remote read of everything is smaller than this.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Functions whose order is part of the answer to an instant query.
 const ORDERED: [&str; 4] = ["sort(", "sort_desc(", "sort_by_label(", "sort_by_label_desc("];
-/// Aggregations whose values come in order; among equal values series may stand either way.
+/// Aggregations whose values are ordered; series with equal values may come in any order.
 const RANKED: [&str; 4] = ["topk(", "topk (", "bottomk(", "bottomk ("];
-/// Where the routes stand; asked in turns.
+/// The prefixes of the routes, used in turn.
 const PREFIXES: [&str; 2] = ["", "/prometheus"];
 
 #[test]
@@ -49,7 +48,7 @@ fn recorded_by_prometheus() {
     }
 }
 
-/// The same instant said in all the ways that clients say it.
+/// The same instant in every notation that clients use.
 #[test]
 fn times_in_every_notation() {
     let node = Node::start(&["--cores", "0"]);
@@ -96,7 +95,7 @@ fn times_in_every_notation() {
     }
 }
 
-/// The series and the answers, or nothing, said aloud.
+/// The series and the answers; `None` if they are missing, which it says.
 fn records() -> Option<(String, String)> {
     let given = std::env::var_os("M3RING_SHARED").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
@@ -138,7 +137,7 @@ fn write(client: &mut Client, text: &str) -> Bits {
     sent
 }
 
-/// Reads everything by remote read: all that was written, to the bit, stale markers too.
+/// Reads everything by remote read and compares all bits, including stale markers.
 fn same_bits(sent: &Bits, client: &mut Client) {
     let selection = Selection::Matchers(vec![Matcher::new(MatchOp::Regex, "job", ".*")]);
     let query = ReadQuery { start_ms: 0, end_ms: 4_000_000_000_000, selection };
@@ -175,7 +174,7 @@ fn number(text: &Value) -> f64 {
     }
 }
 
-/// Asks everything; how many answers are as recorded, and what the others say.
+/// Sends all queries; returns how many answers are as recorded, and the differences of the others.
 fn play(node: &Node, records: &[Value], how: &str) -> (usize, Vec<String>) {
     let mut client = node.client();
     let (mut passed, mut other_words, mut failures) = (0, 0, Vec::new());
@@ -212,8 +211,8 @@ fn ask_both(client: &mut Client, path: &str, form: &[(&str, &str)]) -> [Response
     [get, client.post_form(path, form)]
 }
 
-/// Whether two answers to one question are the same. Series come in the order of cores and
-/// hashes, equal for both.
+/// Whether two answers to one query are equal. The order of series depends on cores and hashes,
+/// which are the same for both.
 fn same_bodies(get: &Response, post: &Response) -> Result<(), String> {
     if get.status == post.status && get.body == post.body {
         return Ok(());

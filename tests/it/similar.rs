@@ -1,7 +1,7 @@
-//! Requests like the recorded ones of `answers.rs`, one by one with what is to come back.
+//! Requests similar to the recorded ones in `answers.rs`, each with its expected answer.
 //!
-//! Each table was asked of a real M3DB and of ours, on fresh nodes; what stands here is what both
-//! answer. An [`Ask`] names the request, the status, and a part of the body.
+//! A real M3DB and ours were asked the same on fresh nodes; the tables contain what both answer. An
+//! [`Ask`] has the request, the status, and a part of the body.
 
 use crate::answers::fill;
 use crate::harness::{Client, Node, Response, now_ms};
@@ -9,12 +9,12 @@ use m3_http::proto::read::{decode_response, encode_request};
 use m3_metric::{MatchOp, Matcher};
 use serde_json::{Value, json};
 
-/// Method and path, headers, body, status, a part of the body.
+/// Method and path, headers, body, status, and a part of the answer.
 type Ask<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
 
 const NONE: &[(&str, &str)] = &[];
 
-/// One node and one `{T}`, the start of the current minute.
+/// One node, and one value of `{T}`: the start of the current minute.
 struct Door {
     node: Node,
     client: Client,
@@ -29,7 +29,7 @@ impl Door {
         Self { node, client, start_of_minute: seconds - seconds % 60 }
     }
 
-    /// With the namespace of M3's first steps.
+    /// With the namespace from the first steps in M3's documentation.
     fn with_default() -> Self {
         let mut door = Self::fresh();
         door.all(&[("POST /api/v1/database/create", NONE, CREATE, 200, "\"default\"")]);
@@ -62,7 +62,8 @@ impl Door {
         self.ask(&format!("GET {path}"), NONE, "").expect(200).json()
     }
 
-    /// A counter of two series, a sample every 30 seconds up to half a minute before `{T}`.
+    /// Writes a counter of two series, with a sample every 30 seconds until half a minute before
+    /// `{T}`.
     fn write_counter(&mut self) {
         for (at, value) in [("{T-120}", 10), ("{T-90}", 40), ("{T-60}", 70), ("{T-30}", 100)] {
             for instance in ["a", "b"] {
@@ -119,7 +120,7 @@ fn a_database_is_created_or_refused() {
     assert_eq!(names, ["default", "typeless"], "a refused request changes nothing");
 }
 
-/// The body of a request for a namespace, with `options` beside good `retentionOptions`.
+/// The body of a request for a namespace with `options` and valid `retentionOptions`.
 fn namespace(name: &str, options: &Value) -> String {
     let retention = json!({ "retentionPeriodDuration": "48h", "blockSizeDuration": "2h",
         "bufferFutureDuration": "10m", "bufferPastDuration": "10m" });
@@ -364,7 +365,7 @@ fn options_of_queries_are_taken_or_refused() {
             400,
             "invalid IterateEqualTimestampStrategy 'x' valid types are: [iterate_last_pushed",
         ),
-        // A limit is reached by as many as it names.
+        // A limit is reached by as many as it says.
         (query, &[("M3-Limit-Max-Series", "3")], "", 200, "\"instance\":\"b\""),
         (query, &[("M3-Limit-Max-Series", "2")], "", 400, "exceeded limit"),
         (
@@ -393,7 +394,7 @@ fn options_of_queries_are_taken_or_refused() {
         ("GET /api/v1/series?match[]=%7Binstance!=%22a%22%7D", NONE, "", 200, "\"instance\":\"b\""),
         ("GET /api/v1/labels?match[]=%7B%7D", NONE, "", 200, "\"instance\""),
     ]);
-    // Too long a range that may be cut keeps its latest part.
+    // A range that is too long but may be cut keeps its latest part.
     let cut = [("M3-Limit-Max-Range", "1m"), ("M3-Limit-Require-Exhaustive", "false")];
     let range = "GET /api/v1/query_range?query=requests&start={T-120}&end={T}&step=30";
     let answer = door.ask(range, &cut, "").expect(200);
@@ -403,8 +404,8 @@ fn options_of_queries_are_taken_or_refused() {
     assert_eq!(values, ["70", "100", "100"]);
 }
 
-/// M3 leaves out a sample of exactly the time at which what it fetches ends. Ours does so where an
-/// offset is in effect; without one a sample is there at its own time.
+/// M3 omits a sample exactly at the end of what it fetches. Ours does so only with an offset;
+/// without one, a sample is seen at its own time.
 #[test]
 fn the_end_of_an_offset_is_open() {
     let mut door = Door::with_default();
@@ -439,7 +440,7 @@ fn the_end_of_an_offset_is_open() {
     assert_eq!(values, ["40", "70", "100"]);
 }
 
-/// Prometheus' annotations are younger than the engine that M3 carries; so is the new name of
+/// Prometheus' annotations are newer than the engine in M3, and so is the new name of
 /// `holt_winters`.
 #[test]
 fn queries_have_no_annotations() {
@@ -453,14 +454,14 @@ fn queries_have_no_annotations() {
         assert_eq!(keys, ["status", "data"], "{query}");
         assert!(!answer["data"]["result"].as_array().unwrap().is_empty(), "{query}");
     }
-    // Where Prometheus 3 answers, they are there.
+    // Namespaces that answer as Prometheus 3 have them.
     let mut fresh = Door::fresh();
     fresh.write_counter();
     let answer = fresh.json("/api/v1/query?query=rate(requests[2m])&time={T}");
     assert!(answer["infos"][0].as_str().unwrap().starts_with("PromQL info"), "{answer}");
 }
 
-/// `curl --data-binary` calls every body a form.
+/// `curl --data-binary` declares every body as a form.
 #[test]
 fn remote_reads_answer_whatever_the_content_type() {
     let mut door = Door::with_default();

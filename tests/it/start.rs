@@ -1,4 +1,4 @@
-//! Starting: what a person sees who starts a node, rightly or wrongly.
+//! Starting a node, in the right and in the wrong way, as a person sees it.
 
 use crate::harness::{Node, STOP_MAX, STOP_TAKES, TempDir};
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! The end of a node: asked to stop, out of disk, and what it does with a log that has decayed.
+//! How a node ends: on request, or with a full disk; and what it does with a damaged log.
 
 use crate::crash::core_lists;
 use crate::harness::{
@@ -25,14 +25,15 @@ fn segments(node_dir: &TempDir) -> Vec<PathBuf> {
     paths
 }
 
-/// Whether the file ends with a seal: a frame without payload of kind 2 (shard/FORMAT.md).
+/// Whether the file ends with a seal: a frame of kind 2 without payload (shard/FORMAT.md).
 fn is_sealed(path: &Path) -> bool {
     let bytes = std::fs::read(path).unwrap();
     let last = &bytes[bytes.len() - 32..];
     last[..8] == *b"M3RF\0\0\0\0" && last[12] == 2
 }
 
-/// Load on four connections until `end` has ended the node; what was sent, and how each ended.
+/// Puts load on four connections until `end` has ended the node; returns what was sent, and how
+/// each connection ended.
 fn under_load(
     node: &mut Node,
     rng: &mut Rng,
@@ -121,7 +122,7 @@ fn a_decayed_byte_is_named_and_the_rest_is_served() {
     node.kill();
     let path = segments(node.dir()).pop().unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
-    // The tenth frame: each begins with its magic, at a multiple of eight.
+    // The tenth frame. Each begins with its magic at a multiple of eight.
     let starts = (64..bytes.len()).step_by(8).filter(|at| bytes[*at..].starts_with(b"M3RF"));
     let at = starts.collect::<Vec<_>>()[9];
     bytes[at + 40] ^= 0x10;
@@ -159,8 +160,8 @@ fn a_decayed_byte_is_named_and_the_rest_is_served() {
 #[test]
 fn a_node_that_cannot_write_acknowledges_nothing_and_ends() {
     for driver in ["auto", "epoll"] {
-        // Files of this process end at a size that no segment fits into; the signal that would
-        // kill it is ignored, so that the write itself fails.
+        // Files of this process are limited to a size that no segment fits into. The signal that
+        // would kill it is ignored, so the write itself fails.
         let limit = "trap '' XFSZ; ulimit -f 2000; exec \"$0\" \"$@\"";
         let dir = Arc::new(TempDir::new("full"));
         let args = ["--cores", "0", "--io.driver", driver];
@@ -176,7 +177,7 @@ fn a_node_that_cannot_write_acknowledges_nothing_and_ends() {
         assert!(!status.success(), "{status}");
         let stderr = node.stderr();
         assert!(stderr.contains("commit log failed"), "{stderr}");
-        // With room again it starts, and takes what it could not take.
+        // With enough space it starts again, and accepts what it refused before.
         node.restart(&args);
         node.client().remote_write(&body).expect(200);
     }

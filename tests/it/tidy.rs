@@ -1,20 +1,20 @@
-//! Rules of the house that no tool checks, as tests.
+//! Rules of this repository that no other tool checks, as tests.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lines of a file, at most.
+/// Most lines of a file.
 const FILE_LINES_MAX: usize = 800;
-/// Characters of a line of Rust, at most. A text in quotes may be longer, for it is searched for
-/// as it is said, and so may a row of a table; `rustfmt` keeps the rest but comments.
+/// Most characters of a line of Rust. Lines with text in quotes may be longer, since texts are
+/// searched for, and so may rows of tables. `rustfmt` limits everything else but comments.
 const LINE_CHARS_MAX: usize = 100;
 
-/// Lines of ARCHITECTURE.md, and characters of one.
+/// Most lines of ARCHITECTURE.md, and most characters of one.
 const MAP_LINES_MAX: usize = 150;
 const MAP_LINE_CHARS_MAX: usize = 120;
 
-/// Which of our crates each may name; the root names all.
+/// Our crates that each crate may use; the root may use all.
 const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("metric", &[]),
     ("io", &[]),
@@ -29,7 +29,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Files with the extension `extension` below the root, without what is built or hidden.
+/// All files with the extension `extension`, except in hidden and build directories.
 fn files(extension: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut open = vec![root().to_path_buf()];
@@ -91,7 +91,7 @@ fn files_and_lines_are_short() {
 
 #[test]
 fn nothing_is_left_for_later() {
-    // Put together so that this file does not name them itself.
+    // Assembled here, so that this file does not contain them.
     let words =
         ["FIX", "TO"].map(|start| format!("{start}{}", if start == "TO" { "DO" } else { "ME" }));
     let macros = ["todo", "unimplemented", "dbg"].map(|name| format!("{name}!("));
@@ -151,7 +151,7 @@ fn only_io_names_the_runtime() {
     for (path, text) in files("toml") {
         let is_root = path == Path::new("Cargo.toml");
         let is_manifest = path.ends_with("Cargo.toml") && !is_root && !may(&path);
-        // The load generator is a process of its own and asks the system for its CPU time.
+        // The load generator is a separate process and asks the system for its CPU time.
         let is_load = path.starts_with("perf");
         let names = ["compio", "io-uring", "socket2", "flume", "libc"];
         let named = |line: &&str| {
@@ -165,7 +165,7 @@ fn only_io_names_the_runtime() {
     none(&broken);
 }
 
-/// The map is read in ten minutes, and stays true while files move.
+/// The map must be readable in ten minutes, and must stay true when files move.
 #[test]
 fn the_map_is_short_and_its_paths_exist() {
     let mut broken = Vec::new();
@@ -179,7 +179,7 @@ fn the_map_is_short_and_its_paths_exist() {
             if is_map && line.chars().count() > MAP_LINE_CHARS_MAX {
                 broken.push(format!("{name}:{}: over {MAP_LINE_CHARS_MAX} chars", number + 1));
             }
-            // Words in backticks stand at odd places. A path of ours begins with a folder of ours.
+            // Words in backticks are the odd ones. One of our paths begins with one of our folders.
             for word in line.split('`').skip(1).step_by(2) {
                 let is_path = word.contains('/') && !word.contains([' ', '*', '{', ':']);
                 let folder = word.split('/').next().unwrap();
@@ -233,7 +233,7 @@ fn crates_keep_their_order() {
 
 #[test]
 fn every_dependency_has_its_reason() {
-    // What is a workspace of its own cannot take its dependencies from ours.
+    // A separate workspace cannot take its dependencies from ours.
     let apart = Path::new("fuzz/libfuzzer/Cargo.toml");
     let mut broken = Vec::new();
     for (path, section) in
@@ -264,7 +264,7 @@ fn every_dependency_has_its_reason() {
     none(&broken);
 }
 
-/// The keys of every `[dependencies]`-like section, and lines there that do not come from the
+/// The keys of every section like `[dependencies]`, and the lines in them that do not come from the
 /// workspace.
 fn sections(text: &str) -> (BTreeMap<String, Vec<String>>, Vec<String>) {
     let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();

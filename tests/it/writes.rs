@@ -1,4 +1,4 @@
-//! Writes and what is read back: order, repeats, bits, partial batches, namespaces, restarts.
+//! Writes and reads: order, repeats, bits, partial batches, namespaces, restarts.
 
 use crate::harness::{Client, Node, Rng, now_ms, write_body};
 use m3_http::api::{ReadQuery, Selection};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 const MINUTE_MS: i64 = 60_000;
 const NAMESPACE: &str = "/api/v1/services/m3db/namespace";
 
-/// The samples of every series of `metric` by remote read, keyed by the labels' text.
+/// The samples of each series of `metric`, by remote read; keyed by the text of the labels.
 fn read(
     client: &mut Client,
     metric: &str,

@@ -1,11 +1,11 @@
-//! Seeds of the simulator, as many as `M3RING_SIM_SEEDS` says, from `M3RING_SIM_FROM` on. Many
-//! seeds are lived through faster by `cargo run --profile sim -p m3-sim -- --seeds COUNT`.
+//! Runs seeds of the simulator: `M3RING_SIM_SEEDS` of them, from `M3RING_SIM_FROM` on. For many
+//! seeds, `cargo run --profile sim -p m3-sim -- --seeds COUNT` is faster.
 
 use m3_sim::{Report, run};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Seeds without a word from the environment.
+/// Number of seeds by default.
 const SEEDS: u64 = 20;
 const THREADS: u64 = 2;
 
@@ -38,7 +38,7 @@ fn acknowledged_is_readable_and_readable_was_sent() {
     });
     let total = total.into_inner().unwrap();
     println!("seeds {from} to {end}: {total:?}");
-    // A simulator in which nothing happens would hold every promise.
+    // A simulator in which nothing happens would keep every promise.
     if end - from >= SEEDS {
         assert!(total.acked > 10_000 && total.read > 10_000, "{total:?}");
         let ends = [total.kills, total.cuts, total.stops, total.faults];

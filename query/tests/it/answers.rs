@@ -1,4 +1,4 @@
-//! Replays what Prometheus answered to generated queries.
+//! Replays Prometheus' recorded answers to generated queries.
 
 use crate::store::{Store, Times, close};
 use m3_metric::value::Value as Answer;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-/// So many of the recorded queries must be answered as recorded.
+/// Fewest queries that must be answered as recorded.
 const PASSES_MIN: usize = 1_985;
 
 /// Functions whose order is part of the answer.

@@ -1,4 +1,5 @@
-//! Queries at the ends of what times, lengths and numbers can be: an answer or an error, no panic.
+//! Queries with extreme times, lengths and numbers: they get an answer or an error, and never
+//! panic.
 //!
 //! A panic on a core ends the node, so whatever a request can carry must not reach one. Tests are
 //! built with overflow checks, as the node is.
@@ -6,7 +7,7 @@
 use crate::store::{Store, Times};
 use m3_metric::Labels;
 
-/// The ends of time as the door lets them through, in milliseconds.
+/// The extreme times that the API accepts, in milliseconds.
 const TIME_MIN: i64 = -9_223_372_036_854;
 const TIME_MAX: i64 = 9_223_372_036_854;
 
@@ -14,7 +15,7 @@ const LENGTHS: [&str; 9] = ["1ms", "1s", "7s", "5m", "1h", "3d", "52w", "100y", 
 const NUMBERS: [&str; 10] =
     ["0", "1", "-1", "2.5", "NaN", "Inf", "-Inf", "1e308", "9223372036854775807", "1e-320"];
 
-/// xorshift64*, enough for choices.
+/// xorshift64*, good enough for choices.
 struct Choice(u64);
 
 impl Choice {
@@ -44,7 +45,7 @@ fn expressions() -> Vec<String> {
     found
 }
 
-/// The text with some lengths and numbers replaced by extreme ones.
+/// Replaces some lengths and numbers in the text by extreme ones.
 fn stretched(text: &str, choice: &mut Choice) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -88,7 +89,7 @@ fn times(choice: &mut Choice) -> Times {
     }
     let (one, other) = (choice.of(&ends), choice.of(&ends));
     let (start_ms, end_ms) = (one.min(other), one.max(other));
-    // As many steps as the door allows, or fewer.
+    // As many steps as the API allows, or fewer.
     let step_ms = ((end_ms - start_ms) / choice.of(&[1, 7, 200])).max(1);
     Times::Range { start_ms, end_ms, step_ms }
 }

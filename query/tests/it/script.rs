@@ -7,7 +7,7 @@ use m3_query::promql::{parse_duration_ms, parse_selector};
 /// One value of a series description; `None` is a gap.
 pub(crate) type Item = Option<f64>;
 
-/// What a script asks for.
+/// A command of a script.
 #[derive(Debug)]
 pub(crate) enum Command {
     Clear,

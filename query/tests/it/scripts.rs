@@ -1,4 +1,4 @@
-//! Runs scripts: our own, all of which must pass, and Prometheus' own, counted.
+//! Runs scripts: our own, which must all pass, and Prometheus' own, which are counted.
 
 use crate::script::{Command, Eval, Item, Message, read};
 use crate::store::{Store, Times, close, same};
@@ -7,23 +7,23 @@ use m3_metric::value::Value;
 use m3_query::{QueryError, QueryOutput};
 use std::path::Path;
 
-/// So many of the evaluations of Prometheus' own scripts must be right.
+/// Fewest evaluations of Prometheus' own scripts that must be right.
 const PASSES_MIN: usize = 1_230;
 
-/// Evaluations that are answered otherwise, and why. The scripts run with an experimental feature
-/// on that drops metric names only at the end; without it, the recorded answers show, Prometheus
+/// Evaluations with other answers of ours, and why. The scripts run with an experimental feature
+/// that drops metric names only at the end. Without it, as the recorded answers show, Prometheus
 /// answers as we do.
 const KNOWN: [(&str, usize); 19] = [
     // A label value that is not UTF-8.
     ("functions.test", 523),
-    // Metric names in warnings exist only when their removal is delayed.
+    // Metric names appear in warnings only if their removal is delayed.
     ("histograms.test", 1179),
     ("histograms.test", 1184),
     ("histograms.test", 1189),
     ("histograms.test", 1200),
     ("histograms.test", 1205),
     ("histograms.test", 1210),
-    // Names that are gone before label functions and aggregations could see them.
+    // Names are already gone when label functions and aggregations look for them.
     ("name_label_dropping.test", 59),
     ("name_label_dropping.test", 64),
     ("name_label_dropping.test", 69),
@@ -100,7 +100,7 @@ fn run(path: &Path, failures: &mut Vec<String>) -> Counts {
     let name = path.file_name().unwrap().to_string_lossy();
     let mut store = Store::default();
     let mut counts = Counts::default();
-    // What was loaded is only partly there; evaluations may be right or wrong for that reason.
+    // Only a part was loaded, so evaluations may be right or wrong for that reason.
     let mut partly = false;
     for command in read(&text) {
         match command {
@@ -171,7 +171,7 @@ fn evaluate(store: &Store, eval: &Eval) -> Result<(), String> {
     Ok(())
 }
 
-/// An instant query gives what the middle of a range query gives.
+/// An instant query must give what a range query gives in its middle.
 fn check_as_range(
     store: &Store,
     eval: &Eval,
@@ -181,13 +181,13 @@ fn check_as_range(
     if matches!(output.value, Value::Matrix(_) | Value::String { .. }) {
         return Ok(());
     }
-    // Where the query's own range shows, the two differ by nature.
+    // If the query's own range is visible, the two differ by nature.
     if ["start()", "end()", "range()", "step()", "sort"].iter().any(|w| eval.query.contains(w)) {
         return Ok(());
     }
     let at = eval.start_ms;
     let times = Times::Range { start_ms: at - 60_000, end_ms: at + 60_000, step_ms: 60_000 };
-    // A neighbouring step may fail where this one does not.
+    // A neighboring step may fail where this one does not.
     let Ok(range) = store.query(&eval.query, times, 2) else { return Ok(()) };
     let Value::Matrix(series) = range.value else { return Err("no matrix".to_owned()) };
     let mut middle: Vec<(Labels, f64)> = series

@@ -1,4 +1,4 @@
-//! A store of samples that is split into pretended cores.
+//! A store of samples that is split into simulated cores.
 
 use m3_metric::value::Value;
 use m3_metric::{Labels, MatchOp, Matcher};
@@ -11,7 +11,7 @@ pub(crate) struct Store {
     series: BTreeMap<Labels, BTreeMap<i64, f64>>,
 }
 
-/// How a query is asked.
+/// The times of a query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Times {
     Instant(i64),
@@ -30,7 +30,7 @@ impl Store {
         self.series.clear();
     }
 
-    /// Answers a query with the series spread over `cores`.
+    /// Answers a query with the series distributed over `cores`.
     pub(crate) fn query(
         &self,
         text: &str,
@@ -76,7 +76,7 @@ impl Store {
                 let wanted =
                     samples.range(fragment.start_ms..=fragment.end_ms.max(fragment.start_ms));
                 let (times, values): (Vec<i64>, Vec<f64>) = wanted.unzip();
-                // Spread unevenly, so that no core's share is like another's.
+                // Distributed unevenly, so that no two cores have similar shares.
                 let core = (i * i + i / 3) % cores;
                 evals[core].push(labels.as_bytes(), &times, &values)?;
             }
@@ -114,7 +114,7 @@ impl Compiled {
     }
 }
 
-/// Whether two numbers are the same up to `epsilon` of their sum; all NaN are.
+/// Whether two numbers are equal up to `epsilon` of their sum; all NaNs are equal.
 pub(crate) fn close(a: f64, b: f64, epsilon: f64) -> bool {
     if a == b || a.is_nan() && b.is_nan() {
         return true;
@@ -127,7 +127,7 @@ pub(crate) fn close(a: f64, b: f64, epsilon: f64) -> bool {
     difference / sum < epsilon
 }
 
-/// Whether two values are the same, order included, up to `epsilon`.
+/// Whether two values are equal up to `epsilon`, including their order.
 pub(crate) fn same(a: &Value, b: &Value, epsilon: f64) -> bool {
     match (a, b) {
         (Value::Scalar { value: a, .. }, Value::Scalar { value: b, .. }) => close(*a, *b, epsilon),

@@ -1,4 +1,4 @@
-//! Bodies that are not what they say: bombs, lies, garbage, and labels beyond all measure.
+//! Bodies that are not what they claim: bombs, wrong lengths, garbage, and oversized labels.
 
 use super::{Arena, Bounds, get, post, scaled, shoot};
 use crate::harness::{now_ms, write_body};
@@ -147,7 +147,7 @@ fn labels_beyond_measure() {
     one("labels: a name of 64 KiB", "label literal is too long", &long);
     one("labels: an empty name", "tag name empty", &[named.clone(), label(b"", b"v")].concat());
     one("labels: an empty value", "tag value empty", &[named.clone(), label(b"a", b"")].concat());
-    // Where the labels' bytes end is where a reader may look too far.
+    // A reader may read too far where the labels' bytes end.
     for (what, inner) in
         [("nothing", &b""[..]), ("a name", b"\x0a\x01a"), ("a value", b"\x12\x01v")]
     {

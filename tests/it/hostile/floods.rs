@@ -1,4 +1,4 @@
-//! Floods of what is allowed by itself: new series, tiny series, series of one shard.
+//! Floods of requests that are fine one by one: new series, tiny series, series of one shard.
 
 use super::{Arena, Bounds, Got, get, post, scaled, shoot};
 use crate::harness::{now_ms, parse_exposition};
@@ -27,7 +27,7 @@ fn series_of(arena: &Arena) -> f64 {
     samples["m3ring_series{namespace=\"implicit\"}"]
 }
 
-/// The series that are known go on, none is lost and none is too many.
+/// Known series are still written, none is lost, and there are not too many.
 #[test]
 fn new_series_beyond_the_limit_of_a_namespace() {
     const MOST: usize = 20_000;
@@ -48,7 +48,7 @@ fn new_series_beyond_the_limit_of_a_namespace() {
     });
 }
 
-/// The largest number of the smallest series in a request.
+/// The largest number of the smallest series in one request.
 #[test]
 fn tiny_series() {
     let arena = Arena::start("");
@@ -86,8 +86,8 @@ fn tiny_series() {
     });
 }
 
-/// Whoever knows the hash of shards can aim all series at one; whoever would need the hash of
-/// tables does not have it, since each table has a key of its own. So they cost what others cost.
+/// A client can aim all series at one shard, since that hash is public. It cannot do so for the
+/// hash tables, which have secret keys. So these series cost no more than others.
 #[test]
 fn series_that_share_a_shard() {
     let arena = Arena::start("");

@@ -1,4 +1,4 @@
-//! Queries of death: deep, long, wide, for ever.
+//! Queries of death: deep, long, wide, endless.
 
 use super::floods::{numbered, write};
 use super::{Arena, Bounds, Got, get, post, scaled, shoot};
@@ -81,7 +81,7 @@ fn texts() {
     one("PromQL: 12,000 selectors, balanced", many, &balanced("many", 12_000));
 }
 
-/// A sum of `leaves` terms whose tree is as flat as a tree of two can be.
+/// A sum of `leaves` terms as a balanced tree.
 fn balanced(term: &str, leaves: usize) -> String {
     if leaves <= 1 {
         return term.to_owned();
@@ -90,7 +90,7 @@ fn balanced(term: &str, leaves: usize) -> String {
     format!("({}+{})", balanced(term, half), balanced(term, leaves - half))
 }
 
-/// Everything, again and again, from many at once: the budget is held and the node lives.
+/// Everything at once, repeatedly, from many clients: the budget holds and the node survives.
 #[test]
 fn everything_at_once() {
     let is_large = setting("M3RING_HOSTILE_SCALE", 1) > 10;
@@ -143,7 +143,7 @@ fn everything_at_once() {
         assert!(peak < limit + super::budget::SLACK_MIB, "{peak} MiB, the limit is {limit}");
         format!("{kinds:?} in {:.1} s", begun.elapsed().as_secs_f64())
     });
-    // What queries took is given back, and what was refused for it is taken again.
+    // Memory of queries is returned, and writes that were refused for it are accepted again.
     until("writes to be taken again", Duration::from_secs(20), || {
         let got = shoot(arena.addr(), &write(&numbered("after", 0, 10)));
         matches!(got, Got::Answer(200, ..)).then_some(())

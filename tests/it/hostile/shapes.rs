@@ -38,8 +38,8 @@ fn heads_and_targets() {
     arena.shots("an HTTP/2 preface", count, &[400, 501, 505], "", http2);
 }
 
-/// Two parties must not disagree about where a request ends: it is refused, the connection closes,
-/// and what was behind it is not served.
+/// Two parties must not disagree about where a request ends. It is refused, the connection is
+/// closed, and what follows it is not served.
 #[test]
 fn request_smuggling() {
     let arena = Arena::start("");

@@ -9,17 +9,17 @@ use std::net::{Shutdown, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Deadlines that a test can wait for.
+/// Deadlines short enough for a test.
 const IMPATIENT: &str = "http:\n  headTimeout: 2s\n  bodyGrace: 2s\n  idleTimeout: 3s\n  \
                          writeTimeout: 2s\n";
-/// What a connection may cost.
+/// Memory that a connection may use.
 const CONNECTION_KIB: u64 = 40;
 
 fn bounds(connections: usize) -> Bounds {
     Bounds { peak_mib: 32 + ((connections as u64 * CONNECTION_KIB) >> 10), stays_mib: FLAT_MIB }
 }
 
-/// What `streams` got in the end, each kind with its number.
+/// How `streams` ended: each kind with its count.
 fn ends(streams: &[TcpStream]) -> String {
     let mut kinds: BTreeMap<Got, usize> = BTreeMap::new();
     for stream in streams {

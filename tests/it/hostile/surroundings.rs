@@ -1,17 +1,17 @@
-//! What comes by other ways than the socket: files of configuration, signals.
+//! Input that does not come by socket: configuration files, signals.
 
 use super::{Arena, Bounds, FLAT_MIB, get, scaled, shoot};
 use crate::harness::{TempDir, program};
 use std::process::Command;
 use std::time::Instant;
 
-/// Starts a node with the configuration `text` and 1 GiB of address space, and gives what it says.
+/// Starts a node with the configuration `text` in 1 GiB of address space, and returns its output.
 fn refusal(name: &str, text: &str) -> String {
     let dir = TempDir::new("yaml");
     let file = dir.path().join("m3ring.yml");
     std::fs::write(&file, text).unwrap();
     let begun = Instant::now();
-    // A node that would not refuse would be told to check only.
+    // If the node accepted it, `--check` would only check.
     let line = "ulimit -v 1048576; exec \"$0\" --check -f \"$1\"";
     let output = Command::new("sh").args(["-c", line, &program()]).arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
