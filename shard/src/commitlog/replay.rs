@@ -21,17 +21,17 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Bytes of a log file that no reader takes into memory: far over any segment that is written.
+/// Log files larger than this are not read. Segments are far smaller.
 pub const SEGMENT_BYTES_READ_MAX: u64 = 1 << 30;
 
-/// A place in the log that cannot be read and should.
+/// A part of the log that should be readable but is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The file.
     pub file: PathBuf,
-    /// Where the damage begins.
+    /// Where it begins.
     pub offset: u64,
-    /// How many bytes are not served because of it.
+    /// How many bytes it costs.
     pub bytes: u64,
     /// What is wrong.
     pub what: String,
@@ -45,7 +45,7 @@ impl fmt::Display for Damage {
     }
 }
 
-/// What a replay did.
+/// The result of a replay.
 #[derive(Clone, Debug, Default)]
 pub struct ReplayStats {
     /// Segments read.
@@ -54,39 +54,40 @@ pub struct ReplayStats {
     pub bytes: u64,
     /// Frames read.
     pub frames: u64,
-    /// Series taken.
+    /// Series restored.
     pub series: u64,
-    /// Samples taken.
+    /// Samples restored.
     pub samples: u64,
-    /// Samples of namespaces that no longer exist.
+    /// Samples of deleted namespaces.
     pub orphans: u64,
     /// Bytes of torn tails that were cut.
     pub cut_bytes: u64,
-    /// What could not be read.
+    /// Damage that was found.
     pub damage: Vec<Damage>,
-    /// Segments that hold nothing that is still kept; [`recycle`] gives them up.
+    /// Segments in which everything has expired; [`recycle`] gives them up.
     pub recyclable: Vec<SegmentId>,
 }
 
-/// What a replay needs to know.
+/// Options of a replay.
 #[derive(Clone, Debug)]
 pub struct ReplayOptions {
     /// The directory of all segments.
     pub dir: PathBuf,
     /// The core that replays.
     pub core: u16,
-    /// How series are spread in this run.
+    /// How series are assigned to cores in this run.
     pub shards: ShardMap,
-    /// The clock, for retention.
+    /// The current time, for retention.
     pub now_ns: i64,
-    /// Namespaces below this number were given out; those of them that are gone were deleted.
+    /// Namespaces below this number were created; those among them that no longer exist were
+    /// deleted.
     pub namespaces_below: u32,
 }
 
-/// Reads what `listing` names into `store`.
+/// Reads the segments in `listing` into `store`.
 ///
 /// # Errors
-/// When the operating system cannot read or write a file. Damage is no error; it is in the result.
+/// If a file cannot be read or written. Damage is not an error; it is part of the result.
 pub async fn replay(
     options: &ReplayOptions,
     listing: &Listing,
@@ -112,42 +113,42 @@ pub async fn replay(
     Ok(stats)
 }
 
-/// A series of the log that is not this core's, or of a namespace that is gone.
+/// A series in the log that belongs to another core or to a deleted namespace.
 const NOT_OURS: u32 = u32::MAX;
-/// A series of the log whose labels were not read.
+/// A series in the log whose labels could not be read.
 const UNKNOWN: u32 = u32::MAX - 1;
 
 struct LogReader<'a> {
     options: &'a ReplayOptions,
     store: &'a mut CoreStore,
     stats: &'a mut ReplayStats,
-    /// Per namespace: the log's ordinals to this run's.
+    /// For each namespace, the ordinals of this run by those in the log.
     ordinals: HashMap<NamespaceId, Vec<u32>>,
-    /// The number the next frame should have.
+    /// The expected number of the next frame.
     next_frame: u64,
-    /// Whether damage was reported since the last frame, which explains a gap in the numbers.
+    /// Whether damage was reported since the last frame. It explains missing numbers.
     gap: bool,
-    /// Whether series are spread over shards as they were when the segment was written.
+    /// Whether series are assigned to shards as when the segment was written.
     same_shards: bool,
-    /// Samples of the segment whose series is unknown.
+    /// Samples of the segment whose series are unknown.
     unknown: u64,
-    /// Whether the log holds a sample that is still kept.
+    /// Whether the log holds a sample that has not expired.
     live: bool,
     damaged: bool,
 }
 
-/// How a segment ended.
+/// The end of a segment.
 enum End {
-    /// On purpose; or its damage is reported and nothing more can be said of its end.
+    /// A seal; or its damage is reported, and nothing more is known about the end.
     Sealed,
-    /// On purpose at this offset, and the node ended before the file was cut there.
+    /// A seal at this offset, but the node ended before it cut the file there.
     Uncut(u64),
-    /// With the last frame that can be read, which ends at `offset`. Of the `rest` that follows,
-    /// `torn` bytes were written for a frame as far as can be told.
+    /// No seal: the last readable frame ends at `offset`. Of the `rest` after it, `torn` bytes were
+    /// written for a frame, as far as can be told.
     Open { last: LastFrame, offset: u64, rest: u64, torn: u64 },
 }
 
-/// The last frame of a log: where it stands, and its bytes.
+/// The last frame of a log: its offset and its bytes.
 struct LastFrame(u64, Vec<u8>);
 
 impl LogReader<'_> {
@@ -196,13 +197,13 @@ impl LogReader<'_> {
         })
     }
 
-    /// Whether the shards that stand in a segment are the shards of this run.
+    /// Whether the segment's shards are those of this run.
     const fn is_spread_alike(&self, header: &SegmentHeader) -> bool {
         let shards = self.options.shards;
         header.num_shards == shards.num_shards && header.hash_seed == shards.hash_seed
     }
 
-    /// Whether this core is the one to seal, report and recycle the log of `id`.
+    /// Whether this core is the one that seals, reports and recycles the log of `id`.
     const fn is_keeper(&self, id: SegmentId) -> bool {
         id.core % self.options.shards.core_count == self.options.core
     }
@@ -231,7 +232,7 @@ impl LogReader<'_> {
                     format!("{}: {what}", path.display()),
                 ));
             }
-            // Its frames say themselves where they belong.
+            // Each frame says itself where it belongs, so reading goes on.
             Err(error) => {
                 self.damage(id, 0, frame::SEGMENT_HEADER_BYTES as u64, &error.to_string());
             }
@@ -369,8 +370,8 @@ impl LogReader<'_> {
         }
     }
 
-    /// Cuts a sealed segment behind its seal. Once it is given up its length says how much of it
-    /// was written; what was merely reserved must not count.
+    /// Cuts a sealed segment after its seal. When the segment is given up, its length says how much
+    /// of the file was written, so reserved space must not count.
     async fn cut(&self, id: SegmentId, end: u64) -> io::Result<()> {
         if self.damaged || !self.is_keeper(id) {
             return Ok(());
@@ -381,11 +382,12 @@ impl LogReader<'_> {
         file.close().await
     }
 
-    /// Cuts the torn tail of a log that was never sealed, and seals it.
+    /// Cuts the torn end of a log that was never sealed, and seals the log.
     ///
-    /// The last frame is written once more. Its sync may have failed, and the operating system then
-    /// shows bytes that it has given up writing: a sync alone would answer for them with success,
-    /// and a sample that is sent again would be acknowledged as one that is there.
+    /// It also writes the last frame again. The frame's sync may have failed; then the operating
+    /// system still shows bytes that it has given up writing, and another sync would report
+    /// success. A sample that is sent again would be acknowledged as a duplicate, although it is
+    /// not on the disk.
     async fn end_log(
         &mut self,
         id: SegmentId,
@@ -397,8 +399,8 @@ impl LogReader<'_> {
             return Ok(());
         }
         let file = File::open_write(segment::path(&self.options.dir, id)).await?;
-        // First, since it waits for a write that is still under way past the page cache: the kernel
-        // may go on with it a moment after the process that began it is gone.
+        // Cuts first, because that waits for a direct write still in progress: the kernel may
+        // continue with it for a moment after its process is gone.
         if !self.damaged {
             file.truncate(offset).await?;
         }
@@ -425,18 +427,17 @@ impl LogReader<'_> {
     }
 }
 
-/// Files that are kept for new segments; more than a node begins between two of its starts' worth
-/// of expiry would only hold disk space.
+/// Maximum number of recycled segment files kept for reuse; more would only waste disk.
 const FREE_FILES_MAX: usize = 16;
 
-/// Gives up the files of `segments`, of whole logs in order, for new segments. To be called when no
+/// Gives up the files of `segments`, which are whole logs in order, for reuse. To be called when no
 /// core reads them any more: a log of a run with another number of cores is read by all.
 ///
-/// The last segment of a log goes first, so that a crash in between leaves a log that lacks nothing
-/// at its front.
+/// The last segment of a log goes first, so a crash in between leaves a log whose front is
+/// complete.
 ///
 /// # Errors
-/// When the operating system cannot rename or remove a file or sync the directory.
+/// If a file cannot be renamed or removed, or if the directory cannot be synced.
 pub async fn recycle(dir: &Path, segments: &[SegmentId]) -> io::Result<()> {
     if segments.is_empty() {
         return Ok(());
@@ -458,8 +459,8 @@ pub async fn recycle(dir: &Path, segments: &[SegmentId]) -> io::Result<()> {
     file::sync_dir(dir).await
 }
 
-/// How far a series' number may lie beyond those before it: logs define series in order of their
-/// first sample, so gaps are as large as one run's replayed table.
+/// How far a series' number may be above the earlier ones. A log defines series in order of their
+/// first sample, so a gap can be as large as the table that its run had replayed.
 const SERIES_GAP_MAX: usize = 1 << 26;
 
 #[cfg(test)]
