@@ -311,7 +311,7 @@ impl Admin {
                 reply
             }
             Err(error) => {
-                tracing::debug!(?route, status = error.status, error = %error.words, "refused");
+                tracing::debug!(?route, status = error.status, error = %error.words, "admin request refused");
                 let document = json!({ "status": "error", "error": error.words });
                 AdminReply { status: error.status, ..AdminReply::json(&document) }
             }

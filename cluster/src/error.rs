@@ -75,7 +75,7 @@ impl fmt::Display for Error {
                 f,
                 "{} is damaged: {part}: expected {expected}, found {found}; restore the file from a \
                  backup, or move it away and start again: samples are kept, namespaces and placements \
-                 have to be created anew",
+                 must be created again",
                 path.display()
             ),
             Self::Io { path, action, reason } => {

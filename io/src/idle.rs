@@ -35,7 +35,7 @@ impl Helper {
         let (jobs, queue) = flume::bounded::<Job>(QUEUE_MAX);
         let work = move || {
             if let Err(error) = affinity::pin(cpu).and_then(|()| affinity::become_idle_class()) {
-                tracing::warn!(cpu, %error, "helper thread competes with its core");
+                tracing::warn!(cpu, %error, "helper thread has no idle priority and competes with its core");
             }
             queue.iter().for_each(|job| job());
         };

@@ -232,7 +232,7 @@ impl CorePlan {
         match affinity::pin(self.cpu) {
             // A sandbox that forbids pinning still runs the node, only less evenly.
             Err(e) if matches!(e.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => {
-                tracing::warn!(core = self.core.0, cpu = self.cpu, error = %e, "core is not pinned");
+                tracing::warn!(core = self.core.0, cpu = self.cpu, error = %e, "core is not pinned to its cpu");
             }
             other => other.map_err(refuse("pinning its thread"))?,
         }

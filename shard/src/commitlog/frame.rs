@@ -66,10 +66,12 @@ pub enum BadHeader {
 impl fmt::Display for BadHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotASegment => f.write_str("no segment header"),
-            Self::Version(found) => write!(f, "format version {found}, where {VERSION} is read"),
+            Self::NotASegment => f.write_str("not a segment of a commit log"),
+            Self::Version(found) => {
+                write!(f, "format version {found}; this program reads version {VERSION}")
+            }
             Self::Checksum { expected, got } => {
-                write!(f, "the header's checksum is {got:08x} where {expected:08x} is written")
+                write!(f, "the header says checksum {expected:08x}, but its bytes have {got:08x}")
             }
         }
     }
