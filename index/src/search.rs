@@ -30,7 +30,7 @@ struct Step<'a> {
 
 /// The series that still match; `None` means all.
 #[derive(Default)]
-struct Left(Option<RoaringBitmap>);
+struct Remaining(Option<RoaringBitmap>);
 
 impl Index {
     /// The series that match, ascending.
@@ -58,7 +58,7 @@ impl Index {
             }
         }
         found.sort_by_cached_key(Found::len);
-        let mut left = Left::default();
+        let mut left = Remaining::default();
         for found in found {
             left.and(found)?;
         }
@@ -90,7 +90,7 @@ impl Index {
     }
 
     /// Removes the series that `step` excludes.
-    fn exclude(&self, step: &Step<'_>, left: &mut Left) -> Option<()> {
+    fn exclude(&self, step: &Step<'_>, left: &mut Remaining) -> Option<()> {
         match step.ask {
             Ask::Never => None,
             Ask::Absent => left.and_not(self.present(step.name), self.count),
@@ -106,7 +106,12 @@ impl Index {
     }
 
     /// Removes the series whose value matches any of `patterns`.
-    fn exclude_any(&self, step: &Step<'_>, patterns: &[Pattern], left: &mut Left) -> Option<()> {
+    fn exclude_any(
+        &self,
+        step: &Step<'_>,
+        patterns: &[Pattern],
+        left: &mut Remaining,
+    ) -> Option<()> {
         for pattern in patterns {
             let among = match pattern.reach() {
                 Reach::Literals(_) => None,
@@ -181,7 +186,7 @@ impl Index {
     }
 }
 
-impl Left {
+impl Remaining {
     fn and(&mut self, found: Found<'_>) -> Option<()> {
         self.0 = Some(match self.0.take() {
             None => found.into_owned(),

@@ -30,13 +30,13 @@ pub(crate) enum How {
 /// An open file of this core. All operations take `&self` and may overlap; share it with `Rc`.
 #[derive(Debug)]
 pub struct File {
-    body: Body,
+    backend: Backend,
     path: PathBuf,
 }
 
 /// The implementation behind an open file.
 #[derive(Debug)]
-enum Body {
+enum Backend {
     Real(compio::fs::File),
     #[cfg(feature = "sim")]
     Sim(crate::sim::SimFile),
@@ -46,7 +46,7 @@ enum Body {
 macro_rules! in_world {
     ($file:expr, $sim:ident => $operation:expr) => {
         #[cfg(feature = "sim")]
-        if let Body::Sim($sim) = &$file.body {
+        if let Backend::Sim($sim) = &$file.backend {
             return $operation;
         }
     };
@@ -95,11 +95,11 @@ impl File {
         if let Some(world) = crate::sim::current() {
             let opened = crate::sim::SimFile::open(world, path, how).await;
             let opened = opened.map_err(|e| at_path(what, path, e))?;
-            return Ok(File { body: Body::Sim(opened), path: path.to_owned() });
+            return Ok(File { backend: Backend::Sim(opened), path: path.to_owned() });
         }
         let _permit = pool::read_permit().await;
         match options.open(path).await {
-            Ok(inner) => Ok(File { body: Body::Real(inner), path: path.to_owned() }),
+            Ok(inner) => Ok(File { backend: Backend::Real(inner), path: path.to_owned() }),
             Err(e) => Err(at_path(what, path, e)),
         }
     }
@@ -107,10 +107,10 @@ impl File {
     /// The operating system's file. Operations on a simulated file have returned before this is
     /// called.
     fn real(&self) -> &compio::fs::File {
-        match &self.body {
-            Body::Real(inner) => inner,
+        match &self.backend {
+            Backend::Real(inner) => inner,
             #[cfg(feature = "sim")]
-            Body::Sim(_) => unreachable!("a simulated file has no descriptor"),
+            Backend::Sim(_) => unreachable!("a simulated file has no descriptor"),
         }
     }
 
@@ -145,7 +145,7 @@ impl File {
     /// Reads once, filling `buf` from its length to `end` at most.
     async fn read_part(&self, buf: Vec<u8>, end: usize, at: u64) -> (io::Result<usize>, Vec<u8>) {
         #[cfg(feature = "sim")]
-        if let Body::Sim(sim) = &self.body {
+        if let Backend::Sim(sim) = &self.backend {
             let mut buf = buf;
             let most = end - buf.len();
             return (sim.read(&mut buf, most, at).await, buf);
@@ -217,7 +217,7 @@ impl File {
         at: u64,
     ) -> (io::Result<usize>, Vec<u8>) {
         #[cfg(feature = "sim")]
-        if let Body::Sim(sim) = &self.body {
+        if let Backend::Sim(sim) = &self.backend {
             return (sim.write(&buf[begin..], at).await, buf);
         }
         let _permit = pool::write_permit().await;
@@ -262,7 +262,7 @@ impl File {
         offset: u64,
     ) -> (io::Result<()>, Vec<Vec<u8>>) {
         #[cfg(feature = "sim")]
-        if let Body::Sim(_) = &self.body {
+        if let Backend::Sim(_) = &self.backend {
             return (self.write_all_at(bufs.concat(), offset).await.0, bufs);
         }
         let mut done = 0;
@@ -313,7 +313,7 @@ impl File {
             return Ok(());
         }
         #[cfg(feature = "sim")]
-        if let Body::Sim(_) = &self.body {
+        if let Backend::Sim(_) = &self.backend {
             return if self.len().await? < len { self.truncate(len).await } else { Ok(()) };
         }
         let permit = pool::write_permit().await;
@@ -357,11 +357,11 @@ impl File {
     /// The operating system's error, which may be of an earlier write.
     pub async fn close(self) -> io::Result<()> {
         let _permit = pool::write_permit().await;
-        let File { body, path } = self;
-        match body {
-            Body::Real(inner) => inner.close().await.map_err(|e| at_path("close", &path, e)),
+        let File { backend, path } = self;
+        match backend {
+            Backend::Real(inner) => inner.close().await.map_err(|e| at_path("close", &path, e)),
             #[cfg(feature = "sim")]
-            Body::Sim(_) => Ok(()),
+            Backend::Sim(_) => Ok(()),
         }
     }
 }

@@ -20,13 +20,13 @@ use crate::{task, time};
 /// A socket that accepts connections on this core.
 #[derive(Debug)]
 pub struct TcpListener {
-    body: Listening,
+    backend: ListenerBackend,
     addr: SocketAddr,
 }
 
 /// The implementation behind a listener.
 #[derive(Debug)]
-enum Listening {
+enum ListenerBackend {
     Real(compio::net::TcpListener),
     #[cfg(feature = "sim")]
     Sim(crate::sim::SimListener),
@@ -85,7 +85,7 @@ impl TcpListener {
         #[cfg(feature = "sim")]
         if let Some(world) = crate::sim::current() {
             let (sim, addr) = crate::sim::SimListener::bind(&world, addr, options.reuse_port)?;
-            return Ok(TcpListener { body: Listening::Sim(sim), addr });
+            return Ok(TcpListener { backend: ListenerBackend::Sim(sim), addr });
         }
         let listen = || {
             let socket = new_socket(addr, Type::STREAM, Protocol::TCP)?;
@@ -95,7 +95,7 @@ impl TcpListener {
             socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
             let inner = compio::net::TcpListener::from_std(socket.into())?;
             let addr = inner.local_addr()?;
-            Ok(TcpListener { body: Listening::Real(inner), addr })
+            Ok(TcpListener { backend: ListenerBackend::Real(inner), addr })
         };
         listen().map_err(bind_error(addr))
     }
@@ -111,17 +111,17 @@ impl TcpListener {
     /// # Errors
     /// [`AcceptError`], which says whether to try again.
     pub async fn accept(&self) -> Result<(TcpStream, SocketAddr), AcceptError> {
-        match &self.body {
-            Listening::Real(inner) => {
+        match &self.backend {
+            ListenerBackend::Real(inner) => {
                 let (inner, addr) = inner.accept().await.map_err(AcceptError::sort)?;
                 task::spend().await;
-                Ok((TcpStream::new(Wire::Real(inner)), addr))
+                Ok((TcpStream::new(StreamBackend::Real(inner)), addr))
             }
             #[cfg(feature = "sim")]
-            Listening::Sim(sim) => {
+            ListenerBackend::Sim(sim) => {
                 let stream = sim.accept().await;
                 let (_, peer) = stream.addrs();
-                Ok((TcpStream::new(Wire::Sim(stream)), peer))
+                Ok((TcpStream::new(StreamBackend::Sim(stream)), peer))
             }
         }
     }
@@ -136,14 +136,14 @@ pub struct TcpStream {
 
 #[derive(Debug)]
 struct Shared {
-    wire: Wire,
+    backend: StreamBackend,
     /// An operation was dropped before its end, so the kernel may still be working on it.
     abandoned: Cell<bool>,
 }
 
 /// The implementation behind a connection.
 #[derive(Debug)]
-enum Wire {
+enum StreamBackend {
     Real(compio::net::TcpStream),
     #[cfg(feature = "sim")]
     Sim(Rc<crate::sim::SimStream>),
@@ -153,7 +153,7 @@ enum Wire {
 macro_rules! in_world {
     ($shared:expr, $sim:ident => $operation:expr) => {
         #[cfg(feature = "sim")]
-        if let Wire::Sim($sim) = &$shared.wire {
+        if let StreamBackend::Sim($sim) = &$shared.backend {
             return $operation;
         }
     };
@@ -178,10 +178,10 @@ impl Shared {
 
     /// The socket. Operations on a simulated connection have returned before this is called.
     fn real(&self) -> &compio::net::TcpStream {
-        match &self.wire {
-            Wire::Real(inner) => inner,
+        match &self.backend {
+            StreamBackend::Real(inner) => inner,
             #[cfg(feature = "sim")]
-            Wire::Sim(_) => unreachable!("a simulated connection has no socket"),
+            StreamBackend::Sim(_) => unreachable!("a simulated connection has no socket"),
         }
     }
 }
@@ -210,8 +210,8 @@ impl Drop for InFlight<'_> {
 const PEER_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 impl TcpStream {
-    fn new(wire: Wire) -> Self {
-        TcpStream { shared: Rc::new(Shared { wire, abandoned: Cell::new(false) }) }
+    fn new(backend: StreamBackend) -> Self {
+        TcpStream { shared: Rc::new(Shared { backend, abandoned: Cell::new(false) }) }
     }
 
     fn begin(&self) -> InFlight<'_> {
@@ -228,12 +228,12 @@ impl TcpStream {
         #[cfg(feature = "sim")]
         if let Some(world) = crate::sim::current() {
             let stream = crate::sim::SimStream::connect(world, addr).await.map_err(context)?;
-            return Ok(TcpStream::new(Wire::Sim(stream)));
+            return Ok(TcpStream::new(StreamBackend::Sim(stream)));
         }
         let socket = new_socket(addr, Type::STREAM, Protocol::TCP).map_err(context)?;
         let socket = compio::net::TcpSocket::from_std_stream(socket.into()).map_err(context)?;
         let inner = socket.connect(addr).await.map_err(context)?;
-        Ok(TcpStream::new(Wire::Real(inner)))
+        Ok(TcpStream::new(StreamBackend::Real(inner)))
     }
 
     /// Reads once, appending to the spare capacity of `buf`. Returns the number of bytes read; 0
@@ -250,7 +250,7 @@ impl TcpStream {
         }
         let in_flight = self.begin();
         #[cfg(feature = "sim")]
-        if let Wire::Sim(sim) = &self.shared.wire {
+        if let StreamBackend::Sim(sim) = &self.shared.backend {
             let mut buf = buf;
             let most = buf.capacity() - buf.len();
             let result = sim.read(&mut buf, most).await;
@@ -298,7 +298,7 @@ impl TcpStream {
     async fn write_part(&self, buf: Vec<u8>, begin: usize) -> (io::Result<usize>, Vec<u8>) {
         let in_flight = self.begin();
         #[cfg(feature = "sim")]
-        if let Wire::Sim(sim) = &self.shared.wire {
+        if let StreamBackend::Sim(sim) = &self.shared.backend {
             let result = sim.write(&buf[begin..]).await;
             in_flight.done();
             return (result, buf);
@@ -337,7 +337,7 @@ impl TcpStream {
 
     async fn write_vector(&self, mut bufs: Vec<Vec<u8>>) -> (io::Result<()>, Vec<Vec<u8>>) {
         #[cfg(feature = "sim")]
-        if let Wire::Sim(_) = &self.shared.wire {
+        if let StreamBackend::Sim(_) = &self.shared.backend {
             return (self.write_all(bufs.concat()).await.0, bufs);
         }
         let total = bufs.iter().map(Vec::len).sum::<usize>();
