@@ -102,7 +102,7 @@ fn meaning(batch: &WriteBatch) -> Vec<(Vec<u8>, i64, u64)> {
     batch.records.iter().map(one).collect()
 }
 
-/// Stores a batch as `src/coordinator/write.rs` does, and another with the strict split only.
+/// Stores a batch as `src/engine/write.rs` does, and another with the strict split only.
 fn stored(fast: &WriteBatch, strict: &Result<(WriteBatch, Contents), IngestError>) {
     let mut store = empty();
     let outcome = write(&mut store, fast);

@@ -38,8 +38,8 @@ pub fn scaled(normal: u64, most: u64) -> usize {
     usize::try_from((normal * setting("M3RING_HOSTILE_SCALE", 1)).min(most)).unwrap()
 }
 
-/// The number of sockets to use: fewer than asked for, with a message, if the limit on open files is
-/// lower.
+/// The number of sockets to use: fewer than asked for, with a message, if the limit on open files
+/// is lower.
 pub fn sockets(normal: u64, most: u64) -> usize {
     let wanted = scaled(normal, most);
     let can = usize::try_from(m3_io::limits::raise().open_files).unwrap_or(usize::MAX);

@@ -282,8 +282,8 @@ impl CommitLog {
         }
     }
 
-    /// Discards what is pending and accepts nothing more, because `why` may have left half a request
-    /// in it. Waiting requests are told that the log failed. The node must stop.
+    /// Discards what is pending and accepts nothing more, because `why` may have left half a
+    /// request in it. Waiting requests are told that the log failed. The node must stop.
     pub fn give_up(&self, why: &str) {
         let mut state = self.0.state.borrow_mut();
         let spare = std::mem::take(&mut state.spare);

@@ -1,4 +1,4 @@
-//! Which times a namespace takes samples of, and how it says no.
+//! The times at which a namespace accepts samples, and the refusal of others.
 #![warn(clippy::arithmetic_side_effects)]
 
 use m3_metric::{Span, Timestamp};
