@@ -15,6 +15,7 @@ use crate::quarantine::Quarantine;
 use crate::settings::Settings;
 use crate::shared::Shared;
 use m3_io::driver::DriverReport;
+use m3_io::held::{HELD_WAIT_MAX, Patience};
 use m3_io::mesh::{Port, mesh};
 use m3_io::net::Reservation;
 use m3_io::runtime;
@@ -103,14 +104,15 @@ pub fn run(settings: &Settings, announce: impl FnOnce(&Announcement)) -> Result<
     let log_dir = settings.data_dir.join("commitlog");
     let directory = |source| NodeError::Directory { path: settings.data_dir.clone(), source };
     blocking::create_dir_all(&log_dir).map_err(directory)?;
-    let _lock = blocking::lock_dir(&settings.data_dir)?;
+    let mut patience = Patience::new(HELD_WAIT_MAX);
+    let _lock = patience.until_free(|| blocking::lock_dir(&settings.data_dir))?;
     let entries = blocking::list_dir(&log_dir).map_err(directory)?;
     let listing = Listing::from_names(entries.iter().map(|entry| entry.name.as_str()));
 
     let cores = settings.cpus.len();
     let report = driver::probe(settings.driver, cores, runtime::RING_ENTRIES_DEFAULT)?;
-    let api = Reservation::take(settings.http_listen)?;
-    let metrics = Reservation::take(settings.metrics_listen)?;
+    let api = patience.until_free(|| Reservation::take(settings.http_listen))?;
+    let metrics = patience.until_free(|| Reservation::take(settings.metrics_listen))?;
     let core_count = u16::try_from(cores).map_err(|_| {
         NodeError::Start(format!("{cores} cores are more than the {} a node can have", u16::MAX))
     })?;

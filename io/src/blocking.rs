@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{self, Read, Seek, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{IoError, at_path};
 
@@ -25,6 +26,15 @@ pub fn resolve(host_port: &str) -> io::Result<Vec<SocketAddr>> {
         Ok(found) => Ok(found),
         Err(e) => refuse(e.kind(), e.to_string()),
     }
+}
+
+/// Blocks the thread for `span`.
+pub(crate) fn sleep(span: Duration) {
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::sim::current() {
+        return world.pass(span);
+    }
+    std::thread::sleep(span);
 }
 
 /// An entry of a directory.

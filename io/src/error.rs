@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A failure that prevents the start of the node or needs a person to act.
 #[derive(Debug)]
@@ -77,8 +78,22 @@ pub enum IoError {
         /// The pid in the lock file, if it has one.
         holder: Option<u32>,
     },
+    /// Another held on to it for longer than a start waits.
+    StillHeld {
+        /// What is held: `AddressInUse` or `DirLocked`.
+        held: Box<IoError>,
+        /// How long the start has waited.
+        waited: Duration,
+    },
     /// A file operation failed.
     File(io::Error),
+}
+
+impl IoError {
+    /// Whether somebody else holds what was wanted, and may give it up.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self, IoError::AddressInUse { .. } | IoError::DirLocked { .. })
+    }
 }
 
 impl fmt::Display for IoError {
@@ -126,6 +141,9 @@ impl fmt::Display for IoError {
                     "; stop that process or choose another data directory (do not delete the lock file)"
                 )
             }
+            IoError::StillHeld { held, waited } => {
+                write!(f, "{held} (waited {:.1} s)", waited.as_secs_f64())
+            }
             IoError::File(source) => write!(f, "{source}"),
         }
     }
@@ -135,6 +153,7 @@ impl std::error::Error for IoError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             IoError::CoreStart { source, .. } | IoError::Bind { source, .. } => Some(source),
+            IoError::StillHeld { held, .. } => Some(held),
             IoError::File(source) => Some(source),
             _ => None,
         }

@@ -3,8 +3,8 @@
 //! Suggested reading order: [`driver`] (io_uring or epoll, and why), [`runtime`] (one pinned thread
 //! per core), [`task`] and [`local`] (within a core), [`time`], [`mesh`] and [`oneshot`] (between
 //! cores), [`file`], [`net`], [`idle`] (CPU-heavy work), [`signal`], [`process`], [`budget`],
-//! [`panics`], [`blocking`] (before the cores start); with the feature `sim`, `sim` (a simulated
-//! world in one thread).
+//! [`panics`], [`blocking`] and [`held`] (before the cores start); with the feature `sim`, `sim` (a
+//! simulated world in one thread).
 //!
 //! Always holds: no type of the underlying runtime appears in a public signature, so another
 //! backend (`sim`, with a seeded clock, disk and network) fits behind the same names. Buffers are
@@ -17,6 +17,7 @@ pub mod driver;
 mod error;
 mod failpoint;
 pub mod file;
+pub mod held;
 pub mod idle;
 pub mod limits;
 pub mod local;

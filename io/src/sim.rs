@@ -27,6 +27,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Once;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use executor::{Executor, Place};
 
@@ -317,6 +318,13 @@ impl World {
 
     pub(crate) fn start(&self, work: Pin<Box<dyn Future<Output = ()>>>) {
         self.executor.spawn(self.executor.here(), work);
+    }
+
+    /// Lets `span` pass while nothing runs: the node does not run yet and blocks its only thread.
+    pub(crate) fn pass(&self, span: Duration) {
+        let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        self.now.set(self.now.get().saturating_add(span));
+        self.executor.fire(self.now.get());
     }
 
     /// Waits until the clock shows `when`.

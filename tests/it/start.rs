@@ -1,12 +1,13 @@
 //! Starting a node, in the right and in the wrong way, as a person sees it.
 
-use crate::harness::{Node, STOP_MAX, STOP_TAKES, TempDir};
+use crate::harness::{Client, Node, Output, PATIENCE, STOP_MAX, STOP_TAKES, TempDir, program};
+use crate::harness::{signal, until};
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-fn run(args: &[&str]) -> (Output, String, String) {
+fn run(args: &[&str]) -> (std::process::Output, String, String) {
     let dir = TempDir::new("start");
     let output = Command::new(env!("CARGO_BIN_EXE_m3ring"))
         .args(args)
@@ -60,6 +61,7 @@ fn one_node_per_data_directory() {
     let node = Node::start(&["--cores", "0"]);
     let refused = Node::try_start_in(node.dir(), &["--cores", "0"]).unwrap_err();
     assert!(!refused.status.success());
+    assert!(refused.stderr.contains("(waited "), "{}", refused.stderr);
     let data = node.dir().path().join("data");
     assert!(refused.stderr.contains(&*data.to_string_lossy()), "{}", refused.stderr);
     let is_told = refused.stderr.contains("lock") || refused.stderr.contains("another");
@@ -71,19 +73,96 @@ fn one_node_per_data_directory() {
 fn a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    for flag in ["--http.listen", "--metrics.listen"] {
-        let dir = Arc::new(TempDir::new("taken"));
-        let refused = Node::try_start_in(&dir, &["--cores", "0", flag, &addr]).unwrap_err();
-        assert!(!refused.status.success());
-        assert!(refused.stderr.contains(&addr), "{}", refused.stderr);
-        assert!(refused.stderr.to_lowercase().contains("in use"), "{}", refused.stderr);
-    }
-    // Not even another node shares it, although cores of one node do.
+    // Not even another node shares one, although cores of one node do.
     let node = Node::start(&["--cores", "0"]);
-    let dir = Arc::new(TempDir::new("taken"));
-    let api = node.api.to_string();
-    let refused = Node::try_start_in(&dir, &["--cores", "0", "--http.listen", &api]).unwrap_err();
-    assert!(refused.stderr.contains(&api), "{}", refused.stderr);
+    let (api, metrics) = (node.api.to_string(), node.metrics.to_string());
+    let cases = [
+        ("--http.listen", &addr),
+        ("--metrics.listen", &addr),
+        ("--http.listen", &api),
+        ("--metrics.listen", &metrics),
+    ];
+    std::thread::scope(|scope| {
+        for (flag, addr) in cases {
+            scope.spawn(move || {
+                let dir = Arc::new(TempDir::new("taken"));
+                let refused = Node::try_start_in(&dir, &["--cores", "0", flag, addr]).unwrap_err();
+                assert!(!refused.status.success());
+                for part in [addr.as_str(), "already in use", "(waited "] {
+                    assert!(refused.stderr.contains(part), "{part} in {}", refused.stderr);
+                }
+            });
+        }
+    });
+}
+
+/// What a start says while it waits for what another holds.
+const WAITS: &str = "trying again for 5s";
+
+/// The kernel may hold ports and directory for some milliseconds after the process has ended.
+#[test]
+fn a_start_right_after_a_kill_succeeds() {
+    let times = std::env::var("M3RING_RESTARTS").map_or(12, |times| times.parse().unwrap());
+    let mut node = Node::start(&["--cores", "0,1"]);
+    let (api, metrics) = (node.api.to_string(), node.metrics.to_string());
+    let args = ["--cores", "0,1", "--http.listen", &api, "--metrics.listen", &metrics];
+    let mut waited = 0;
+    for time in 0..times {
+        // Connections on which the kernel waits for the next request.
+        let mut clients = [node.client(), node.client(), Client::new(node.metrics)];
+        clients[0].get("/health").expect(200);
+        clients[1].get("/health").expect(200);
+        clients[2].get("/metrics").expect(200);
+        let dir = Arc::clone(node.dir());
+        if time % 2 == 0 {
+            node.kill();
+        } else {
+            // The next one begins before the last has quite ended.
+            signal(node.pid(), "KILL");
+        }
+        let next = Node::start_in(&dir, &args);
+        node = next;
+        waited += usize::from(node.stderr().contains(WAITS));
+    }
+    println!("{times} starts, {waited} of them had to wait");
+}
+
+/// Starts a node on `dir` that finds something taken, has it given up when the node says that it
+/// waits, and returns all that the node has said until it serves.
+fn start_while_held(dir: &TempDir, args: &[&str], give_up: impl FnOnce()) -> String {
+    let mut child = Command::new(program())
+        .args(["--http.listen", "127.0.0.1:0", "--metrics.listen", "127.0.0.1:0", "--data-dir"])
+        .arg(dir.path().join("data"))
+        .args(args)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the node's program can be run");
+    let stderr = Output::collect(child.stderr.take().unwrap());
+    let said = |words: &str| stderr.text().contains(words).then_some(());
+    until("a start that waits", PATIENCE, || said(WAITS));
+    give_up();
+    until("a node that serves", PATIENCE, || said("serving"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    stderr.text()
+}
+
+#[test]
+fn a_start_waits_for_what_is_given_up_and_says_so_once() {
+    let dir = TempDir::new("given-up");
+    for flag in ["--http.listen", "--metrics.listen"] {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = taken.local_addr().unwrap().to_string();
+        let stderr = start_while_held(&dir, &[flag, &addr], || drop(taken));
+        assert_eq!(stderr.matches(WAITS).count(), 1, "{stderr}");
+        assert!(stderr.contains(&format!("address {addr} is already in use")), "{stderr}");
+    }
+    let mut holder = Node::start(&["--cores", "0"]);
+    let data = Arc::clone(holder.dir());
+    let api = holder.api.to_string();
+    let stderr = start_while_held(&data, &["--http.listen", &api], || holder.kill());
+    assert_eq!(stderr.matches(WAITS).count(), 1, "both were held: {stderr}");
+    assert!(stderr.contains(&format!("is locked by the running process {}", holder.pid())));
 }
 
 #[test]
@@ -166,12 +245,12 @@ fn the_log_level_is_changed_while_the_node_runs() {
     let mut node = Node::start(&["--cores", "0,1"]);
     let mut client = node.client();
     let path = "/debug/log/level";
-    let level = |client: &mut crate::harness::Client| {
+    let level = |client: &mut Client| {
         client.get(path).expect(200).json()["data"]["level"].as_str().unwrap().to_owned()
     };
     assert_eq!(level(&mut client), "info");
     // A refused admin request is a line of the level debug.
-    let refused = |client: &mut crate::harness::Client| {
+    let refused = |client: &mut Client| {
         client.send("DELETE", "/api/v1/services/m3db/namespace/nosuch", &[], b"").expect(404);
     };
     refused(&mut client);
@@ -180,7 +259,7 @@ fn the_log_level_is_changed_while_the_node_runs() {
     client.send("PUT", "/debug/log/level?level=debug", &[], b"").expect(200);
     assert_eq!(level(&mut client), "debug");
     refused(&mut client);
-    crate::harness::until("a line of the new level", Duration::from_secs(20), || {
+    until("a line of the new level", Duration::from_secs(20), || {
         node.stderr().contains("DEBUG").then_some(())
     });
     client.post_form(path, &[("level", "error")]).expect(200);

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::{Crash, Direct, End, Faults, World};
 use crate::driver::{Driver, DriverReport};
 use crate::file::{self, BLOCK_BYTES, Blocks, File};
-use crate::net::{Options, TcpListener, TcpStream};
+use crate::held::Patience;
+use crate::net::{Options, Reservation, TcpListener, TcpStream};
 use crate::runtime::{self, RING_ENTRIES_DEFAULT, TASKS_MAX_DEFAULT};
 use crate::{CoreId, blocking, give_way, spawn, time};
 
@@ -358,4 +359,19 @@ fn faults_are_answered_and_counted_and_a_failed_sync_is_never_made_good() {
         assert_eq!(world.injected(), 1);
     });
     assert_eq!(*seen.borrow(), [Vec::<u8>::new()]);
+}
+
+/// A start that waits for what it does not get takes the world's time and none of ours.
+#[test]
+fn waiting_before_the_cores_run_takes_the_worlds_time() {
+    let world = World::new(0);
+    world.enter(|| {
+        let held = Reservation::take(addr()).unwrap();
+        let begun = world.now();
+        let mut patience = Patience::new(Duration::from_secs(3600));
+        assert!(patience.until_free(|| Reservation::take(addr())).is_err());
+        assert!(world.now() >= begun + 3_600_000_000_000);
+        drop(held);
+        assert!(patience.until_free(|| Reservation::take(addr())).is_ok());
+    });
 }
