@@ -1,7 +1,8 @@
 //! Starting a node, in the right and in the wrong way, as a person sees it.
 
 use crate::harness::{Client, Node, Output, PATIENCE, STOP_MAX, STOP_TAKES, TempDir, program};
-use crate::harness::{signal, until};
+use crate::harness::{now_ms, signal, until, write_body};
+use m3_shard::commitlog::segment;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -163,6 +164,44 @@ fn a_start_waits_for_what_is_given_up_and_says_so_once() {
     let stderr = start_while_held(&data, &["--http.listen", &api], || holder.kill());
     assert_eq!(stderr.matches(WAITS).count(), 1, "both were held: {stderr}");
     assert!(stderr.contains(&format!("is locked by the running process {}", holder.pid())));
+}
+
+/// As a crash on some file systems leaves it, or a person.
+#[test]
+fn an_empty_segment_behind_the_last_is_no_damage() {
+    let mut node = Node::start(&["--cores", "0"]);
+    let log = node.dir().path().join("data/commitlog");
+    let now = now_ms();
+    let mut sent = 0;
+    for (content, is_killed) in [(0, true), (0, false), (8192, true), (8192, false)] {
+        let sample = [(now + sent, 1.0)];
+        let body = write_body(&[(&[("__name__", "kept")], &sample)]);
+        node.client().remote_write(&body).expect(200);
+        sent += 1;
+        if is_killed {
+            node.kill();
+        } else {
+            node.terminate();
+        }
+        let names = std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().file_name());
+        let id = names.filter_map(|name| match segment::parse_name(name.to_str()?) {
+            Some(segment::Name::Segment(id)) => Some(id),
+            _ => None,
+        });
+        let mut id = id.max().unwrap();
+        id.seq += 1;
+        std::fs::write(segment::path(&log, id), vec![0; content]).unwrap();
+        for _ in 0..2 {
+            node.restart(&["--cores", "0"]);
+            let stderr = node.stderr();
+            assert!(!stderr.contains("ERROR"), "{stderr}");
+            let metrics = node.metrics_text();
+            assert!(metrics.contains("\nm3ring_commitlog_damage_total 0\n"), "{metrics}");
+            let at = (now + sent) as f64 / 1e3;
+            let found = node.client().query("count_over_time(kept[1h])", at).expect(200).json();
+            assert_eq!(found["data"]["result"][0]["value"][1], sent.to_string());
+        }
+    }
 }
 
 #[test]

@@ -6,8 +6,12 @@
 //!
 //! - After the last readable frame of a log that was never sealed: the torn tail of a crash. No
 //!   request was answered for it. It is cut, and the log is sealed.
+//! - Files at the end of a log that are empty or all zeros: segments that were never written. They
+//!   are given up.
 //! - Anything else is damage: reported with file and offset, skipped, never served. A log with
 //!   damage is left as it is, every file of it.
+
+mod unused;
 
 use super::entry::{BadEntry, Entries, Entry};
 use super::frame::{self, BadHeader, FrameKind, SegmentHeader, SegmentId};
@@ -156,9 +160,9 @@ impl LogReader<'_> {
         if !self.is_ours(log[0]).await? {
             return Ok(());
         }
-        let last = log[log.len() - 1];
+        let (used, unused) = unused::split_off(&self.options.dir, log).await?;
         let mut seq = 0;
-        for id in log {
+        for (at, id) in used.iter().enumerate() {
             if id.seq != seq {
                 self.damage(*id, 0, 0, "the segment before this one is missing");
             }
@@ -166,16 +170,43 @@ impl LogReader<'_> {
             match self.read_segment(*id).await? {
                 End::Sealed => {}
                 End::Uncut(end) => self.cut(*id, end).await?,
-                End::Open { last: frame, offset, torn, .. } if *id == last => {
-                    self.end_log(*id, frame, offset, torn).await?;
-                }
-                End::Open { offset, rest, .. } => {
-                    let what = "the segment is not sealed and is not the last";
-                    self.damage(*id, offset, rest, what);
+                End::Open { last, offset, rest, torn } => {
+                    if self.is_end(&used[at + 1..]).await? {
+                        self.end_log(*id, last, offset, torn).await?;
+                    } else {
+                        let what = "the segment is not sealed and is not the last";
+                        self.damage(*id, offset, rest, what);
+                    }
                 }
             }
         }
-        self.note_recyclable(log);
+        if !used.is_empty() {
+            self.note_recyclable(used);
+        }
+        self.give_up(unused).await
+    }
+
+    /// Whether the log ends before the segments `later`: each was begun and has no frame.
+    async fn is_end(&self, later: &[SegmentId]) -> io::Result<bool> {
+        for id in later {
+            if !unused::is_begun_at(&self.options.dir, *id, self.next_frame).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives up segments in which nothing was ever written. They go before those of their log.
+    async fn give_up(&mut self, unused: &[SegmentId]) -> io::Result<()> {
+        for id in unused {
+            if self.damaged || !self.is_keeper(*id) {
+                continue;
+            }
+            unused::empty(&self.options.dir, *id).await?;
+            let file = segment::path(&self.options.dir, *id);
+            tracing::info!(file = %file.display(), "an empty segment is given up");
+            self.stats.recyclable.push(*id);
+        }
         Ok(())
     }
 
@@ -215,7 +246,14 @@ impl LogReader<'_> {
         self.stats.bytes += bytes.len() as u64;
         self.same_shards = false;
         match SegmentHeader::decode(&bytes) {
-            Ok(header) if header.id == id => self.same_shards = self.is_spread_alike(&header),
+            Ok(header) if header.id == id => {
+                self.same_shards = self.is_spread_alike(&header);
+                if header.first_frame > self.next_frame && !self.gap {
+                    let (next, first) = (self.next_frame, header.first_frame);
+                    let what = format!("frames {next} to {} are missing before it", first - 1);
+                    self.damage(id, 0, 0, &what);
+                }
+            }
             Ok(header) => {
                 let what = format!("this is the content of {}", segment::file_name(header.id));
                 self.damage(id, 0, bytes.len() as u64, &what);
@@ -415,6 +453,7 @@ impl LogReader<'_> {
         file.write_all_at(seal.to_vec(), offset).await.0?;
         file.sync_all().await?;
         file.close().await?;
+        self.next_frame = self.next_frame.saturating_add(1);
         self.stats.cut_bytes += torn;
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod empty;
 
 use super::*;
 use crate::commitlog::Payload;
