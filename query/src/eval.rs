@@ -7,7 +7,7 @@
 use crate::annotation::Annotations;
 use crate::error::QueryError;
 use crate::fragment::{Body, Partial};
-use crate::matrix::{Data, RawRow, Row, has_equal, sort_key};
+use crate::matrix::{Data, RawRow, Row, merge_equal, sort_key};
 use crate::plan::Plan;
 use crate::promql::ValueType;
 use crate::work::{Context, Start, Task};
@@ -149,12 +149,13 @@ impl Evaluation {
         false
     }
 
-    /// Puts the rows of all cores together.
+    /// Puts the rows of all cores together. If `renamed`, the rows have lost labels that told them
+    /// apart: those that are equal now are one, wherever they come from.
     fn leaf(
         &mut self,
         fragment: usize,
         repeat: Option<usize>,
-        unique: bool,
+        renamed: bool,
     ) -> Result<Data, QueryError> {
         let strip = !self.plan.fragments[fragment].strip.is_empty();
         let mut rows: Vec<Row> = Vec::new();
@@ -174,8 +175,8 @@ impl Evaluation {
             rows = fold.finish();
         }
         rows.sort_by_cached_key(|row| sort_key(&row.labels));
-        if (unique || strip) && has_equal(&rows) {
-            return Err(QueryError::same_labelset());
+        if renamed || strip {
+            rows = merge_equal(rows)?;
         }
         if let Some(count) = repeat {
             if rows.len().saturating_mul(count) as u64 > self.plan.params.samples_max {

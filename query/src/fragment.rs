@@ -40,6 +40,13 @@ pub(crate) struct Pushed {
     pub(crate) grouping: Grouping,
 }
 
+impl Pushed {
+    /// Whether some samples are chosen, not all summed up.
+    pub(crate) const fn is_ranked(&self) -> bool {
+        matches!(self.op, AggregateOp::Topk | AggregateOp::Bottomk)
+    }
+}
+
 /// One selector and what is done with each of its series.
 #[derive(Clone, Debug)]
 pub struct Fragment {
@@ -106,7 +113,7 @@ impl FragmentEval {
         let sink = match (&fragment.work, &fragment.pushed) {
             (LeafWork::Raw { .. }, _) => Sink::Raw(Vec::new()),
             (_, None) => Sink::Rows(Vec::new()),
-            (work, Some(p)) if matches!(p.op, AggregateOp::Topk | AggregateOp::Bottomk) => {
+            (work, Some(p)) if p.is_ranked() => {
                 let steps = steps_of(work);
                 let largest = p.op == AggregateOp::Topk;
                 Sink::Ranking(Ranking::new(largest, p.k, steps, p.grouping.clone()))

@@ -274,11 +274,5 @@ pub(crate) fn sort_key(labels: &Labels) -> Vec<u8> {
     key
 }
 
-/// Whether two of the rows have equal labels.
-pub(crate) fn has_equal(rows: &[Row]) -> bool {
-    let mut seen = std::collections::HashSet::with_capacity(rows.len());
-    !rows.iter().all(|row| seen.insert(row.labels.as_bytes()))
-}
-
 #[cfg(test)]
 mod tests;

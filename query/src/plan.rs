@@ -99,6 +99,9 @@ impl Plan {
         for fragment in &mut self.fragments {
             fragment.matchers.extend_from_slice(matchers);
             fragment.strip.extend_from_slice(strip);
+            // A core that sends only its best samples would hide where two series of equal labels
+            // meet. The root ranks again in any case.
+            fragment.pushed.take_if(|pushed| !strip.is_empty() && pushed.is_ranked());
         }
     }
 
@@ -338,7 +341,7 @@ impl Planner {
             LeafWork::Range { call, .. } => (call.lookup, call.reach_ms()),
             LeafWork::Raw { .. } => unreachable!("raw leaves are added by raw_leaf"),
         };
-        let unique = leaf.drops_name && pushed.is_none();
+        let renamed = leaf.drops_name && pushed.is_none();
         self.fragments.push(Fragment {
             matchers: leaf.matchers,
             start_ms: lookup.start_ms.saturating_sub(before_ms).saturating_add(1),
@@ -350,7 +353,7 @@ impl Planner {
             samples_max: self.params.samples_max,
         });
         let fragment = self.fragments.len() - 1;
-        self.add(Op::Leaf { fragment, repeat: leaf.repeat, unique }, vec![], grid)
+        self.add(Op::Leaf { fragment, repeat: leaf.repeat, renamed }, vec![], grid)
     }
 
     /// The samples of all windows of `lookup`, to be cut at the root.

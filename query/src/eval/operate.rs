@@ -34,8 +34,8 @@ impl Evaluation {
                 let times = (0..grid.count).map(|i| seconds(grid.time(i)));
                 done(Data::Scalar(times.collect()))
             }
-            Op::Leaf { fragment, repeat, unique } => {
-                done(self.leaf(fragment, repeat.then_some(grid.count), unique)?)
+            Op::Leaf { fragment, repeat, renamed } => {
+                done(self.leaf(fragment, repeat.then_some(grid.count), renamed)?)
             }
             Op::RawLeaf { fragment } => done(self.raw_leaf(fragment)),
             Op::Points => done(points(next(), source_grid)),

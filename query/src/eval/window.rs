@@ -2,7 +2,7 @@
 
 use crate::error::QueryError;
 use crate::fragment::looks_like_counter;
-use crate::matrix::{Data, Grid, RawRow, Row, has_equal, without_metadata};
+use crate::matrix::{Data, Grid, RawRow, Row, merge_equal, without_metadata};
 use crate::window::{RangeCall, ScalarArg, Scratch, walk};
 use crate::work::{Context, Pieces};
 use m3_metric::labels::METRIC_NAME;
@@ -96,10 +96,6 @@ impl Pieces for WindowTask {
     }
 
     fn finish(&mut self, _: &mut Context) -> Result<Data, QueryError> {
-        let out = std::mem::take(&mut self.out);
-        if has_equal(&out) {
-            return Err(QueryError::same_labelset());
-        }
-        Ok(Data::Matrix(out))
+        merge_equal(std::mem::take(&mut self.out)).map(Data::Matrix)
     }
 }

@@ -86,6 +86,38 @@ fn a_restriction_adds_matchers_and_strips_labels() {
 }
 
 #[test]
+fn series_that_a_restriction_makes_equal_are_one_or_refused() {
+    // The second series begins where the first has ended, or a minute before.
+    let answer = |text: &str, second_ms: i64| {
+        let mut plan = planned(text, 1000);
+        plan.restrict(&[], &["host".to_owned()]);
+        let partials = plan.fragments().iter().map(|fragment| {
+            let push = |host, times: &[i64], values: &[f64]| {
+                let mut eval = FragmentEval::new(fragment);
+                eval.push(series("m", host).as_bytes(), times, values).unwrap();
+                eval.finish()
+            };
+            let stale = f64::from_bits(m3_metric::STALE_NAN_BITS);
+            vec![push("a", &[600_000, 720_000], &[1.0, stale]), push("b", &[second_ms], &[2.0])]
+        });
+        let partials = partials.collect();
+        match Evaluation::new(plan, partials).step() {
+            Step::Done(result) => result,
+            Step::Yield => panic!("a small query is one step"),
+        }
+    };
+    for text in ["m", "-m", "topk(1, m)", "m * 2", "max_over_time(m[1m])"] {
+        let Value::Matrix(all) = answer(text, 720_000).unwrap().value else { panic!("no matrix") };
+        assert_eq!(all.len(), 1, "{text}");
+        let (first, last) = (all[0].points[0].0, all[0].points.last().unwrap().0);
+        assert_eq!((first, last >= 720_000), (600_000, true), "{text}");
+    }
+    for text in ["m", "-m", "topk(1, m)", "m * 2"] {
+        assert_eq!(answer(text, 660_000), Err(QueryError::same_labelset()), "{text}");
+    }
+}
+
+#[test]
 fn long_work_yields() {
     let plan = planned("-m", 50_000_000);
     let mut eval = FragmentEval::new(&plan.fragments()[0]);

@@ -31,8 +31,9 @@ pub(crate) enum Op {
     Text(String),
     /// `time()`
     Time,
-    /// The rows of a fragment; `unique` if equal labels are an error.
-    Leaf { fragment: usize, repeat: bool, unique: bool },
+    /// The rows of a fragment; `renamed` if the cores took the metrics' names off, so that rows of
+    /// different series may have equal labels.
+    Leaf { fragment: usize, repeat: bool, renamed: bool },
     /// The series of a fragment with their own times.
     RawLeaf { fragment: usize },
     /// Rows as series with their own times.

@@ -5,6 +5,7 @@
 
 mod answers;
 mod extremes;
+mod renamed;
 mod script;
 mod scripts;
 mod speed;

@@ -48,6 +48,27 @@ impl Store {
         cores: usize,
         samples_max: u64,
     ) -> Result<QueryOutput, QueryError> {
+        self.answer(text, times, cores, (samples_max, false))
+    }
+
+    /// The same as M3's engine has it if `closed_windows`, else as Prometheus 3 has it.
+    pub(crate) fn query_as(
+        &self,
+        text: &str,
+        times: Times,
+        cores: usize,
+        closed_windows: bool,
+    ) -> Result<QueryOutput, QueryError> {
+        self.answer(text, times, cores, (50_000_000, closed_windows))
+    }
+
+    fn answer(
+        &self,
+        text: &str,
+        times: Times,
+        cores: usize,
+        (samples_max, closed_windows): (u64, bool),
+    ) -> Result<QueryOutput, QueryError> {
         let expr = promql::parse(text)?;
         let (start_ms, end_ms, step_ms, instant) = match times {
             Times::Instant(at) => (at, at, 1, true),
@@ -61,7 +82,7 @@ impl Store {
             lookback_ms: 300_000,
             samples_max,
             default_step_ms: 60_000,
-            closed_windows: false,
+            closed_windows,
         };
         let plan = plan(expr, params)?.with_text(text);
         let mut partials = Vec::new();
