@@ -4,7 +4,7 @@
 
 use m3_index::{Index, IndexError, Matchers};
 use m3_metric::{Labels, MatchOp, Matcher, SeriesOrdinal};
-use m3_query::promql::{has_raw_bytes, pattern};
+use m3_query::promql::pattern;
 
 /// Values of one run.
 const VALUES_MAX: usize = 16;
@@ -17,10 +17,6 @@ const NAME: &str = "l";
 /// If the two disagree.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    // Stand-ins for bytes that are no UTF-8, which no stored value has.
-    if has_raw_bytes(text) {
-        return;
-    }
     let mut lines = text.split('\n');
     let pattern = lines.next().unwrap_or_default();
     if is_dear(pattern) {

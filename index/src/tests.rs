@@ -172,6 +172,10 @@ fn empty_and_absent_labels_by_table() {
         (&[(Equal, "a", ""), (NotEqual, "a", "")], &[]),
         (&[(Equal, "job", "x"), (Equal, "a", "")], &[1]),
         (&[(Equal, "job", "y"), (NotRegex, "z", "[1]")], &[]),
+        // No label is without a name: queries ask for it where a text is none that a label can have.
+        (&[(Equal, "", "x")], &[]),
+        (&[(NotEqual, "", "x")], &[0, 1, 2]),
+        (&[(Equal, "job", "x"), (NotEqual, "", "x"), (Equal, "a", "1")], &[0]),
     ];
     for (matchers, expected) in table {
         let matchers: Vec<Matcher> =

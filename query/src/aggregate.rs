@@ -6,7 +6,6 @@ use crate::matrix::{Data, Row, is_absent};
 use crate::number::{decimal, general, go_max, go_min, quantile, xxh64};
 use crate::promql::{AggregateOp, Pos};
 use crate::rank::prefer;
-use crate::text::quote;
 use crate::work::{Context, Pieces, Start};
 use m3_metric::Labels;
 
@@ -60,14 +59,15 @@ pub(crate) fn start(
     }
     if call.op == AggregateOp::CountValues {
         let label = param.map(Data::into_text).unwrap_or_default();
-        if label.is_empty() {
-            return Err(QueryError::Execution(format!("invalid label name {}", quote(&label))));
-        }
+        let Some(label) = label.as_str().filter(|label| !label.is_empty()) else {
+            let text = format!("invalid label name {}", label.quoted());
+            return Err(QueryError::Execution(text));
+        };
         return Ok(Start::task(CountValues {
             steps: call.steps,
             rows,
-            grouping: call.grouping.clone().with_label(&label),
-            label,
+            grouping: call.grouping.clone().with_label(label),
+            label: label.to_owned(),
             groups: Groups::default(),
             out: Vec::new(),
         }));

@@ -206,7 +206,7 @@ impl Evaluation {
         let time_ms = self.plan.params.start_ms;
         let instant = self.plan.params.instant;
         let value = match (data, self.plan.value_type) {
-            (Data::Text(text), _) => Value::String { time_ms, text },
+            (Data::Text(text), _) => Value::String { time_ms, text: text.to_string() },
             (Data::Scalar(values), _) if instant => {
                 Value::Scalar { time_ms, value: values.first().copied().unwrap_or(f64::NAN) }
             }

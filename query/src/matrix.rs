@@ -6,6 +6,7 @@
 //! stay small in a long query.
 
 use crate::error::QueryError;
+use crate::promql::Literal;
 use m3_metric::Labels;
 use m3_metric::sample::{STALE_NAN_BITS, is_stale};
 use std::collections::HashMap;
@@ -157,7 +158,7 @@ pub(crate) enum Data {
     /// One number per step.
     Scalar(Vec<f64>),
     /// A text.
-    Text(String),
+    Text(Literal),
     /// Rows over the node's grid.
     Matrix(Vec<Row>),
     /// Series with their own times.
@@ -190,7 +191,7 @@ impl Data {
         }
     }
 
-    pub(crate) fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> Literal {
         match self {
             Self::Text(text) => text,
             _ => unreachable!("the parser checked types"),

@@ -280,7 +280,7 @@ impl Planner {
             ExprKind::Vector(selector) => {
                 let (lookup, repeat) = self.place(selector, grid)?;
                 let work = LeafWork::Instant { lookup, lookback_ms };
-                let matchers = selector.matchers.clone();
+                let matchers = selector.to_matchers();
                 let open_end = self.open_end(selector, grid);
                 Ok(Some(Leaf { matchers, work, repeat, drops_name: false, open_end }))
             }
@@ -290,7 +290,7 @@ impl Planner {
                 };
                 let (lookup, repeat) = self.place(selector, grid)?;
                 let work = LeafWork::Timestamp { lookup, lookback_ms, keeps_name: false };
-                let matchers = selector.matchers.clone();
+                let matchers = selector.to_matchers();
                 let open_end = self.open_end(selector, grid);
                 Ok(Some(Leaf { matchers, work, repeat, drops_name: true, open_end }))
             }
@@ -328,7 +328,7 @@ impl Planner {
         let pos = args.first().map(|a| bare(a).pos).unwrap_or_default();
         let call = self.range_call(function, range_ms, lookup, grid, pos);
         let drops_name = !function.keeps_name();
-        let matchers = selector.matchers.clone();
+        let matchers = selector.to_matchers();
         let work = LeafWork::Range { call, args: scalars };
         let open_end = self.open_end(selector, grid);
         Ok(Some(Leaf { matchers, work, repeat, drops_name, open_end }))
@@ -367,7 +367,7 @@ impl Planner {
         let start_ms = lookup.start_ms.saturating_sub(range_ms).saturating_sub(self.edge_ms());
         let end_ms = lookup.end_ms();
         self.fragments.push(Fragment {
-            matchers: selector.matchers.clone(),
+            matchers: selector.to_matchers(),
             start_ms: start_ms.saturating_add(1),
             end_ms,
             open_end: self.open_end(selector, grid),

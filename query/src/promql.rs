@@ -1,15 +1,16 @@
 //! PromQL: its syntax tree and types are here; the modules below parse, check and print them.
 //!
 //! [`parse`] turns a text into an [`Expr`], whose nodes know their positions in the text. Suggested
-//! reading order: `lexer`, `parser`, `check`, [`functions`], [`pattern`], `printer`.
+//! reading order: `lexer`, `parser`, `literal`, `check`, [`functions`], [`pattern`], `printer`.
 
-use m3_metric::{MatchOp, Matcher};
+use m3_metric::Matcher;
 
 mod check;
 mod duration;
 mod error;
 pub mod functions;
 mod lexer;
+mod literal;
 mod number;
 mod parser;
 pub mod pattern;
@@ -21,8 +22,9 @@ mod token;
 
 pub use duration::{DurationError, parse_duration_ms};
 pub use error::{ParseError, Place};
+pub use literal::{LabelMatcher, Literal};
 pub use parser::{parse, parse_any_selector, parse_selector};
-pub use quote::{has_raw_bytes, quote};
+pub use quote::quote;
 
 /// A half-open range of byte offsets in the query's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -74,7 +76,7 @@ pub enum ExprKind {
     /// `1.5`, `0x1f`, `Inf`; also a duration literal in the place of a number (`5m` is 300).
     Number(f64),
     /// `"text"`
-    String(String),
+    String(Literal),
     /// `metric{a="b"} offset 5m @ 12`
     Vector(VectorSelector),
     /// `metric[5m]`: a selector and its window in milliseconds.
@@ -149,13 +151,21 @@ pub struct VectorSelector {
     /// The position of the selector itself (without offset and `@`).
     pub pos: Pos,
     /// All matchers; a metric name before the braces becomes a `__name__` matcher at the front.
-    pub matchers: Vec<Matcher>,
+    pub matchers: Vec<LabelMatcher>,
     /// The metric name, if it was written before the braces or as a quoted string inside.
-    pub metric_name: Option<String>,
+    pub metric_name: Option<Literal>,
     /// `offset`; may be negative.
     pub offset: Option<DurationExpr>,
     /// `@`.
     pub at: Option<At>,
+}
+
+impl VectorSelector {
+    /// What is asked of series.
+    #[must_use]
+    pub fn to_matchers(&self) -> Vec<Matcher> {
+        self.matchers.iter().map(LabelMatcher::to_matcher).collect()
+    }
 }
 
 /// The `@` modifier.

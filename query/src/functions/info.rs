@@ -3,6 +3,7 @@
 
 use crate::error::QueryError;
 use crate::matrix::{Data, Row, is_absent, merge_equal};
+use crate::promql::LabelMatcher;
 use crate::promql::pattern::{compile, matches_empty};
 use crate::text::label_set;
 use crate::work::{Context, Pieces};
@@ -26,9 +27,9 @@ pub(crate) struct InfoCall {
 
 impl InfoCall {
     /// The call for the matchers of its second argument, and the matchers for its info series.
-    pub(crate) fn new(matchers: &[Matcher]) -> Result<(Self, Vec<Matcher>), QueryError> {
-        let (mut names, data): (Vec<Matcher>, Vec<Matcher>) =
-            matchers.iter().cloned().partition(|m| m.name == METRIC_NAME);
+    pub(crate) fn new(matchers: &[LabelMatcher]) -> Result<(Self, Vec<Matcher>), QueryError> {
+        let (names, data): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| m.name == *METRIC_NAME);
+        let mut names: Vec<Matcher> = names.into_iter().map(LabelMatcher::to_matcher).collect();
         let positive = |m: &Matcher| matches!(m.op, MatchOp::Equal | MatchOp::Regex);
         if names.is_empty() {
             names.push(Matcher::new(MatchOp::Equal, METRIC_NAME, "target_info"));
@@ -46,11 +47,12 @@ impl InfoCall {
             wanted: Vec::new(),
             keeps_unmatched: true,
         };
-        for matcher in &data {
-            call.keeps_unmatched &= matches_empty(matcher).map_err(bad)?;
-            call.wanted.push(matcher.name.clone());
+        for label in data {
+            let matcher = label.to_matcher();
+            call.keeps_unmatched &= matches_empty(&matcher).map_err(bad)?;
+            call.wanted.push(label.name.as_label().to_owned());
+            names.push(matcher);
         }
-        names.extend(data);
         Ok((call, names))
     }
 

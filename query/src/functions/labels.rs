@@ -2,6 +2,7 @@
 
 use crate::error::QueryError;
 use crate::matrix::{Data, Row, merge_equal};
+use crate::promql::Literal;
 use crate::promql::pattern::compile;
 use crate::work::{Context, Pieces};
 use m3_metric::Labels;
@@ -19,41 +20,42 @@ pub(crate) enum LabelChange {
 
 impl LabelChange {
     /// `label_replace` with its texts in PromQL's order, without the vector.
-    pub(crate) fn replace(texts: &[String]) -> Result<Self, QueryError> {
+    pub(crate) fn replace(texts: &[Literal]) -> Result<Self, QueryError> {
         let [target, replacement, source, pattern] = texts else {
             return Err(missing("label_replace"));
         };
-        let compiled = compile(pattern).map_err(|_| {
+        let compiled = pattern.as_str().and_then(|pattern| compile(pattern).ok());
+        let Some(compiled) = compiled else {
             let text = format!("invalid regular expression in label_replace(): {pattern}");
-            QueryError::Execution(text)
-        })?;
-        if target.is_empty() {
-            let text = "invalid destination label name in label_replace(): ";
-            return Err(QueryError::Execution(text.to_owned()));
+            return Err(QueryError::Execution(text));
+        };
+        if target.as_label().is_empty() {
+            let text = format!("invalid destination label name in label_replace(): {target}");
+            return Err(QueryError::Execution(text));
         }
         Ok(Self::Replace {
-            target: target.clone(),
-            replacement: replacement.clone(),
-            source: source.clone(),
+            target: target.to_string(),
+            replacement: replacement.to_string(),
+            source: source.as_label().to_owned(),
             pattern: compiled,
         })
     }
 
     /// `label_join` with its texts in PromQL's order, without the vector.
-    pub(crate) fn join(texts: &[String]) -> Result<Self, QueryError> {
+    pub(crate) fn join(texts: &[Literal]) -> Result<Self, QueryError> {
         let [target, separator, sources @ ..] = texts else {
             return Err(missing("label_join"));
         };
         for (name, kind) in sources.iter().map(|s| (s, "source")).chain([(target, "destination")]) {
-            if name.is_empty() {
-                let text = format!("invalid {kind} label name in label_join(): ");
+            if name.as_label().is_empty() {
+                let text = format!("invalid {kind} label name in label_join(): {name}");
                 return Err(QueryError::Execution(text));
             }
         }
         Ok(Self::Join {
-            target: target.clone(),
-            separator: separator.clone(),
-            sources: sources.to_vec(),
+            target: target.to_string(),
+            separator: separator.to_string(),
+            sources: sources.iter().map(Literal::to_string).collect(),
         })
     }
 

@@ -10,7 +10,7 @@ use crate::functions::info::InfoCall;
 use crate::functions::labels::LabelChange;
 use crate::functions::{DatePart, MapFunction};
 use crate::matrix::Grid;
-use crate::promql::{At, DurationExpr, Expr, ExprKind, Pos, VectorSelector};
+use crate::promql::{At, DurationExpr, Expr, ExprKind, Literal, Pos, VectorSelector};
 use crate::window::RangeFunction;
 use m3_metric::labels::METRIC_NAME;
 use m3_metric::{Labels, LabelsBuilder, MatchOp};
@@ -160,7 +160,8 @@ impl Planner {
             return self.over(Box::new(Op::SortWarning(pos)), &args[..1], grid);
         }
         let op = if name.starts_with("sort_by_label") {
-            Op::SortByLabel { names: texts(&args[1..]), descending }
+            let names = texts(&args[1..]).iter().map(|name| name.as_label().to_owned()).collect();
+            Op::SortByLabel { names, descending }
         } else {
             Op::Sort { descending }
         };
@@ -208,7 +209,7 @@ impl Planner {
                 (HistogramFunction::Fraction, vec![*lower, *upper], *vector)
             }
             (_, [vector, label, quantiles @ ..]) => {
-                let label = texts(&[label]).pop().unwrap_or_default();
+                let label = texts(&[label]).pop().unwrap_or_default().to_string();
                 (HistogramFunction::Quantiles { label }, quantiles.to_vec(), *vector)
             }
             _ => {
@@ -284,7 +285,7 @@ fn plain_call(name: &str, args: &[&Expr]) -> Result<(Box<Op>, usize), QueryError
     Ok((Box::new(op), args.len()))
 }
 
-fn texts(args: &[&Expr]) -> Vec<String> {
+fn texts(args: &[&Expr]) -> Vec<Literal> {
     let text = |arg: &&Expr| match &arg.kind {
         ExprKind::String(text) => Some(text.clone()),
         _ => None,
@@ -302,14 +303,15 @@ fn absent_labels(arg: &Expr) -> Labels {
 
 fn fixed_labels(selector: &VectorSelector) -> Labels {
     let mut builder = LabelsBuilder::default();
-    let mut seen: Vec<&str> = Vec::new();
-    for matcher in selector.matchers.iter().filter(|m| m.name != METRIC_NAME) {
+    let mut seen: Vec<&Literal> = Vec::new();
+    for matcher in selector.matchers.iter().filter(|m| m.name != *METRIC_NAME) {
+        let name = matcher.name.to_string();
         // A label with two matchers is not reported, even if both ask for the same value.
-        if matcher.op == MatchOp::Equal && !seen.contains(&matcher.name.as_str()) {
-            builder.set(&matcher.name, &matcher.value);
+        if matcher.op == MatchOp::Equal && !seen.contains(&&matcher.name) {
+            builder.set(&name, &matcher.value.to_string());
             seen.push(&matcher.name);
         } else {
-            builder.remove(&matcher.name);
+            builder.remove(&name);
         }
     }
     builder.finish()

@@ -8,7 +8,7 @@ use crate::functions::info::InfoCall;
 use crate::functions::labels::LabelChange;
 use crate::functions::{DatePart, MapFunction};
 use crate::matrix::Grid;
-use crate::promql::{AggregateOp, BinaryOp, Cardinality, Matching, Pos, ValueType};
+use crate::promql::{AggregateOp, BinaryOp, Cardinality, Literal, Matching, Pos, ValueType};
 use crate::window::RangeCall;
 use m3_metric::Labels;
 
@@ -28,7 +28,7 @@ pub(crate) enum Op {
     /// A number.
     Number(f64),
     /// A text.
-    Text(String),
+    Text(Literal),
     /// `time()`
     Time,
     /// The rows of a fragment; `renamed` if the cores took the metrics' names off, so that rows of

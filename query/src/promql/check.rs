@@ -79,22 +79,17 @@ impl Checker<'_> {
     }
 
     fn selector(&self, pos: Pos, selector: &VectorSelector, any: bool) -> Checked<()> {
-        let first = self.text.as_bytes().get(selector.pos.start as usize);
-        if let Some(name) = &selector.metric_name
-            && first != Some(&b'{')
-        {
-            let mut others = selector.matchers.iter().skip(1);
-            return match others.find(|matcher| matcher.name == METRIC_NAME) {
-                None => Ok(()),
-                Some(other) => self.fail(
-                    pos,
-                    format!(
-                        "metric name must not be set twice: {} or {}",
-                        quote(name),
-                        quote(&other.value)
-                    ),
-                ),
-            };
+        if let Some(name) = &selector.metric_name {
+            // A name without a label before it is one of these matchers itself.
+            let names = selector.matchers.iter().filter(|matcher| matcher.name == *METRIC_NAME);
+            let mut own = Some(name);
+            let other =
+                names.map(|m| &m.value).find(|&value| own.take_if(|n| *n == value).is_none());
+            if let Some(other) = other {
+                let (name, other) = (name.quoted(), other.quoted());
+                let message = format!("metric name must not be set twice: {name} or {other}");
+                return self.fail(pos, message);
+            }
         }
         if any || !self.match_all.contains(&selector.pos.start) {
             return Ok(());

@@ -23,7 +23,7 @@ use super::number::parse_number;
 use super::pattern;
 use super::quote::{quote, unquote};
 use super::token::{Keyword, Kind, Token};
-use super::{BinaryOp, Expr, ExprKind, Matcher, ParseError, Pos};
+use super::{BinaryOp, Expr, ExprKind, Literal, Matcher, ParseError, Pos};
 use m3_metric::limits::{PATTERNS_COST_MAX, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_SELECTORS_MAX};
 
 /// Parses a query and checks it: argument counts, types, matchers.
@@ -277,7 +277,7 @@ impl<'a> Parser<'a> {
             return unexpected(token);
         };
         self.expect(Kind::End)?;
-        Ok(selector.matchers)
+        Ok(selector.to_matchers())
     }
 
     /// An expression whose binary operators have at least precedence `least`.
@@ -394,7 +394,7 @@ impl<'a> Parser<'a> {
         let kind = if token.kind == Kind::String {
             // Functions take patterns as strings.
             let string = self.unquote(token);
-            self.weigh_pattern(&string)?;
+            self.weigh_pattern(&string.to_string())?;
             ExprKind::String(string)
         } else {
             ExprKind::Number(self.number(token)?)
@@ -402,7 +402,7 @@ impl<'a> Parser<'a> {
         Ok(Expr { pos: pos_of(token), kind })
     }
 
-    fn unquote(&self, token: Token) -> String {
+    fn unquote(&self, token: Token) -> Literal {
         unquote(token.text(self.text))
     }
 

@@ -6,7 +6,6 @@
 //!
 //! Always holds: a pattern that [`translate`] writes means in Rust what it means in Go.
 
-use super::quote::{has_raw_bytes, quote};
 use m3_metric::{MatchOp, Matcher};
 use regex::Regex;
 use std::collections::BTreeSet;
@@ -64,9 +63,6 @@ fn pattern_matches_empty(pattern: &str) -> Result<bool, String> {
 /// # Errors
 /// What is wrong with it, in Go's words.
 pub fn translate(pattern: &str) -> Result<String, String> {
-    if has_raw_bytes(pattern) {
-        return Err(format!("error parsing regexp: invalid UTF-8: {}", quote(pattern)));
-    }
     let mut translator = Translator {
         pattern,
         rest: pattern.char_indices().peekable(),

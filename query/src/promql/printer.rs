@@ -5,10 +5,11 @@ use super::duration::write_ms;
 use super::quote::quote;
 use super::token::{Kind, keyword};
 use super::{
-    At, BinaryOp, Cardinality, DurationExpr, DurationNode, Expr, ExprKind, Matching, VectorSelector,
+    At, BinaryOp, Cardinality, DurationExpr, DurationNode, Expr, ExprKind, LabelMatcher, Matching,
+    VectorSelector,
 };
+use m3_metric::MatchOp;
 use m3_metric::labels::METRIC_NAME;
-use m3_metric::{MatchOp, Matcher};
 use std::fmt::{Display, Formatter, Result};
 
 impl Display for Expr {
@@ -21,7 +22,7 @@ impl Display for ExprKind {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
             Self::Number(value) => write_number(f, *value),
-            Self::String(text) => f.write_str(&quote(text)),
+            Self::String(text) => f.write_str(&text.quoted()),
             Self::Vector(selector) => selector.fmt(f),
             Self::Matrix { selector, range } => {
                 write_selector(f, selector)?;
@@ -190,20 +191,20 @@ fn write_modifiers(f: &mut Formatter<'_>, at: Option<At>, offset: Option<&Durati
     }
 }
 
-fn is_name(selector: &VectorSelector, matcher: &Matcher) -> bool {
+fn is_name(selector: &VectorSelector, matcher: &LabelMatcher) -> bool {
     matcher.op == MatchOp::Equal
-        && matcher.name == METRIC_NAME
+        && matcher.name == *METRIC_NAME
         && Some(&matcher.value) == selector.metric_name.as_ref()
 }
 
 fn write_selector(f: &mut Formatter<'_>, selector: &VectorSelector) -> Result {
     let mut rest = &selector.matchers[..];
-    let names = rest.iter().filter(|matcher| matcher.name == METRIC_NAME).count();
-    if let Some(name) = rest.first().filter(|matcher| is_name(selector, matcher))
+    let names = rest.iter().filter(|matcher| matcher.name == *METRIC_NAME).count();
+    if let Some(matcher) = rest.first().filter(|matcher| is_name(selector, matcher))
         && names == 1
-        && is_bare_metric(&name.value)
+        && let Some(name) = matcher.value.as_str().filter(|name| is_bare_metric(name))
     {
-        f.write_str(&name.value)?;
+        f.write_str(name)?;
         rest = &rest[1..];
         if rest.is_empty() {
             return Ok(());
@@ -216,18 +217,21 @@ fn write_selector(f: &mut Formatter<'_>, selector: &VectorSelector) -> Result {
 fn write_matchers(
     f: &mut Formatter<'_>,
     selector: &VectorSelector,
-    matchers: &[Matcher],
+    matchers: &[LabelMatcher],
 ) -> Result {
     let name_at = matchers.iter().position(|matcher| is_name(selector, matcher));
     f.write_str("{")?;
     for (index, matcher) in matchers.iter().enumerate() {
         f.write_str(if index > 0 { "," } else { "" })?;
         if name_at == Some(index) {
-            f.write_str(&quote(&matcher.value))?;
+            f.write_str(&matcher.value.quoted())?;
             continue;
         }
-        write_label(f, &matcher.name)?;
-        write!(f, "{}{}", matcher.op.symbol(), quote(&matcher.value))?;
+        match matcher.name.as_str() {
+            Some(name) => write_label(f, name)?,
+            None => f.write_str(&matcher.name.quoted())?,
+        }
+        write!(f, "{}{}", matcher.op.symbol(), matcher.value.quoted())?;
     }
     f.write_str("}")
 }

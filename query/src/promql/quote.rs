@@ -3,34 +3,27 @@
 //! Both follow Go's rules, since these are what users of Prometheus see: `\xff` and `\377` are
 //! bytes, `\u1234` is a code point, and a text in a message is quoted with `"`, with escapes for
 //! what does not print.
-//!
-//! The bytes of a literal need not be UTF-8 (`"\xff"` is valid PromQL, although no stored label can
-//! equal it), but texts here are. A byte that is not part of a character is kept as the private
-//! character [`RAW`] + byte, which is shown as `\xff` again.
 
+use super::Literal;
 use std::fmt::Write;
-
-/// The character for byte 0 of bytes that are not part of a character; only 0x80 to 0xff occur.
-const RAW: u32 = 0x10_ff00;
-
-/// Whether `text`, from a string literal, contains bytes that are not UTF-8. Prometheus refuses
-/// such a text as a label name.
-#[must_use]
-pub fn has_raw_bytes(text: &str) -> bool {
-    text.chars().any(|c| raw_byte(c).is_some())
-}
-
-fn raw_byte(c: char) -> Option<u8> {
-    u8::try_from(u32::from(c).checked_sub(RAW)?).ok().filter(|byte| !byte.is_ascii())
-}
 
 /// `text` in double quotes with Go's escapes, as in Prometheus' messages.
 #[must_use]
 pub fn quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
+    quote_bytes(text.as_bytes())
+}
+
+/// The same for bytes; a byte that is not part of a character is shown as `\xff`.
+pub(super) fn quote_bytes(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + 2);
     out.push('"');
-    for c in text.chars() {
-        push_escaped(&mut out, c, '"');
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            push_escaped(&mut out, c, '"');
+        }
+        for byte in chunk.invalid() {
+            write!(out, "\\x{byte:02x}").expect("writing to a String succeeds");
+        }
     }
     out.push('"');
     out
@@ -77,10 +70,6 @@ fn push_escaped(out: &mut String, c: char, quote: char) {
             out.push(c);
             return;
         }
-        _ if let Some(byte) = raw_byte(c) => {
-            write!(out, "\\x{byte:02x}").expect("writing to a String succeeds");
-            return;
-        }
         _ => {
             let n = u32::from(c);
             let written = match n {
@@ -109,10 +98,10 @@ fn prints(c: char) -> bool {
 
 /// The text that the literal `token`, including its quotes, means. The lexer has checked its
 /// escapes.
-pub(super) fn unquote(token: &str) -> String {
+pub(super) fn unquote(token: &str) -> Literal {
     let inner = &token[1..token.len() - 1];
     if token.starts_with('`') || !inner.contains('\\') {
-        return inner.to_owned();
+        return inner.into();
     }
     let mut bytes = Vec::with_capacity(inner.len());
     let mut rest = inner;
@@ -121,18 +110,7 @@ pub(super) fn unquote(token: &str) -> String {
         rest = unescape(&rest[at + 1..], &mut bytes);
     }
     bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).unwrap_or_else(|error| text_of(error.as_bytes()))
-}
-
-/// Bytes as a text, with a placeholder for every byte that is not part of a character.
-fn text_of(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() + 16);
-    for chunk in bytes.utf8_chunks() {
-        out.push_str(chunk.valid());
-        let stand_in = |byte: &u8| char::from_u32(RAW + u32::from(*byte));
-        out.extend(chunk.invalid().iter().filter_map(stand_in));
-    }
-    out
+    bytes.into()
 }
 
 /// Appends the meaning of the escape at the start of `rest` (after its backslash); returns what

@@ -1,7 +1,7 @@
 //! Constructs with arguments in parentheses: functions, and aggregations with their labels.
 
 use super::super::functions::function;
-use super::super::quote::{has_raw_bytes, quote};
+use super::super::quote::quote;
 use super::super::token::{Keyword, Kind, Token};
 use super::super::{AggregateOp, Expr, ExprKind};
 use super::{Outcome, Parser, pos_of, said, unexpected};
@@ -109,11 +109,11 @@ impl Parser<'_> {
         if token.kind == Kind::String {
             self.take()?;
             let label = self.unquote(token);
-            if label.is_empty() || has_raw_bytes(&label) {
-                let message = format!("invalid label name for grouping: {}", quote(&label));
+            if label.as_label().is_empty() {
+                let message = format!("invalid label name for grouping: {}", label.quoted());
                 return said(pos_of(token), message);
             }
-            return Ok(label);
+            return Ok(label.to_string());
         }
         if !token.kind.names_label() {
             return unexpected(token);

@@ -26,6 +26,12 @@ const WRITTEN: &[(&str, &str)] = &[
     (r#"{"on"}"#, r#"{"on"}"#),
     (r#""a\n\x41\101\u00e9\U0001F600""#, "\"a\\nAA\u{e9}\u{1f600}\""),
     (r#"up{a="\xff\xc3"}"#, r#"up{a="\xff\xc3"}"#),
+    (r#"up{a="\U0010ffff\xff"}"#, r#"up{a="\U0010ffff\xff"}"#),
+    (r#"{"\xff", "\xfe"="\xfd"}"#, r#"{"\xff","\xfe"="\xfd"}"#),
+    (r#""a\377\x80""#, r#""a\xff\x80""#),
+    // Matchers of the name may be several; only a name that stands for itself may not.
+    (r#"{__name__=~"a.*",__name__!="ab"}"#, r#"{__name__=~"a.*",__name__!="ab"}"#),
+    (r#"{__name__="a",__name__="b"}"#, r#"{__name__="a",__name__="b"}"#),
     ("`a\\n`", r#""a\\n""#),
     ("a:b:c", "a:b:c"),
     ("offset{step='1s'}[5m]", r#"offset{step="1s"}[5m]"#),
@@ -146,7 +152,7 @@ fn nodes_know_their_places() {
 fn selectors_carry_name_offset_and_time() {
     let expr = parse("a{b='c'} offset -1.5 @ -1.0005").unwrap();
     let ExprKind::Vector(selector) = &expr.kind else { panic!("{expr:?}") };
-    assert_eq!(selector.metric_name.as_deref(), Some("a"));
+    assert_eq!(selector.metric_name, Some("a".into()));
     assert_eq!(selector.matchers[0].to_string(), "__name__=\"a\"");
     assert_eq!(selector.matchers[1].to_string(), "b=\"c\"");
     assert_eq!(selector.offset, Some(DurationExpr::Ms(-1500)));

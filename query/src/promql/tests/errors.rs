@@ -130,6 +130,36 @@ const REFUSED: &[(&str, &str)] = &[
         r#"1:11: parse error: invalid label name for grouping: """#,
     ),
     (r#"foo{"a"}"#, r#"1:1: parse error: metric name must not be set twice: "foo" or "a""#),
+    (r#"foo{"foo"}"#, r#"1:1: parse error: metric name must not be set twice: "foo" or "foo""#),
+    (
+        r#"foo{__name__="x"}"#,
+        r#"1:1: parse error: metric name must not be set twice: "foo" or "x""#,
+    ),
+    (
+        r#"sum(foo{a="b",__name__=~"x"}[5m])"#,
+        r#"1:5: parse error: metric name must not be set twice: "foo" or "x""#,
+    ),
+    // Prometheus takes the following, and selects nothing by them.
+    (r#"{"up","x"}"#, r#"1:1: parse error: metric name must not be set twice: "up" or "x""#),
+    (r#"{"up","up"}"#, r#"1:1: parse error: metric name must not be set twice: "up" or "up""#),
+    (
+        r#"1 + {"up",__name__="x"}"#,
+        r#"1:5: parse error: metric name must not be set twice: "up" or "x""#,
+    ),
+    (
+        r#"{__name__="x",a="b","up"}"#,
+        r#"1:1: parse error: metric name must not be set twice: "up" or "x""#,
+    ),
+    (
+        r#"{"up",__name__!~"x"} offset 5m"#,
+        r#"1:1: parse error: metric name must not be set twice: "up" or "x""#,
+    ),
+    (
+        r#"rate({"\xff",__name__="x"}[5m])"#,
+        r#"1:6: parse error: metric name must not be set twice: "\xff" or "x""#,
+    ),
+    (r#"a{b=~"\xff"}"#, "1:3: parse error: error parsing regexp: invalid UTF-8: `\u{fffd}`"),
+    (r#"sum by ("\xff") (a)"#, r#"1:9: parse error: invalid label name for grouping: "\xff""#),
     ("foo[5s%0d]AVG(", "1:7: parse error: modulo by zero"),
     ("(increase@ 5[90s]))", "1:13: parse error: no @ modifiers allowed before range"),
     ("max()", "1:1: parse error: no arguments for aggregate expression provided"),
