@@ -24,6 +24,7 @@ use m3_shard::commitlog::{CommitLog, LogFailed, Payload};
 use m3_shard::{CoreStore, NamespaceStore, ReadBuffer, SeriesSample, Written};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,7 +159,7 @@ impl DbNode {
         if answer.panicked.is_some() || answer.counts.retryable.count > 0 {
             return;
         }
-        if let Err(failed) = ends_process_future(self.log.acknowledged()).await {
+        if let Err(failed) = ends_process_future(pin!(self.log.acknowledged())).await {
             answer.counts.fail(failed.to_string());
         }
     }
@@ -182,7 +183,7 @@ impl DbNode {
                 m3_io::yield_now().await;
             }
             self.check_whole().map_err(|_| AppendError::ending())?;
-            ends_process_future(self.log.room()).await?;
+            ends_process_future(pin!(self.log.room())).await?;
             let piece = &all[done..all.len().min(done + RECORDS_AT_ONCE)];
             // A panic in here leaves series half changed, so the node ends. It ends when the core
             // that has the request's body has kept it (`quarantine.rs`); until then neither the
@@ -250,7 +251,7 @@ impl DbNode {
             metrics: Vec::new(),
             partial: Err(FetchError::Timeout),
         };
-        let evaluated = panics::catch_future(self.evaluate(&job, &mut answer)).await;
+        let evaluated = panics::catch_future(pin!(self.evaluate(&job, &mut answer))).await;
         answer.partial = evaluated.unwrap_or_else(|panicked| Err(FetchError::Panicked(panicked)));
         job.reply.send(answer);
     }
@@ -333,7 +334,7 @@ impl DbNode {
 
     /// Does a [`MetadataJob`].
     pub async fn metadata(&self, job: MetadataJob) {
-        let found = panics::catch_future(self.find_metadata(&job)).await;
+        let found = panics::catch_future(pin!(self.find_metadata(&job))).await;
         job.reply.send(found.unwrap_or_else(|panicked| Err(FetchError::Panicked(panicked))));
     }
 
@@ -418,7 +419,7 @@ impl DbNode {
 
     /// Does a [`ReadJob`].
     pub async fn read(&self, job: ReadJob) {
-        let read = panics::catch_future(self.read_series(&job)).await;
+        let read = panics::catch_future(pin!(self.read_series(&job))).await;
         job.reply.send(read.unwrap_or_else(|panicked| Err(FetchError::Panicked(panicked))));
     }
 

@@ -15,6 +15,7 @@ use m3_http::server::Handler;
 use m3_io::panics::{self, Panicked};
 use m3_io::{Either, Gate, Permit, Semaphore, failpoint, race, time};
 use m3_metric::Timestamp;
+use std::pin::pin;
 use std::rc::Rc;
 
 /// The handler of one listener.
@@ -54,7 +55,8 @@ impl Door {
         let is_given_up =
             matches!(call, Call::Query(_) | Call::QueryRange(_) | Call::RemoteRead(_));
         let is_write = matches!(call, Call::Write(_));
-        let handled = panics::catch_future(self.coordinator.handle(call));
+        let handled = pin!(self.coordinator.handle(call));
+        let handled = panics::catch_future(handled);
         let result = if is_given_up {
             // A query that nobody waits for any more gives its core back. A write goes on.
             match race(handled, request.client_gone()).await {

@@ -15,6 +15,7 @@ use m3_metric::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 use std::cell::RefCell;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -223,7 +224,7 @@ fn admit<H: Handler>(shared: &Rc<Shared<H>>, stream: TcpStream, peer: SocketAddr
         try_spawn(async move {
             theirs.stats.note_opened();
             // A panic outside of what a client can be told about closes its connection.
-            let _ = panics::catch_future(connection::run(&theirs, stream, peer)).await;
+            let _ = panics::catch_future(pin!(connection::run(&theirs, stream, peer))).await;
             theirs.stats.note_closed();
             drop(pass);
         })

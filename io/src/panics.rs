@@ -16,7 +16,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, resume_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 
 /// The effect of a panic on this thread at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,12 +106,12 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     run(Scope::Caught, work).inspect_err(|_| CAUGHT.set(CAUGHT.get() + 1))
 }
 
-/// As [`catch`], for each poll of a future.
+/// As [`catch`], for each poll of a future. It is pinned by the caller (`pin!`), since a future that
+/// takes another by value has room for it twice.
 ///
 /// # Errors
-/// A poll panicked. The future is dropped and must not be polled again.
-pub async fn catch_future<F: Future>(work: F) -> Result<F::Output, Panicked> {
-    let mut work = pin!(work);
+/// A poll panicked. The future must not be polled again.
+pub async fn catch_future<F: Future>(mut work: Pin<&mut F>) -> Result<F::Output, Panicked> {
     poll_fn(|cx| match catch(|| work.as_mut().poll(cx)) {
         Ok(polled) => polled.map(Ok),
         Err(panicked) => std::task::Poll::Ready(Err(panicked)),
@@ -126,8 +126,7 @@ pub fn ends_process<T>(work: impl FnOnce() -> T) -> T {
 }
 
 /// As [`ends_process`], for a future.
-pub async fn ends_process_future<F: Future>(work: F) -> F::Output {
-    let mut work = pin!(work);
+pub async fn ends_process_future<F: Future>(mut work: Pin<&mut F>) -> F::Output {
     poll_fn(|cx| ends_process(|| work.as_mut().poll(cx))).await
 }
 

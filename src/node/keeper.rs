@@ -9,6 +9,7 @@ use m3_io::mesh::Port;
 use m3_io::{Semaphore, failpoint, oneshot, panics, time};
 use std::cell::{Cell, RefCell};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// The key under which namespace numbers are kept.
@@ -78,10 +79,11 @@ impl Keeper {
         if let Err(error) = self.follow(port).await {
             return failed(&error.to_string());
         }
-        let handled = panics::catch_future(async {
+        let handled = pin!(async {
             failpoint("admin", b"");
             self.admin.handle(&self.kv, request, time::wall_ns()).await
         });
+        let handled = panics::catch_future(handled);
         let reply = handled.await.unwrap_or_else(|panicked| failed(&panicked.to_string()));
         self.is_behind.set(reply.changed || reply.status >= 500);
         match self.follow(port).await {

@@ -2,7 +2,9 @@
 //! placement.
 //!
 //! Missing options are chosen as M3 does, above all the block size by retention.
+#![warn(clippy::arithmetic_side_effects)]
 
+use m3_metric::{Span, Timestamp};
 use serde_json::{Map, Value};
 
 use super::{
@@ -174,9 +176,9 @@ fn read_block_size(
     match given.int("expectedSeriesDatapointsPerHour") {
         ..=0 => Ok(block_size_for(retention_ns)),
         per_hour => {
-            let ideal_ns = SAMPLES_PER_BLOCK * HOUR_NS / per_hour;
-            let snapped_ns = ideal_ns - ideal_ns % (5 * MINUTE_NS);
-            Ok(snapped_ns.clamp(30 * MINUTE_NS, DAY_NS))
+            let ideal_ns = (SAMPLES_PER_BLOCK * HOUR_NS).checked_div(per_hour).unwrap_or(DAY_NS);
+            let snapped = Timestamp(ideal_ns).block_start(Span(5 * MINUTE_NS));
+            Ok(snapped.0.clamp(30 * MINUTE_NS, DAY_NS))
         }
     }
 }

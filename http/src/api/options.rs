@@ -3,6 +3,7 @@
 //!
 //! Always holds: a header wins over the parameter of the same meaning, and an empty one counts as
 //! absent.
+#![warn(clippy::arithmetic_side_effects)]
 
 use super::{ApiError, EngineName, FetchLimits, QueryOptions, WriteOptions, duration};
 use crate::message::Request;

@@ -1,4 +1,5 @@
 //! Instants as text: unix seconds with a fraction, RFC 3339, Prometheus' extreme literals, `now`.
+#![warn(clippy::arithmetic_side_effects)]
 
 use super::{TIME_MS_MAX, TIME_MS_MIN};
 use m3_metric::Timestamp;
@@ -62,9 +63,9 @@ fn parse_decimal(text: &str) -> Option<Timestamp> {
     let mut place = NS_PER_S;
     for digit in fraction.bytes() {
         place /= 10;
-        ns = ns.checked_add(i64::from(digit - b'0') * place)?;
+        ns = ns.checked_add(i64::from(digit.checked_sub(b'0')?).checked_mul(place)?)?;
     }
-    Some(Timestamp(if negative { -ns } else { ns }))
+    Some(Timestamp(if negative { ns.saturating_neg() } else { ns }))
 }
 
 fn parse_rfc3339(text: &str) -> Option<i128> {

@@ -4,6 +4,7 @@
 //! The timestamp is unix seconds or RFC 3339, as text; a number is taken too.
 //!
 //! Always holds: labels are checked in the order of their names, as M3 checks them.
+#![warn(clippy::arithmetic_side_effects)]
 
 use crate::api::time;
 use m3_metric::{Labels, Record, WriteBatch};

@@ -12,6 +12,7 @@ use m3_io::time::{self, Monotonic};
 use m3_io::{Either, panics, race};
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 /// The spare room that a read of a head or of chunks gets.
@@ -54,7 +55,7 @@ impl From<WireError> for End {
 }
 
 /// Runs a step before anything of the answer is sent: if it panics the client gets a 500.
-async fn caught<T>(step: impl Future<Output = Result<T, End>>) -> Result<T, End> {
+async fn caught<T>(step: Pin<&mut impl Future<Output = Result<T, End>>>) -> Result<T, End> {
     panics::catch_future(step)
         .await
         .unwrap_or_else(|panicked| Err(End::Refuse(answer::refusal(500, &panicked.to_string()))))
@@ -115,19 +116,20 @@ pub(super) async fn refuse<H: Handler>(shared: &Shared<H>, stream: TcpStream) {
 impl<H: Handler> Connection<'_, H> {
     /// Serves one request; says whether another may follow.
     async fn serve_one(&mut self) -> Result<bool, End> {
-        let head = caught(self.read_head()).await?;
+        let head = caught(pin!(self.read_head())).await?;
         let begun = time::now();
-        caught(self.read_body(&head)).await?;
+        caught(pin!(self.read_body(&head))).await?;
         let mut response = self.answer().await?;
         self.request.let_go(SMALL_HEAD_BYTES);
         let body = std::mem::take(&mut self.request.body);
         self.shared.bodies.give(body, self.shared.limits.spare_body_bytes);
         if head.accepts_gzip && answer::has_body(self.request.method, response.status) {
-            caught(Box::pin(async {
+            let mut deflated = Box::pin(async {
                 gzip::deflate_response(&mut response).await;
                 Ok(())
-            }))
-            .await?;
+            });
+            caught(deflated.as_mut()).await?;
+            drop(deflated);
         }
         let keep_alive = head.keep_alive && !self.shared.stop.is_closed();
         let (route, status, method) = (response.route, response.status, self.request.method);

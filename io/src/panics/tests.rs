@@ -5,6 +5,7 @@ use super::{
 };
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
 
 fn scope() -> Scope {
@@ -59,13 +60,13 @@ fn a_future_is_caught_at_whichever_poll_it_panics() {
         let work = async move {
             for turn in 0..3 {
                 assert_eq!(scope(), Scope::Caught);
-                ends_process_future(async { assert_eq!(scope(), Scope::Ends) }).await;
+                ends_process_future(pin!(async { assert_eq!(scope(), Scope::Ends) })).await;
                 assert_ne!(turn, panics_at, "at a turn");
                 crate::yield_now().await;
             }
             panics_at
         };
-        crate::runtime::run_here(crate::driver::Driver::Epoll, catch_future(work))
+        crate::runtime::run_here(crate::driver::Driver::Epoll, catch_future(pin!(work)))
             .expect("epoll is there")
     };
     for turn in 0..3 {

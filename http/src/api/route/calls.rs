@@ -1,4 +1,5 @@
 //! Parameters of the read routes, with Prometheus' texts.
+#![warn(clippy::arithmetic_side_effects)]
 
 use crate::api::{
     ApiError, Call, ErrorKind, MetadataCall, QueryCall, QueryOptions, QueryRangeCall, ReadQuery,
@@ -43,7 +44,8 @@ pub(super) fn query_range(
             "zero or negative query resolution step widths are not accepted. Try a positive integer",
         ));
     }
-    if (end_ms - start_ms) / step_ms > QUERY_POINTS_PER_SERIES_MAX {
+    let points = end_ms.saturating_sub(start_ms).checked_div(step_ms);
+    if points.is_none_or(|points| points > QUERY_POINTS_PER_SERIES_MAX) {
         return Err(ApiError::bad_data(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the \
              query resolution (?step=XX)",
