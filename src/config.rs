@@ -1,9 +1,9 @@
 //! The configuration of a node: what it is, where it comes from, and what is wrong with it.
 //!
-//! [`Config::load`] reads the command line (`cli`), then the YAML files it names (`yaml`:
-//! variables, places, merging), and applies every key by the table of known ones (`knobs` for those
-//! that do something, `schema` for M3's that do not). `dump` prints the outcome as a file that
-//! would give it.
+//! [`Config::load`] reads the command line (`cli`), then the YAML files it names one after the
+//! other (`yaml`: variables, places), and applies every key by the table of known ones (`knobs` for
+//! those that do something, `foreign` for M3's that do not). `schema` knows the kinds of files that
+//! M3 has. `dump` prints the outcome as a file that would give it.
 //!
 //! Always holds: flags win over files, later files over earlier ones, files over defaults; a key
 //! that nobody knows, or a value out of bounds, is an error that names file and line and what would
@@ -12,6 +12,7 @@
 mod cli;
 mod dump;
 mod error;
+mod foreign;
 mod knobs;
 mod schema;
 mod values;
@@ -232,14 +233,12 @@ impl Config {
             return Ok(Command::Grant);
         }
         let mut config = Self::default();
-        let mut merged = yaml::Tree::empty();
         for path in &flags.files {
             let text = read_file(path)
                 .map_err(|error| ConfigError::Read { file: path.clone(), reason: error })?;
-            merged.merge(yaml::parse(path, &text, &env)?);
+            schema::apply(&mut config, &yaml::parse(path, &text, &env)?)?;
             config.files.push(path.clone());
         }
-        schema::apply(&mut config, &merged)?;
         for (flag, value) in &flags.settings {
             let knob = Knob::of_flag(flag).expect("the parser knows the same flags");
             let place = Place::Flag(format!("--{flag}"));

@@ -62,6 +62,15 @@ pub enum ConfigError {
         /// A known key that may be meant.
         nearest: Option<String>,
     },
+    /// A key that shows the file to be another program's.
+    NotOurs {
+        /// Where.
+        place: Place,
+        /// The key.
+        key: String,
+        /// What the file is, and what to do.
+        words: &'static str,
+    },
     /// A value that a key does not take.
     BadValue {
         /// Where.
@@ -94,6 +103,9 @@ impl fmt::Display for ConfigError {
                     Some(nearest) => write!(f, "; did you mean {nearest}?"),
                     None => f.write_str("; m3ring config prints the keys there are"),
                 }
+            }
+            Self::NotOurs { place, key, words } => {
+                write!(f, "{place}: unknown key {key}; this is {words}")
             }
             Self::BadValue { place, key, value, expected } => {
                 write!(f, "{place}: {key} is {value:?}, expected {expected}")

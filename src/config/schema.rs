@@ -1,121 +1,25 @@
-//! Which keys there are, and applying a merged configuration by them.
+//! Which keys there are, and applying a file by them.
 //!
 //! A key is a knob, a key of M3's that means nothing here, a key that asks for what this version
 //! does not do, or the beginning of one of those. Everything else is refused.
+//!
+//! M3 has three kinds of files, and the keys at the top tell which one it is. A node's file has the
+//! sections `db` and `coordinator`. The file of a coordinator or a query service has no section
+//! around its keys: `lookbackDuration` there is our `coordinator.lookbackDuration`. So has an
+//! aggregator's. Our own keys may stand in any of them.
 
 use super::error::nearest;
+use super::foreign::{IDLE, LATER, NOT_OURS};
 use super::yaml::{Entry, Node, Tree};
 use super::{Config, ConfigError, KNOBS, Knob, RestrictMatcher, RestrictTags};
 
 /// Restriction of every query; has a shape of its own.
 const RESTRICT: &str = "coordinator.query.restrictTags";
 
-/// M3's keys that tune its own runtime. Whatever stands below them is accepted.
-const IDLE: &[&str] = &[
-    "coordinator.cache",
-    "coordinator.clusterManagement",
-    "coordinator.debug",
-    "coordinator.experimental",
-    "coordinator.http.enableH2C",
-    "coordinator.limits.global",
-    "coordinator.limits.perQuery.instanceMultiple",
-    "coordinator.limits.perQuery.maxFetchedDatapoints",
-    "coordinator.logging.fields",
-    "coordinator.logging.file",
-    "coordinator.metrics.extended",
-    "coordinator.metrics.prometheus.defaultHistogramBuckets",
-    "coordinator.metrics.prometheus.defaultSummaryObjectives",
-    "coordinator.metrics.prometheus.handlerPath",
-    "coordinator.metrics.prometheus.onError",
-    "coordinator.metrics.prometheus.timerType",
-    "coordinator.metrics.samplingRate",
-    "coordinator.metrics.sanitization",
-    "coordinator.metrics.scope",
-    "coordinator.multiProcess",
-    "coordinator.query.consolidation",
-    "coordinator.query.prometheus.convert",
-    "coordinator.readWorkerPoolPolicy",
-    "coordinator.resultOptions",
-    "coordinator.tagOptions.filters",
-    "coordinator.tagOptions.idScheme",
-    "coordinator.writeWorkerPoolPolicy",
-    "db.blockRetrieve",
-    "db.bootstrap",
-    "db.cache",
-    "db.commitlog.flushEvery",
-    "db.commitlog.flushMaxBytes",
-    "db.commitlog.queue",
-    "db.commitlog.queueChannel",
-    "db.config",
-    "db.debug",
-    "db.filesystem.bloomFilterFalsePositivePercent",
-    "db.filesystem.dataReadBufferSize",
-    "db.filesystem.forceBloomFilterMmapMemory",
-    "db.filesystem.forceIndexSummariesMmapMemory",
-    "db.filesystem.infoReadBufferSize",
-    "db.filesystem.mmap",
-    "db.filesystem.newDirectoryMode",
-    "db.filesystem.newFileMode",
-    "db.filesystem.seekReadBufferSize",
-    "db.filesystem.throughputCheckEvery",
-    "db.filesystem.throughputLimitMbps",
-    "db.filesystem.writeBufferSize",
-    "db.gcPercentage",
-    "db.hostID.file.timeout",
-    "db.index",
-    "db.logging.fields",
-    "db.logging.file",
-    "db.metrics.extended",
-    "db.metrics.prometheus.defaultHistogramBuckets",
-    "db.metrics.prometheus.defaultSummaryObjectives",
-    "db.metrics.prometheus.handlerPath",
-    "db.metrics.prometheus.onError",
-    "db.metrics.prometheus.timerType",
-    "db.metrics.samplingRate",
-    "db.metrics.sanitization",
-    "db.metrics.scope",
-    "db.pooling",
-    "db.tchannel",
-    "db.tick",
-    "db.wide",
-    "db.writeNewSeriesAsync",
-    "db.writeNewSeriesBackoffDuration",
-];
-
-/// M3's keys that ask for something this version does not do. Accepted, and named as such.
-const LATER: &[&str] = &[
-    "coordinator.backend",
-    "coordinator.carbon",
-    "coordinator.clusters",
-    "coordinator.downsample",
-    "coordinator.filter",
-    "coordinator.ingest",
-    "coordinator.local",
-    "coordinator.metrics.m3",
-    "coordinator.metrics.tags",
-    "coordinator.middleware",
-    "coordinator.prometheusRemoteBackend",
-    "coordinator.rpc",
-    "coordinator.storeMetricsType",
-    "coordinator.tracing",
-    "coordinator.writeForwarding",
-    "db.client",
-    "db.clusterListenAddress",
-    "db.debugListenAddress",
-    "db.discovery",
-    "db.forceColdWritesEnabled",
-    "db.hashing",
-    "db.httpClusterListenAddress",
-    "db.httpNodeListenAddress",
-    "db.limits",
-    "db.metrics.m3",
-    "db.metrics.tags",
-    "db.proto",
-    "db.repair",
-    "db.replication",
-    "db.tracing",
-    "db.transforms",
-];
+/// Sections of a node's file. Where one of them is, no key of another kind of file may be.
+const NODE_SECTIONS: &[&str] = &["coordinator", "db", "m3aggregator"];
+/// Keys that only an aggregator's file has at its top.
+const AGGREGATOR_KEYS: &[&str] = &["aggregator", "kvClient", "m3msg", "rawtcp", "runtimeOptions"];
 
 /// Every known key.
 fn keys() -> impl Iterator<Item = &'static str> {
@@ -123,53 +27,117 @@ fn keys() -> impl Iterator<Item = &'static str> {
     knobs.chain(IDLE).chain(LATER).copied().chain([RESTRICT])
 }
 
-/// Applies a merged configuration.
+/// Whether a key is known, or begins known ones.
+fn is_known(key: &str) -> bool {
+    keys().any(|known| {
+        known.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}
+
+/// Applies a file.
 pub(super) fn apply(config: &mut Config, tree: &Tree) -> Result<(), ConfigError> {
-    apply_section(config, "", tree)
+    Section { home: home(tree), prefix: String::new() }.apply(config, tree)
 }
 
-fn apply_section(config: &mut Config, prefix: &str, tree: &Tree) -> Result<(), ConfigError> {
-    let entries = match &tree.node {
-        Node::Map(entries) => entries,
-        Node::Null => return Ok(()),
-        Node::Scalar(_) | Node::List(_) => {
-            let key = prefix.trim_end_matches('.');
-            return Err(ConfigError::BadValue {
-                place: tree.place(),
-                key: if key.is_empty() { "the file".to_string() } else { key.to_string() },
-                value: tree.describe(),
-                expected: format!("keys such as {}", children(prefix).join(", ")),
-            });
+/// Below which section the keys belong that stand at the top of a file and are not ours.
+fn home(tree: &Tree) -> &'static str {
+    let Node::Map(entries) = &tree.node else { return "" };
+    let has = |keys: &[&str]| entries.iter().any(|entry| keys.contains(&entry.key.as_str()));
+    if has(NODE_SECTIONS) {
+        ""
+    } else if has(AGGREGATOR_KEYS) {
+        "m3aggregator."
+    } else {
+        "coordinator."
+    }
+}
+
+/// A place in a file: the top, or the inside of a key.
+struct Section {
+    /// What is put before keys of the file that are not known as they stand.
+    home: &'static str,
+    /// The keys around, as they stand in the file, each with a dot behind it.
+    prefix: String,
+}
+
+impl Section {
+    fn apply(&self, config: &mut Config, tree: &Tree) -> Result<(), ConfigError> {
+        let entries = match &tree.node {
+            Node::Map(entries) => entries,
+            Node::Null => return Ok(()),
+            Node::Scalar(_) | Node::List(_) => {
+                let key = self.prefix.trim_end_matches('.');
+                let key = if key.is_empty() { "the file" } else { key };
+                let expected = format!("keys such as {}", self.children().join(", "));
+                return Err(bad_value(tree, key, &expected));
+            }
+        };
+        entries.iter().try_for_each(|entry| self.apply_entry(config, entry))
+    }
+
+    fn apply_entry(&self, config: &mut Config, entry: &Entry) -> Result<(), ConfigError> {
+        let written = format!("{}{}", self.prefix, entry.key);
+        let at_home = format!("{}{written}", self.home);
+        let Some(key) = [&written, &at_home].into_iter().find(|key| is_known(key)) else {
+            return Err(self.unknown(entry, written));
+        };
+        if let Some(knob) = Knob::of_key(key) {
+            return apply_knob(config, knob, &written, &entry.value);
         }
-    };
-    for entry in entries {
-        let key = format!("{prefix}{}", entry.key);
-        apply_entry(config, key, entry)?;
+        if key == RESTRICT {
+            return read_restriction(&mut config.query.restrict, &written, &entry.value);
+        }
+        for (kind, named) in [(IDLE, &mut config.idle), (LATER, &mut config.later)] {
+            if kind.contains(&key.as_str()) {
+                if !named.contains(key) {
+                    named.push(key.clone());
+                }
+                return Ok(());
+            }
+        }
+        let inside = Section { home: self.home, prefix: format!("{written}.") };
+        inside.apply(config, &entry.value)
     }
-    Ok(())
-}
 
-fn apply_entry(config: &mut Config, key: String, entry: &Entry) -> Result<(), ConfigError> {
-    if let Some(knob) = Knob::of_key(&key) {
-        return apply_knob(config, knob, &key, &entry.value);
+    fn unknown(&self, entry: &Entry, key: String) -> ConfigError {
+        let place = entry.place();
+        match NOT_OURS.iter().find(|(known, _)| *known == key) {
+            Some((_, words)) => ConfigError::NotOurs { place, key, words },
+            None => ConfigError::UnknownKey { place, nearest: self.suggest(&entry.key), key },
+        }
     }
-    if key == RESTRICT {
-        config.query.restrict = read_restriction(&entry.value)?;
-        return Ok(());
+
+    /// The keys that may stand directly in this section.
+    fn children(&self) -> Vec<&'static str> {
+        let at_home = format!("{}{}", self.home, self.prefix);
+        let below = |known: &'static str| {
+            [&self.prefix, &at_home].map(|prefix| known.strip_prefix(prefix.as_str()))
+        };
+        let mut names: Vec<&str> =
+            keys().flat_map(below).flatten().filter_map(|rest| rest.split('.').next()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
-    if IDLE.contains(&key.as_str()) {
-        config.idle.push(key);
-        return Ok(());
+
+    /// A known key that may be meant by `name`: a neighbour that is spelt alike, or one of the same
+    /// name elsewhere, such as a coordinator's key at the top of a node's file.
+    fn suggest(&self, name: &str) -> Option<String> {
+        if let Some(name) = nearest(name, self.children()) {
+            return Some(format!("{}{name}", self.prefix));
+        }
+        keys().find_map(|known| {
+            let mut end = 0;
+            for part in known.split('.') {
+                end += part.len();
+                if part.eq_ignore_ascii_case(name) {
+                    return Some(known[..end].to_string());
+                }
+                end += 1;
+            }
+            None
+        })
     }
-    if LATER.contains(&key.as_str()) {
-        config.later.push(key);
-        return Ok(());
-    }
-    let section = format!("{key}.");
-    if keys().any(|known| known.starts_with(&section)) {
-        return apply_section(config, &section, &entry.value);
-    }
-    Err(ConfigError::UnknownKey { place: entry.place(), nearest: suggest(&key), key })
 }
 
 fn apply_knob(
@@ -208,75 +176,45 @@ fn bad_value(tree: &Tree, key: &str, expected: &str) -> ConfigError {
     }
 }
 
-/// The keys that may stand directly below `prefix`.
-fn children(prefix: &str) -> Vec<&'static str> {
-    let mut names: Vec<&str> = keys()
-        .filter_map(|known| known.strip_prefix(prefix))
-        .filter_map(|rest| rest.split('.').next())
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// A known key that may be meant by `key`: a neighbour that is spelt alike, or one of the same name
-/// elsewhere, such as a coordinator's key at the top of the file.
-fn suggest(key: &str) -> Option<String> {
-    let (prefix, last) = match key.rfind('.') {
-        Some(dot) => key.split_at(dot + 1),
-        None => ("", key),
-    };
-    if let Some(name) = nearest(last, children(prefix)) {
-        return Some(format!("{prefix}{name}"));
-    }
-    let same = |known: &&str| {
-        let mut parts = known.split('.');
-        parts.any(|part| part.eq_ignore_ascii_case(last))
-    };
-    let known = keys().find(same)?;
-    let end = known
-        .split('.')
-        .scan(0, |end, part| {
-            *end += part.len() + 1;
-            Some((*end - 1, part))
-        })
-        .find(|(_, part)| part.eq_ignore_ascii_case(last))?;
-    Some(known[..end.0].to_string())
-}
-
 const MATCHER_KINDS: [&str; 6] =
     ["EQUAL", "NOTEQUAL", "REGEXP", "NOTREGEXP", "EXISTS", "NOTEXISTS"];
 
-fn read_restriction(tree: &Tree) -> Result<Option<RestrictTags>, ConfigError> {
-    let mut restriction = RestrictTags::default();
+/// Reads a restriction over the one that files before it gave.
+fn read_restriction(
+    restriction: &mut Option<RestrictTags>,
+    key: &str,
+    tree: &Tree,
+) -> Result<(), ConfigError> {
     let entries = match &tree.node {
-        Node::Null => return Ok(None),
+        Node::Null => return Ok(()),
         Node::Map(entries) => entries,
-        _ => return Err(bad_value(tree, RESTRICT, "the keys match and strip")),
+        _ => return Err(bad_value(tree, key, "the keys match and strip")),
     };
+    let restriction = restriction.get_or_insert_default();
     for entry in entries {
         match (entry.key.as_str(), &entry.value.node) {
             ("match", Node::List(items)) => {
-                restriction.matchers = items.iter().map(read_matcher).collect::<Result<_, _>>()?;
+                let key = format!("{key}.match");
+                restriction.matchers =
+                    items.iter().map(|item| read_matcher(&key, item)).collect::<Result<_, _>>()?;
             }
             ("strip", Node::List(items)) => {
                 restriction.strip = Some(items.iter().map(Tree::describe).collect());
             }
             ("match" | "strip", Node::Null) => {}
             ("match" | "strip", _) => {
-                let key = format!("{RESTRICT}.{}", entry.key);
+                let key = format!("{key}.{}", entry.key);
                 return Err(bad_value(&entry.value, &key, "a list"));
             }
-            _ => return Err(unknown_in(RESTRICT, entry, &["match", "strip"])),
+            _ => return Err(unknown_in(key, entry, &["match", "strip"])),
         }
     }
-    Ok(Some(restriction))
+    Ok(())
 }
 
-fn read_matcher(tree: &Tree) -> Result<RestrictMatcher, ConfigError> {
-    let key = format!("{RESTRICT}.match");
+fn read_matcher(key: &str, tree: &Tree) -> Result<RestrictMatcher, ConfigError> {
     let expected = "a matcher with name, type and value";
-    let Node::Map(entries) = &tree.node else { return Err(bad_value(tree, &key, expected)) };
+    let Node::Map(entries) = &tree.node else { return Err(bad_value(tree, key, expected)) };
     let mut matcher = RestrictMatcher {
         name: String::new(),
         kind: MATCHER_KINDS[0].to_string(),
@@ -296,11 +234,11 @@ fn read_matcher(tree: &Tree) -> Result<RestrictMatcher, ConfigError> {
                 let words = format!("one of {}", MATCHER_KINDS.join(", "));
                 return Err(bad_value(&entry.value, &format!("{key}.type"), &words));
             }
-            _ => return Err(unknown_in(&key, entry, &["name", "type", "value"])),
+            _ => return Err(unknown_in(key, entry, &["name", "type", "value"])),
         }
     }
     if matcher.name.is_empty() {
-        return Err(bad_value(tree, &key, expected));
+        return Err(bad_value(tree, key, expected));
     }
     Ok(matcher)
 }

@@ -296,8 +296,8 @@ fn mistakes_are_named_with_place_and_remedy() {
              coordinator.limits.perQuery.maxFetchedSeries?",
         ),
         (
-            "listenAddress: 0.0.0.0:7201\n",
-            "c.yml:1: unknown key listenAddress; did you mean coordinator.listenAddress?",
+            "db: {}\nlistenAddress: 0.0.0.0:7201\n",
+            "c.yml:2: unknown key listenAddress; did you mean coordinator.listenAddress?",
         ),
         ("xyzzy: 1\n", "c.yml:1: unknown key xyzzy; m3ring config prints the keys there are"),
         (
@@ -407,6 +407,212 @@ fn the_dump_gives_the_same_configuration() {
     let again = text(&strange, &[]);
     let loaded = run(&["-f", "d.yml"], &[("d.yml", &again)]);
     assert_eq!(loaded.data_dir, PathBuf::from(strange.remove(2)));
+}
+
+/// What the file of a coordinator apart holds, as M3's documents show them.
+const COORDINATOR: &str = r#"
+listenAddress: ${COORDINATOR_LISTEN:"127.0.0.1:7301"}
+logging:
+  level: ${LOG_LEVEL:warn}
+  fields: {team: storage}
+metrics:
+  scope: {prefix: coordinator}
+  prometheus:
+    handlerPath: /metrics
+    listenAddress: 127.0.0.1:7303
+  sanitization: prometheus
+  samplingRate: 1.0
+http:
+  enableH2C: true
+  bodyTimeout: 2m
+tagOptions:
+  idScheme: quoted
+lookbackDuration: 60m
+limits:
+  perQuery:
+    maxFetchedSeries: 7000
+    requireExhaustive: false
+  labelsPerSeriesMax: 50
+query:
+  timeout: 90s
+  restrictTags:
+    match: [{name: tenant, type: EQUAL, value: a}]
+clusters:
+  - namespaces:
+      - {namespace: default, type: unaggregated, retention: 48h}
+      - {namespace: by_minute, type: aggregated, retention: 60d, resolution: 1m}
+    client:
+      config:
+        service:
+          env: default_env
+          zone: embedded
+          service: m3db
+          etcdClusters: [{zone: embedded, endpoints: [etcd0:2379, etcd1:2379]}]
+      writeConsistencyLevel: majority
+clusterManagement:
+  etcd: {env: default_env, zone: embedded}
+downsample:
+  rules: {mappingRules: []}
+"#;
+
+/// A query service before remote clusters.
+const QUERY: &str = r"
+listenAddress: 0.0.0.0:7221
+filter: {read: allow_all, write: allow_none}
+rpc:
+  remotes:
+    - {name: far, remoteListenAddresses: [far:7202], errorBehavior: warn}
+query: {consolidation: {matchType: tags}}
+readWorkerPoolPolicy: {grow: true, size: 10}
+";
+
+const AGGREGATOR: &str = r"
+logging: {level: error, encoderConfig: {timeKey: at}}
+metrics:
+  prometheus: {listenAddress: 0.0.0.0:6002}
+http: {listenAddress: 0.0.0.0:6001, readTimeout: 60s}
+m3msg: {server: {listenAddress: 0.0.0.0:6000}}
+kvClient:
+  etcd: {env: default_env, zone: embedded, service: m3aggregator}
+runtimeOptions: {kvConfig: {environment: default_env}}
+aggregator: {hostID: {resolver: environment, envVarName: NOT_SET}}
+";
+
+#[test]
+fn the_file_of_a_coordinator_apart_says_the_same_without_the_section() {
+    let config = file(COORDINATOR).unwrap();
+    assert_eq!(config.http_listen.to_string(), "127.0.0.1:7301");
+    assert_eq!(config.metrics_listen.to_string(), "127.0.0.1:7303");
+    assert_eq!(config.log_level, LogLevel::Warn);
+    assert_eq!(config.query.lookback, Duration::from_secs(3600));
+    assert_eq!(config.query.timeout, Duration::from_secs(90));
+    assert_eq!(config.query.series_max, 7000);
+    assert!(!config.query.require_exhaustive);
+    assert_eq!(config.query.restrict.as_ref().unwrap().matchers[0].name, "tenant");
+    // Our own keys have their place in it, also where M3 has a section of that name.
+    assert_eq!((config.labels.count, config.http.body_timeout), (50, Duration::from_secs(120)));
+    let within: String = COORDINATOR.lines().map(|line| format!("  {line}\n")).collect();
+    let within = within.replace("bodyTimeout: 2m", "").replace("labelsPerSeriesMax: 50", "");
+    let within = format!(
+        "coordinator:{within}http: {{bodyTimeout: 2m}}\nlimits: {{labelsPerSeriesMax: 50}}\n"
+    );
+    assert_eq!(file(&within).unwrap(), config, "as a section of a node's file");
+    let idle = config.idle_line().unwrap();
+    for key in ["metrics.scope", "http.enableH2C", "tagOptions.idScheme", "logging.fields"] {
+        assert!(idle.contains(&format!(" coordinator.{key}")), "{key} in {idle}");
+    }
+    let later = config.later_line().unwrap();
+    for key in ["coordinator.clusters", "coordinator.downsample"] {
+        assert!(later.contains(key), "{key} in {later}");
+    }
+}
+
+#[test]
+fn the_files_of_query_services_and_aggregators_load() {
+    let query = file(QUERY).unwrap();
+    assert_eq!(query.http_listen.to_string(), "0.0.0.0:7221");
+    assert_eq!(query.later, ["coordinator.filter", "coordinator.rpc"]);
+    let aggregator = file(AGGREGATOR).unwrap();
+    assert_eq!(aggregator.log_level, LogLevel::Error);
+    let mut expected = Config { log_level: LogLevel::Error, ..Config::default() };
+    expected.idle = vec!["m3aggregator.logging.encoderConfig".to_string()];
+    expected.later = ["metrics", "http.listenAddress", "http.readTimeout", "m3msg", "kvClient"]
+        .into_iter()
+        .chain(["runtimeOptions", "aggregator"])
+        .map(|key| format!("m3aggregator.{key}"))
+        .collect();
+    expected.files = vec![PathBuf::from("c.yml")];
+    assert_eq!(aggregator, expected, "it says nothing about ports of ours");
+}
+
+#[test]
+fn files_of_all_kinds_go_together_and_later_ones_win() {
+    let node = "coordinator:\n  lookbackDuration: 1m\n  query: {timeout: 1s, restrictTags: \
+                {match: [{name: a}], strip: [b]}}\ndb:\n  hostID: {value: n1}\n";
+    let again = "coordinator:\n  lookbackDuration: 3m\n";
+    let part = "query:\n  restrictTags: {match: [{name: c}]}\nlookbackDuration: 2m\n";
+    let files = [
+        ("n.yml", node),
+        ("c.yml", part),
+        ("q.yml", QUERY),
+        ("a.yml", AGGREGATOR),
+        ("l.yml", again),
+    ];
+    let load = |names: &[&str]| {
+        let args: Vec<&str> = names.iter().flat_map(|name| ["-f", name]).collect();
+        run(&args, &files)
+    };
+    let config = load(&["n.yml", "c.yml", "q.yml", "a.yml", "l.yml"]);
+    assert_eq!(config.query.lookback, Duration::from_secs(180));
+    assert_eq!(config.query.timeout, Duration::from_secs(1));
+    assert_eq!(config.host.id, "n1");
+    assert_eq!((config.http_listen.port(), config.metrics_listen.port()), (7221, 7203));
+    let restrict = config.query.restrict.unwrap();
+    assert_eq!((restrict.matchers.len(), &*restrict.matchers[0].name), (1, "c"));
+    assert_eq!(restrict.strip, Some(vec!["b".to_string()]), "maps merge key by key");
+    assert_eq!(load(&["n.yml", "c.yml"]).query.lookback, Duration::from_secs(120));
+    assert_eq!(load(&["c.yml", "n.yml"]).query.lookback, Duration::from_secs(60));
+    let once = load(&["q.yml", "q.yml"]);
+    assert_eq!(once.later, ["coordinator.filter", "coordinator.rpc"], "named once");
+}
+
+#[test]
+fn a_mistake_in_a_file_without_sections_is_named_as_it_stands_there() {
+    for (yaml, words) in [
+        (
+            "listenAddress: :1\nlookbackDuraton: 5m\n",
+            "c.yml:2: unknown key lookbackDuraton; did you mean lookbackDuration?",
+        ),
+        (
+            "limits:\n  perQuery:\n    maxFetchedSerie: 1\n",
+            "c.yml:3: unknown key limits.perQuery.maxFetchedSerie; did you mean \
+             limits.perQuery.maxFetchedSeries?",
+        ),
+        (
+            "listenAddress: :1\nfilesystem: {}\n",
+            "c.yml:2: unknown key filesystem; did you mean db.filesystem?",
+        ),
+        (
+            "lookbackDuration: 5\n",
+            "c.yml:1: lookbackDuration is \"5\", expected a duration with its unit, from 1s to \
+             2562047h47m16s, as in 30s",
+        ),
+        (
+            "query: 5\n",
+            "c.yml:1: query is \"5\", expected keys such as consolidation, defaultEngine, \
+          prometheus, requireLabelsEndpointStartEndTime, requireSeriesEndpointStartEndTime, \
+          restrictTags, timeout",
+        ),
+        (
+            "query:\n  restrictTags:\n    match: [{name: a, kind: b}]\n",
+            "c.yml:3: unknown key query.restrictTags.match.kind; m3ring config prints the keys there \
+             are",
+        ),
+        (
+            "kvClient: {}\nlookbackDuration: 1m\n",
+            "c.yml:2: unknown key lookbackDuration; did you mean coordinator.lookbackDuration?",
+        ),
+        (
+            "coordinator: {}\nkvClient: {}\n",
+            "c.yml:2: unknown key kvClient; did you mean m3aggregator.kvClient?",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\n",
+            "c.yml:1: unknown key apiVersion; this is an object of Kubernetes: give the file that \
+             it holds (m3dbnode.yml of a ConfigMap) as a file of its own",
+        ),
+        (
+            "listenAddress: :1\n---\nlistenAddress: :2\n",
+            "c.yml:3: not YAML: a second document begins here, and a configuration is one; give \
+             each in a file of its own",
+        ),
+    ] {
+        assert_eq!(file(yaml).unwrap_err(), words);
+    }
+    // A file that a later one corrects is still wrong.
+    let files = [("a.yml", "lookbackDuration: x\n"), ("b.yml", "lookbackDuration: 1m\n")];
+    let error = load_with(&["-f", "a.yml", "-f", "b.yml"], &files, &[]).unwrap_err();
+    assert!(error.starts_with("a.yml:1: lookbackDuration is \"x\""), "{error}");
 }
 
 #[test]

@@ -38,11 +38,6 @@ pub(super) struct Entry {
 }
 
 impl Tree {
-    /// A tree without keys.
-    pub(super) fn empty() -> Self {
-        Self { file: Rc::from(Path::new("")), line: 0, node: Node::Map(Vec::new()) }
-    }
-
     /// Where the part stands.
     pub(super) fn place(&self) -> Place {
         Place::File { file: self.file.to_path_buf(), line: self.line }
@@ -55,26 +50,6 @@ impl Tree {
             Node::Scalar(text) => text.clone(),
             Node::List(_) => "a list".to_string(),
             Node::Map(_) => "keys".to_string(),
-        }
-    }
-
-    /// Puts `later` over this tree: maps key by key, everything else whole. A key without a value
-    /// says nothing and changes nothing.
-    pub(super) fn merge(&mut self, later: Self) {
-        match (&mut self.node, later.node) {
-            (_, Node::Null) => {}
-            (Node::Map(entries), Node::Map(later)) => {
-                for entry in later {
-                    match entries.iter_mut().find(|known| known.key == entry.key) {
-                        Some(known) => {
-                            known.line = entry.line;
-                            known.value.merge(entry.value);
-                        }
-                        None => entries.push(entry),
-                    }
-                }
-            }
-            (_, node) => *self = Self { file: later.file, line: later.line, node },
         }
     }
 }
@@ -104,10 +79,16 @@ pub(super) fn parse(
         serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
             let line = error.location().map_or(1, |location| location.line());
             let words = error.to_string();
-            ConfigError::Yaml {
-                place: Place::File { file: file.to_path_buf(), line },
-                reason: words.lines().next().unwrap_or_default().to_string(),
-            }
+            let reason = match words.lines().next().unwrap_or_default() {
+                // The parser goes on to name its own functions.
+                many if many.contains("multiple YAML documents") => {
+                    "a second document begins here, and a configuration is one; give each in a \
+                     file of its own"
+                }
+                other => other,
+            };
+            let place = Place::File { file: file.to_path_buf(), line };
+            ConfigError::Yaml { place, reason: reason.to_string() }
         })?;
     Ok(located(&Rc::from(file), parsed))
 }

@@ -259,6 +259,15 @@ fn a_configuration_is_checked_without_a_node() {
     assert!(stdout.contains("good.yml"), "{stdout}");
     assert!(!std::path::Path::new("/nowhere").exists(), "nothing is started or made");
 
+    // The file of a coordinator apart has no section around its keys.
+    let text = "listenAddress: 127.0.0.1:7301\nlookbackDuration: 60m\nclusters: []\n";
+    let coordinator = file("m3coordinator.yml", text);
+    let (output, stdout, stderr) = run(&["--check", "-f", &coordinator, "-f", &good]);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stdout.contains("does not do what these keys ask for: coordinator.clusters\n"));
+    let (_, stdout, _) = run(&["config", "-f", &coordinator]);
+    assert!(stdout.contains("lookbackDuration: 1h\n") && stdout.contains("127.0.0.1:7301"));
+
     let bad = file("bad.yml", "db:\n  fileystem:\n    filePathPrefix: /x\n");
     let (output, stdout, stderr) = run(&["-f", &bad, "--check"]);
     assert_eq!(output.status.code(), Some(64), "{stdout}");
