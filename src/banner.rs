@@ -23,7 +23,7 @@ fn reachable(addr: SocketAddr) -> String {
 fn text(announcement: &Announcement) -> String {
     let Announcement { settings, driver, api, metrics } = announcement;
     let url = reachable(*api);
-    let ack = match settings.ack {
+    let ack = match settings.config.ack {
         Ack::Durable => "durable: a write is answered after the sync that covers it",
         Ack::Buffered => {
             "buffered: a write is answered before it is synced; a power cut loses seconds"
@@ -37,7 +37,7 @@ fn text(announcement: &Announcement) -> String {
     line(format_args!("m3ring {}", env!("CARGO_PKG_VERSION")));
     line(format_args!("  API        http://{api}   (remote write, PromQL, admin)"));
     line(format_args!("  metrics    http://{metrics}/metrics"));
-    line(format_args!("  data       {}", settings.data_dir.display()));
+    line(format_args!("  data       {}", settings.config.data_dir.display()));
     line(format_args!("  cores      {} (cpus {:?})", settings.cpus.len(), settings.cpus));
     line(format_args!("  I/O        {}", driver.driver));
     line(format_args!("  commitlog  {ack}"));

@@ -20,7 +20,7 @@ mod yaml;
 
 pub use error::{ConfigError, Place};
 pub use knobs::{KNOBS, Knob};
-pub use values::{CommitAck, LogFormat, LogLevel};
+pub use values::{LogFormat, LogLevel};
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -31,6 +31,7 @@ use m3_http::ServerLimits;
 use m3_io::driver::DriverChoice;
 use m3_metric::labels::LabelLimits;
 use m3_metric::limits::{BODY_DECODED_BYTES_MAX, QUERY_SAMPLES_MAX, QUERY_SERIES_MAX};
+use m3_shard::commitlog::Ack;
 
 /// Bytes of one configuration file.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
@@ -66,7 +67,7 @@ pub struct Config {
     /// What carries the I/O.
     pub io_driver: DriverChoice,
     /// When a write is acknowledged.
-    pub ack: CommitAck,
+    pub ack: Ack,
     /// Whether a durable commit log may be written past the page cache.
     pub direct: bool,
     /// How log lines are written.
@@ -166,7 +167,7 @@ impl Default for Config {
             metrics_listen: any(7203),
             cores: None,
             io_driver: DriverChoice::Auto,
-            ack: CommitAck::Durable,
+            ack: Ack::Durable,
             direct: true,
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
@@ -201,6 +202,24 @@ impl Default for QueryConfig {
             restrict: None,
         }
     }
+}
+
+impl QueryConfig {
+    /// The lookback in milliseconds.
+    #[must_use]
+    pub fn lookback_ms(&self) -> i64 {
+        in_ms(self.lookback)
+    }
+
+    /// The longest range in milliseconds; 0 is no bound.
+    #[must_use]
+    pub fn range_max_ms(&self) -> i64 {
+        in_ms(self.range_max)
+    }
+}
+
+fn in_ms(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Default for HostId {

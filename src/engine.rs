@@ -120,7 +120,7 @@ impl Engine {
 
     /// Which series the request may see: as it says, or else as configured.
     fn restriction<'a>(&'a self, fetch: &'a FetchOptions) -> Option<&'a TagRestriction> {
-        fetch.restriction.as_ref().or(self.shared.query.restrict.as_ref())
+        fetch.restriction.as_ref().or(self.shared.restriction.as_ref())
     }
 
     /// When a request with these options must have ended.
@@ -140,7 +140,7 @@ impl Engine {
 
     /// To what a range of `matched` milliseconds is to be cut; `None`: it may stay.
     fn range_limit(&self, fetch: &FetchOptions, matched: i64) -> Result<Option<i64>, EngineError> {
-        let limit_ms = fetch.range_max_ms.unwrap_or(self.shared.query.range_max_ms);
+        let limit_ms = fetch.range_max_ms.unwrap_or(self.shared.query.range_max_ms());
         if limit_ms == 0 || matched <= limit_ms {
             return Ok(None);
         }

@@ -16,7 +16,7 @@ const CONNECTIONS_WANTED_MAX: u64 = 65_536;
 pub fn warnings(settings: &Settings, limits: Limits, rings_are_locked: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let cores = settings.cpus.len();
-    let connections = (settings.server.connections as u64).saturating_mul(cores as u64);
+    let connections = (settings.config.http.connections as u64).saturating_mul(cores as u64);
     let wanted = connections.min(CONNECTIONS_WANTED_MAX) + OWN_FILES;
     if limits.open_files < wanted {
         lines.push(format!(

@@ -34,9 +34,9 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(text) => return fail(&text, EXIT_USAGE),
     };
-    match m3_io::privilege::take_empty_dir(&settings.data_dir) {
+    match m3_io::privilege::take_empty_dir(&settings.config.data_dir) {
         Ok(true) => {
-            tracing::info!(dir = %settings.data_dir.display(), "took the empty directory over")
+            tracing::info!(dir = %settings.config.data_dir.display(), "took the empty directory over")
         }
         Ok(false) => {}
         Err(error) => tracing::warn!(%error, "a privilege could not be used or given up"),

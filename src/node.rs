@@ -101,18 +101,19 @@ pub struct Announcement<'a> {
 /// # Errors
 /// When it cannot start. Once it serves, a fault of a core or of the log ends the process.
 pub fn run(settings: &Settings, announce: impl FnOnce(&Announcement)) -> Result<(), NodeError> {
-    let log_dir = settings.data_dir.join("commitlog");
-    let directory = |source| NodeError::Directory { path: settings.data_dir.clone(), source };
+    let log_dir = settings.config.data_dir.join("commitlog");
+    let directory =
+        |source| NodeError::Directory { path: settings.config.data_dir.clone(), source };
     blocking::create_dir_all(&log_dir).map_err(directory)?;
     let mut patience = Patience::new(HELD_WAIT_MAX);
-    let _lock = patience.until_free(|| blocking::lock_dir(&settings.data_dir))?;
+    let _lock = patience.until_free(|| blocking::lock_dir(&settings.config.data_dir))?;
     let entries = blocking::list_dir(&log_dir).map_err(directory)?;
     let listing = Listing::from_names(entries.iter().map(|entry| entry.name.as_str()));
 
     let cores = settings.cpus.len();
-    let report = driver::probe(settings.driver, cores, runtime::RING_ENTRIES_DEFAULT)?;
-    let api = patience.until_free(|| Reservation::take(settings.http_listen))?;
-    let metrics = patience.until_free(|| Reservation::take(settings.metrics_listen))?;
+    let report = driver::probe(settings.config.io_driver, cores, runtime::RING_ENTRIES_DEFAULT)?;
+    let api = patience.until_free(|| Reservation::take(settings.config.http_listen))?;
+    let metrics = patience.until_free(|| Reservation::take(settings.config.metrics_listen))?;
     let core_count = u16::try_from(cores).map_err(|_| {
         NodeError::Start(format!("{cores} cores are more than the {} a node can have", u16::MAX))
     })?;
@@ -121,10 +122,11 @@ pub fn run(settings: &Settings, announce: impl FnOnce(&Announcement)) -> Result<
         started: m3_io::time::now(),
         shards: ShardMap { num_shards: LOCAL_SHARDS, core_count, hash_seed },
         driver: report.clone(),
-        query: settings.query.clone(),
+        query: settings.config.query.clone(),
+        restriction: settings.restriction.clone(),
         memory: Memory::new(settings.memory_limit),
-        series_per_namespace_max: settings.series_per_namespace_max,
-        quarantine: Quarantine::load(&settings.data_dir),
+        series_per_namespace_max: settings.config.series_per_namespace_max,
+        quarantine: Quarantine::load(&settings.config.data_dir),
     });
     let (driver, api_addr, metrics_addr) = (&report, api.addr(), metrics.addr());
     announce(&Announcement { settings, driver, api: api_addr, metrics: metrics_addr });

@@ -1,10 +1,11 @@
 //! What every core of a node can see: facts of its start, and the budget of memory.
 
+use crate::config::QueryConfig;
 use crate::memory::Memory;
 use crate::quarantine::Quarantine;
-use crate::settings::QuerySettings;
 use m3_io::driver::DriverReport;
 use m3_io::time::Monotonic;
+use m3_metric::fetch::TagRestriction;
 use m3_shard::ShardMap;
 
 /// What all cores know and none changes.
@@ -16,8 +17,10 @@ pub struct Shared {
     pub shards: ShardMap,
     /// The driver in use.
     pub driver: DriverReport,
-    /// Limits of queries.
-    pub query: QuerySettings,
+    /// Bounds and defaults of queries.
+    pub query: QueryConfig,
+    /// What every query is restricted to unless it says otherwise.
+    pub restriction: Option<TagRestriction>,
     /// What memory there is and how much of it is in use.
     pub memory: Memory,
     /// Series of one namespace on this node; 0 is no bound.

@@ -7,6 +7,7 @@
 //! a newline as Go's encoder leaves it, and the `returned_*` limits are applied here and nowhere
 //! else.
 
+use crate::api::settings::METRIC_STATS_MAX;
 use crate::api::{
     ApiError, EngineName, FetchLimits, Notes, QueryOptions, ReadResult, Readiness, ReadyNamespace,
     Reply, WARNING_TRUNCATED,
@@ -33,9 +34,6 @@ pub const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Bytes of an error's text. A refusal quotes what it refuses, which may be a megabyte.
 const ERROR_BYTES_MAX: usize = 8 << 10;
-
-/// Entries of `M3-Metric-Stats` unless the request says otherwise, as in M3.
-const METRIC_STATS_DEFAULT: u64 = 4;
 
 /// What kind of route answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -303,8 +301,11 @@ impl Shape {
             response.push_header("M3-Results-Limited", notes.limited.join(","));
         }
         if let Some(fetched) = &notes.fetched {
-            let limit = self.limits.metric_stats.unwrap_or(METRIC_STATS_DEFAULT);
-            push_fetch_stats(response, fetched, limit);
+            push_fetch_stats(
+                response,
+                fetched,
+                self.limits.metric_stats.unwrap_or(METRIC_STATS_MAX),
+            );
         }
     }
 }

@@ -123,7 +123,7 @@ impl Life {
     fn new(world: &Rc<World>, seed: u64) -> Self {
         let mut rng = Rng::new(seed.wrapping_add(0x11fe));
         let settings = settings(&mut rng);
-        let clients = Clients::start(world, &mut rng, settings.http_listen);
+        let clients = Clients::start(world, &mut rng, settings.config.http_listen);
         let (world, report) = (Rc::clone(world), Report::default());
         Self { world, rng, clients, settings, report, caught_before: m3_io::panics::caught() }
     }
@@ -249,9 +249,9 @@ fn settings(rng: &mut Rng) -> Settings {
     let loaded = Config::load([], |_| None, |_| Err(std::io::ErrorKind::NotFound.into()));
     let Ok(Command::Run(config)) = loaded else { panic!("the default configuration: {loaded:?}") };
     let mut settings = Settings::from_config(&config).expect("the default configuration is good");
-    settings.data_dir = PathBuf::from("/data");
-    settings.http_listen = "127.0.0.1:7201".parse().expect("an address");
-    settings.metrics_listen = "127.0.0.1:7203".parse().expect("an address");
+    settings.config.data_dir = PathBuf::from("/data");
+    settings.config.http_listen = "127.0.0.1:7201".parse().expect("an address");
+    settings.config.metrics_listen = "127.0.0.1:7203".parse().expect("an address");
     settings.segment_bytes = 16 << (10 + rng.below(4));
     settings.memory_limit = u64::MAX;
     settings

@@ -55,8 +55,8 @@ impl Session {
         self.settings.cpus = (0..cores).collect();
         let talked = Rc::new(Cell::new(false));
         let (done, world) = (Rc::clone(&talked), Rc::clone(&self.world));
-        let mut client = Client::new(self.settings.http_listen);
-        let talk = talk(Client::new(self.settings.http_listen));
+        let mut client = Client::new(self.settings.config.http_listen);
+        let talk = talk(Client::new(self.settings.config.http_listen));
         self.world.spawn(async move {
             while client.send("GET", "/ready", &[], b"").await.is_err() {
                 time::sleep(Duration::from_micros(20)).await;

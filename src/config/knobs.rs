@@ -10,9 +10,10 @@ use std::time::Duration;
 use m3_io::driver::DriverChoice;
 use m3_io::runtime::parse_cpu_list;
 use m3_metric::limits::{BODY_DECODED_BYTES_MAX, LABEL_LITERAL_BYTES_MAX, LABELS_PER_SERIES_MAX};
+use m3_shard::commitlog::Ack;
 
 use super::values::{Word, print_duration, print_size, read_address, read_duration, read_size};
-use super::{CommitAck, Config, ConfigError, LogFormat, LogLevel, Place};
+use super::{Config, ConfigError, LogFormat, LogLevel, Place};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -41,7 +42,7 @@ enum Target {
     Address(Field<SocketAddr>),
     Cores(Field<Option<Vec<usize>>>),
     Driver(Field<DriverChoice>),
-    Ack(Field<CommitAck>),
+    Ack(Field<Ack>),
     Format(Field<LogFormat>),
     Level(Field<LogLevel>),
     Flag(Field<bool>),

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use m3_io::driver::DriverChoice;
 
-use super::{Command, CommitAck, Config, KNOBS, LogFormat, LogLevel, RestrictMatcher};
+use m3_shard::commitlog::Ack;
+
+use super::{Command, Config, KNOBS, LogFormat, LogLevel, RestrictMatcher};
 
 /// A realistic m3dbnode file: most keys that M3's own samples and documents use.
 const M3_FULL: &str = r#"
@@ -161,7 +163,7 @@ fn nothing_is_enough() {
     assert_eq!(config.http_listen.to_string(), "0.0.0.0:7201");
     assert_eq!(config.metrics_listen.to_string(), "0.0.0.0:7203");
     assert_eq!(config.data_dir, PathBuf::from("./m3ring_data"));
-    assert_eq!(config.ack, CommitAck::Durable);
+    assert_eq!(config.ack, Ack::Durable);
     for minimal in ["coordinator: {}\n\ndb: {}\n", "coordinator:\ndb:\n", "", "# nothing\n"] {
         let mut config = file(minimal).unwrap();
         config.files.clear();
@@ -235,7 +237,7 @@ fn flags_win_over_later_files_over_earlier_ones() {
     assert_eq!(config.data_dir, PathBuf::from("/c"));
     assert_eq!(config.cores, Some(vec![0, 1, 2, 4]));
     assert_eq!(config.io_driver, DriverChoice::Epoll);
-    assert_eq!(config.ack, CommitAck::Buffered);
+    assert_eq!(config.ack, Ack::Buffered);
     assert_eq!((config.log_format, config.log_level), (LogFormat::Json, LogLevel::Error));
 }
 

@@ -4,15 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use m3_cluster::go_duration;
-
-/// When a write is acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommitAck {
-    /// When it is on disk.
-    Durable,
-    /// When it is in memory; a crash loses what was not synced yet.
-    Buffered,
-}
+use m3_shard::commitlog::Ack;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +48,7 @@ pub(super) trait Word: Copy + PartialEq + 'static {
     }
 }
 
-impl Word for CommitAck {
+impl Word for Ack {
     const WORDS: &'static [(&'static str, Self)] =
         &[("durable", Self::Durable), ("buffered", Self::Buffered)];
 }

@@ -57,7 +57,7 @@ impl Engine {
             end_ms: request.end_ms,
             step_ms: request.step_ms.unwrap_or(DEFAULT_STEP_MS),
             instant: request.step_ms.is_none(),
-            lookback_ms: request.fetch.lookback_ms.unwrap_or(settings.lookback_ms),
+            lookback_ms: request.fetch.lookback_ms.unwrap_or(settings.lookback_ms()),
             samples_max: settings.samples_max,
             default_step_ms: DEFAULT_STEP_MS,
             closed_windows: namespace.registered,

@@ -44,12 +44,13 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
     let fingerprints = Arc::new(FingerprintKey::random());
     let has_router = plan.shared.shards.core_count > 1;
     let api = Rc::new(Api::new(ApiSettings {
-        query_timeout: plan.settings.query.timeout,
-        body_decoded_bytes_max: plan.settings.body_decoded_bytes_max,
+        query_timeout: plan.settings.config.query.timeout,
+        body_decoded_bytes_max: plan.settings.config.body_decoded_bytes_max,
         budget: Arc::clone(plan.shared.memory.budget()),
         fingerprints: has_router.then(|| Arc::clone(&fingerprints)),
-        labels_need_range: plan.settings.query.labels_need_range,
-        series_need_range: plan.settings.query.series_need_range,
+        metric_stats_max: plan.settings.config.query.metric_stats_max,
+        labels_need_range: plan.settings.config.query.labels_need_range,
+        series_need_range: plan.settings.config.query.series_need_range,
         version: env!("CARGO_PKG_VERSION"),
         revision: option_env!("M3RING_REVISION").unwrap_or(""),
     }));
@@ -71,7 +72,7 @@ pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
         api_stats: Rc::new(ServerStats::default()),
         metrics_stats: Rc::new(ServerStats::default()),
     });
-    let limits = ServerLimits { drain_timeout: DRAIN, ..plan.settings.server };
+    let limits = ServerLimits { drain_timeout: DRAIN, ..plan.settings.config.http };
     let budget = plan.shared.memory.budget();
     core.listen(plan.api_addr, limits, &api, Listener::Api, budget)?;
     let shared = Arc::clone(&plan.shared);

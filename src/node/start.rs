@@ -51,8 +51,11 @@ pub(super) async fn begin(id: CoreId, plan: &CorePlan) -> Result<Begun, NotBegun
 
 async fn lead(plan: &CorePlan) -> Result<Begun, NotBegun> {
     let settings = &plan.settings;
-    let admin = Admin { host_id: settings.host_id.clone(), port: settings.node_port };
-    let keeper = Keeper::open(&settings.data_dir, admin).await.map_err(|e| e.to_string())?;
+    let admin = Admin {
+        host_id: settings.config.host.id.clone(),
+        port: settings.config.node_listen.port(),
+    };
+    let keeper = Keeper::open(&settings.config.data_dir, admin).await.map_err(|e| e.to_string())?;
     let catalog = Arc::new(keeper.catalog());
     let replies = send_catalog(plan, &catalog).await?;
     let (store, replay) = replay(plan, &catalog, keeper.numbers_below()).await?;
@@ -148,7 +151,7 @@ async fn replay(
         .map_err(|e| format!("core {id} cannot read the commit log: {e}"))?;
     // Only now: what was acknowledged is served, whatever the limits say today.
     store.set_series_max(series_per_core(&plan.shared));
-    store.set_label_limits(plan.settings.labels);
+    store.set_label_limits(plan.settings.config.labels);
     report(id, &stats, time::now().since(begun));
     Ok((store, stats))
 }
@@ -169,8 +172,8 @@ async fn open(
         epoch: plan.listing.next_epoch(),
         core: id.0,
         shards: plan.shared.shards,
-        ack: plan.settings.ack,
-        direct: plan.settings.direct,
+        ack: plan.settings.config.ack,
+        direct: plan.settings.config.direct,
         segment_bytes: plan.settings.segment_bytes,
         pending_bytes_max: writer::PENDING_BYTES_MAX,
     });

@@ -159,8 +159,7 @@ impl Api {
                 // The body is protobuf whatever its content type says: curl says it is a form.
                 let limit = READ_REQUEST_BYTES_MAX.min(self.settings.body_decoded_bytes_max);
                 self.inflate(request, limit)?;
-                let timeout = self.settings.query_timeout;
-                let options = query_options(request, None, timeout, LimitParam::Fetch)?;
+                let options = self.fetch_options(request, None, LimitParam::Fetch)?;
                 shape.follow(&options);
                 calls::remote_read(request, now, options, limit).map(Call::RemoteRead)
             }
@@ -185,7 +184,19 @@ impl Api {
         if request.method != Method::Get {
             form::merge(request).map_err(ApiError::bad_data)?;
         }
-        query_options(request, pinned, self.settings.query_timeout, limit)
+        self.fetch_options(request, pinned, limit)
+    }
+
+    /// The options of a request; what it does not say is as the node is configured.
+    fn fetch_options(
+        &self,
+        request: &Request,
+        pinned: Option<EngineName>,
+        limit: LimitParam,
+    ) -> Result<QueryOptions, ApiError> {
+        let mut options = query_options(request, pinned, self.settings.query_timeout, limit)?;
+        options.limits.metric_stats.get_or_insert(self.settings.metric_stats_max);
+        Ok(options)
     }
 
     /// The level that the log is to have; none is asked for by a GET.

@@ -6,6 +6,9 @@ use m3_metric::limits::BODY_DECODED_BYTES_MAX;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Entries of `M3-Metric-Stats`, as in M3.
+pub const METRIC_STATS_MAX: u64 = 4;
+
 /// What the door must know of the node.
 #[derive(Clone, Debug)]
 pub struct ApiSettings {
@@ -17,6 +20,8 @@ pub struct ApiSettings {
     pub budget: Arc<Budget>,
     /// For a node that knows series by their fingerprints: what those are taken with.
     pub fingerprints: Option<Arc<FingerprintKey>>,
+    /// Entries of `M3-Metric-Stats` where a request does not say.
+    pub metric_stats_max: u64,
     /// Whether `/labels` must name its range.
     pub labels_need_range: bool,
     /// Whether `/series` must name its range.
@@ -34,6 +39,7 @@ impl Default for ApiSettings {
             body_decoded_bytes_max: BODY_DECODED_BYTES_MAX,
             budget: Budget::new(0),
             fingerprints: None,
+            metric_stats_max: METRIC_STATS_MAX,
             labels_need_range: false,
             series_need_range: false,
             version: env!("CARGO_PKG_VERSION"),

@@ -29,18 +29,6 @@ pub enum Ack {
     Buffered,
 }
 
-impl std::str::FromStr for Ack {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "durable" => Ok(Self::Durable),
-            "buffered" => Ok(Self::Buffered),
-            _ => Err(format!("unknown commitlog.ack '{text}': it is durable or buffered")),
-        }
-    }
-}
-
 /// Options of a log.
 #[derive(Clone, Debug)]
 pub struct Options {

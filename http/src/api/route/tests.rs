@@ -53,6 +53,23 @@ fn instant_queries() {
 }
 
 #[test]
+fn entries_of_the_metric_stats_are_as_configured_unless_the_request_says() {
+    let api = Api::new(ApiSettings { metric_stats_max: 7, ..ApiSettings::default() });
+    for (header, wanted) in [(None, 7), (Some("2"), 2)] {
+        let mut request = Request::default();
+        let target = "/api/v1/query?query=up";
+        crate::wire::target::split(target, &mut request.path, &mut request.query).unwrap();
+        if let Some(text) = header {
+            request.headers.push("M3-Limit-Max-Metric-Metadata-Stats", text.as_bytes());
+        }
+        let Ok(Call::Query(call)) = api.route(Listener::Api, &mut request, NOW).call else {
+            panic!()
+        };
+        assert_eq!(call.options.limits.metric_stats, Some(wanted));
+    }
+}
+
+#[test]
 fn range_queries() {
     let target = "/api/v1/query_range?query=up&start=1&end=2024-05-06T07:08:09Z&step=1w";
     let Call::QueryRange(call) = get(target) else { panic!() };

@@ -391,11 +391,3 @@ fn a_buffered_log_syncs_once_a_second_and_survives_the_process() {
         assert_eq!(found, held(&written));
     });
 }
-
-#[test]
-fn ack_is_spelled_as_configured() {
-    assert_eq!("durable".parse(), Ok(Ack::Durable));
-    assert_eq!("buffered".parse(), Ok(Ack::Buffered));
-    let error = "never".parse::<Ack>().unwrap_err();
-    assert!(error.contains("durable or buffered"), "{error}");
-}
