@@ -11,7 +11,7 @@
 
 use m3_http::proto::write::WriteRequestWriter;
 use m3_http::proto::{put_bytes, put_fixed64, put_varint};
-use m3_metric::labels::write_label;
+use m3_metric::labels::{QUOTED_ID_VERSION, write_label};
 use m3_metric::{Labels, NamespaceId, ValueKind};
 use m3_shard::SeriesSample;
 use m3_shard::commitlog::entry::Payload;
@@ -152,8 +152,14 @@ struct Segment {
 impl Segment {
     fn new() -> Self {
         let id = SegmentId { epoch: 1, core: 0, seq: 0 };
-        let header =
-            SegmentHeader { id, core_count: 1, num_shards: 4, hash_seed: 0, first_frame: 0 };
+        let header = SegmentHeader {
+            id,
+            core_count: 1,
+            num_shards: 4,
+            hash_seed: 0,
+            first_frame: 0,
+            id_version: QUOTED_ID_VERSION,
+        };
         Self { id, number: 0, bytes: header.encode().to_vec() }
     }
 

@@ -12,6 +12,10 @@
 //! Format: the `Label` and `TimeSeries` messages of Prometheus' remote write 1.0
 //! (fields 1 and 2 of `Label`, field 1 of `TimeSeries`).
 
+mod id;
+
+pub use id::{QUOTED_ID_VERSION, quoted_id};
+
 use crate::limits::{LABEL_BLOCK_BYTES_MAX, LABEL_LITERAL_BYTES_MAX, LABELS_PER_SERIES_MAX};
 use std::cmp::Ordering;
 use std::fmt;
@@ -250,24 +254,6 @@ impl Labels {
     pub fn quoted_id(&self) -> String {
         quoted_id(&self.0)
     }
-}
-
-/// M3's quoted series id of a canonical block.
-#[must_use]
-pub fn quoted_id(canonical: &[u8]) -> String {
-    use fmt::Write;
-    let mut id = String::with_capacity(canonical.len());
-    id.push('{');
-    for (i, (name, value)) in iter_canonical(canonical).enumerate() {
-        if i > 0 {
-            id.push(',');
-        }
-        id.push_str(name);
-        id.push('=');
-        write!(id, "{value:?}").expect("writing to a String succeeds");
-    }
-    id.push('}');
-    id
 }
 
 impl fmt::Debug for Labels {

@@ -1,7 +1,7 @@
 //! The nouns that all crates share: time, labels, matchers, samples, batches, limits.
 //!
 //! Suggested reading order: [`time`], [`labels`], [`sample`], [`batch`], [`fingerprint`],
-//! [`outcome`], [`matcher`], [`fetch`], [`pattern`], [`limits`].
+//! [`outcome`], [`matcher`], [`fetch`], [`pattern`], [`quote`], [`limits`].
 //!
 //! Always holds: no I/O, no clock, no other crate of ours. Values can be sent to another core or
 //! written to disk as they are.
@@ -15,6 +15,7 @@ pub mod matcher;
 pub mod murmur3;
 pub mod outcome;
 pub mod pattern;
+pub mod quote;
 pub mod sample;
 pub mod time;
 pub mod value;

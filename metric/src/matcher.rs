@@ -4,6 +4,8 @@
 //! matches newlines, and an absent label has the empty value (so `{a=""}` and `{a!="x"}` match
 //! series without `a`).
 
+use crate::quote::quote;
+
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MatchOp {
@@ -52,6 +54,6 @@ impl Matcher {
 
 impl std::fmt::Display for Matcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{}{:?}", self.name, self.op.symbol(), self.value)
+        write!(f, "{}{}{}", self.name, self.op.symbol(), quote(&self.value))
     }
 }

@@ -5,6 +5,7 @@
 
 use super::disk::{Held, NAMESPACES};
 use super::{Files, NOW, SHARDS};
+use m3_metric::labels::QUOTED_ID_VERSION;
 use m3_metric::{Labels, NamespaceId, ValueKind};
 use m3_shard::SeriesSample;
 use m3_shard::ShardMap;
@@ -185,6 +186,7 @@ impl Writer {
             num_shards: self.shards.num_shards,
             hash_seed: self.shards.hash_seed,
             first_frame: self.number,
+            id_version: QUOTED_ID_VERSION,
         };
         self.segment = header.encode().to_vec();
     }

@@ -45,6 +45,9 @@ pub struct SegmentHeader {
     pub hash_seed: u32,
     /// The number of its first frame.
     pub first_frame: u64,
+    /// How a series' id was written when it was hashed: the
+    /// [`QUOTED_ID_VERSION`](m3_metric::labels::QUOTED_ID_VERSION) of that program.
+    pub id_version: u32,
 }
 
 /// Why bytes are not a segment header.
@@ -91,6 +94,7 @@ impl SegmentHeader {
         out[24..28].copy_from_slice(&self.num_shards.to_le_bytes());
         out[28..32].copy_from_slice(&self.hash_seed.to_le_bytes());
         out[32..40].copy_from_slice(&self.first_frame.to_le_bytes());
+        out[40..44].copy_from_slice(&self.id_version.to_le_bytes());
         let crc = crc32c::crc32c(&out[..60]);
         out[60..64].copy_from_slice(&crc.to_le_bytes());
         out
@@ -124,6 +128,7 @@ impl SegmentHeader {
             num_shards: u32_at(bytes, 24),
             hash_seed: u32_at(bytes, 28),
             first_frame: u64_at(bytes, 32),
+            id_version: u32_at(bytes, 40),
         })
     }
 }

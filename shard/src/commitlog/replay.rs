@@ -20,6 +20,7 @@ use crate::owner::ShardMap;
 use crate::store::CoreStore;
 use hashbrown::HashMap;
 use m3_io::file::{self, File};
+use m3_metric::labels::QUOTED_ID_VERSION;
 use m3_metric::{NamespaceId, ShardId};
 use std::fmt;
 use std::io;
@@ -231,7 +232,9 @@ impl LogReader<'_> {
     /// Whether the segment's shards are those of this run.
     const fn is_spread_alike(&self, header: &SegmentHeader) -> bool {
         let shards = self.options.shards;
-        header.num_shards == shards.num_shards && header.hash_seed == shards.hash_seed
+        header.num_shards == shards.num_shards
+            && header.hash_seed == shards.hash_seed
+            && header.id_version == QUOTED_ID_VERSION
     }
 
     /// Whether this core is the one that seals, reports and recycles the log of `id`.

@@ -12,6 +12,7 @@ use crate::owner::ShardMap;
 use m3_io::Notify;
 use m3_io::file::{self, BLOCK_BYTES};
 use m3_io::time::Monotonic;
+use m3_metric::labels::QUOTED_ID_VERSION;
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::path::PathBuf;
@@ -535,6 +536,7 @@ impl Writer {
                 num_shards: options.shards.num_shards,
                 hash_seed: options.shards.hash_seed,
                 first_frame: self.number,
+                id_version: QUOTED_ID_VERSION,
             };
             file.file().allocate(room).await?;
             let mut file = output::write_header(file, &next, &header.encode()).await?;

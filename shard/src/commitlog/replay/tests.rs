@@ -9,7 +9,8 @@ mod empty;
 use super::*;
 use crate::commitlog::Payload;
 use crate::commitlog::testing::*;
-use m3_metric::{Span, ValueKind};
+use m3_metric::labels::QUOTED_ID_VERSION;
+use m3_metric::{CoreId, ShardId, Span, ValueKind};
 use std::rc::Rc;
 
 #[test]
@@ -69,6 +70,49 @@ fn a_log_of_any_number_of_cores_is_read_by_any_other_exactly_once() {
             if run % 3 == 1 {
                 node.stop().await;
             }
+        }
+    });
+}
+
+/// The quoting of odd labels has changed: their shards as they were logged are not those of today.
+#[test]
+fn a_log_with_ids_of_another_quoting_is_spread_anew() {
+    on_each(|| async {
+        let dir = TempDir::new();
+        let plan = Plan { cores: 2, ..Plan::default() };
+        let shards = ShardMap { num_shards: 64, core_count: 2, hash_seed: 0 };
+        let names = ["C:\\dir", "e\u{301}", "\u{e34}", "del\u{7f}", "plain", "say \"x\""];
+        let mut written = Vec::new();
+        for core in 0..2u16 {
+            let mut payload = Payload::default();
+            for (series, name) in (0..).zip(names) {
+                let labels = labels_of(name);
+                // Each on the core where it does not belong.
+                let shard = shards.shard_of(labels.as_bytes()).0 ^ 1;
+                if shards.owner(ShardId(shard)) != CoreId(core) {
+                    continue;
+                }
+                payload.series(NAMESPACE, series, shard, ValueKind::Float, labels.as_bytes());
+                let bits = value_of(u64::from(series), NOW_MS);
+                payload.sample(crate::series::SeriesSample { series, ts_ns: NOW, bits });
+                written.push((name.to_owned(), NOW_MS, bits));
+            }
+            payload.end_section(NAMESPACE);
+            let payload = payload.take(Vec::new()).split_off(frame::FRAME_HEADER_BYTES);
+            let id = SegmentId { epoch: 1, core, seq: 0 };
+            segment_of(dir.path(), SegmentHeader { id_version: 0, ..header_of(id, 2) }, &payload);
+        }
+        for run in 0..3i64 {
+            let mut node = Cores::start(dir.path(), &plan).await;
+            assert_eq!((node.read(NAMESPACE), node.damage()), (held(&written), Vec::new()));
+            let taken: u64 = node.cores.iter().map(|core| core.replay.samples).sum();
+            assert_eq!(taken, written.len() as u64, "each sample by one core");
+            // Written again they are the same series.
+            let part = samples(&names, run * 1000, 1);
+            node.write(&part).await;
+            written.extend(part);
+            assert_eq!(node.read(NAMESPACE), held(&written));
+            node.stop().await;
         }
     });
 }
@@ -221,10 +265,26 @@ fn a_frame_larger_than_a_segment_has_a_segment_to_itself() {
     });
 }
 
+/// The header of a segment of a run with `core_count` cores.
+const fn header_of(id: SegmentId, core_count: u16) -> SegmentHeader {
+    SegmentHeader {
+        id,
+        core_count,
+        num_shards: 64,
+        hash_seed: 0,
+        first_frame: 0,
+        id_version: QUOTED_ID_VERSION,
+    }
+}
+
 /// A handmade log with one frame that contains `payload`.
 fn log_of(dir: &Path, payload: &[u8]) {
     let id = SegmentId { epoch: 1, core: 0, seq: 0 };
-    let header = SegmentHeader { id, core_count: 1, num_shards: 64, hash_seed: 0, first_frame: 0 };
+    segment_of(dir, header_of(id, 1), payload);
+}
+
+fn segment_of(dir: &Path, header: SegmentHeader, payload: &[u8]) {
+    let id = header.id;
     let mut bytes = header.encode().to_vec();
     bytes.extend(frame::encode_header(id, 0, FrameKind::Data, payload));
     bytes.extend_from_slice(payload);
@@ -379,8 +439,7 @@ fn format_md_says_what_is_written() {
     let text = include_str!("../../../FORMAT.md");
     // The example in FORMAT.md, produced by the code that writes logs.
     let id = SegmentId { epoch: 3, core: 1, seq: 12 };
-    let header =
-        SegmentHeader { id, core_count: 2, num_shards: 64, hash_seed: 42, first_frame: 100 };
+    let header = SegmentHeader { hash_seed: 42, first_frame: 100, ..header_of(id, 2) };
     let mut payload = Payload::default();
     let labels = m3_metric::Labels::from_pairs([("__name__", "up"), ("job", "x")]).unwrap();
     payload.series(NamespaceId(0), 7, 21, ValueKind::Float, labels.as_bytes());

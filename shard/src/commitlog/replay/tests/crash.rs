@@ -156,8 +156,7 @@ fn a_segment_that_was_being_prepared_is_no_segment() {
         let written = held(&[acked, last].concat());
         let id = id_of(&path);
         let next = SegmentId { seq: id.seq + 1, ..id };
-        let header =
-            SegmentHeader { id: next, core_count: 1, num_shards: 64, hash_seed: 0, first_frame: 9 };
+        let header = SegmentHeader { first_frame: 9, ..header_of(next, 1) };
         let an_older_life = disk.values().next().unwrap().to_vec();
         for content in [Vec::new(), vec![0; 6000], header.encode().to_vec(), an_older_life] {
             restore(dir.path(), &disk);
