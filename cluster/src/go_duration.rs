@@ -5,6 +5,7 @@
 //! does. [`format`] prints like Go (`48h0m0s`, `1.5s`, `300ms`).
 
 use m3_metric::Span;
+use m3_metric::quote::quote_as_time;
 
 /// Why a text is not a duration, in Go's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub fn parse_long(text: &str) -> Result<i64, BadDuration> {
 }
 
 fn parse_with(text: &str, unit_ns: impl Fn(&str) -> Option<u64>) -> Result<i64, BadDuration> {
-    let invalid = || BadDuration(format!("time: invalid duration {text:?}"));
+    let invalid = || BadDuration(format!("time: invalid duration {}", quote_as_time(text)));
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -92,10 +93,17 @@ fn parse_with(text: &str, unit_ns: impl Fn(&str) -> Option<u64>) -> Result<i64, 
             .unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_end);
         if unit.is_empty() {
-            return Err(BadDuration(format!("time: missing unit in duration {text:?}")));
+            return Err(BadDuration(format!(
+                "time: missing unit in duration {}",
+                quote_as_time(text)
+            )));
         }
         let ns = unit_ns(unit).ok_or_else(|| {
-            BadDuration(format!("time: unknown unit {unit:?} in duration {text:?}"))
+            BadDuration(format!(
+                "time: unknown unit {} in duration {}",
+                quote_as_time(unit),
+                quote_as_time(text)
+            ))
         })?;
         let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
         total = whole

@@ -11,6 +11,7 @@
 use serde_json::{Map, Number, Value};
 
 use crate::go_duration;
+use m3_metric::quote::quote;
 
 /// A message: its name for errors, and its fields in order of output.
 #[derive(Debug)]
@@ -118,7 +119,7 @@ pub fn read(value: &Value, message: &Message) -> Result<Map<String, Value>, BadD
     // causes.
     for name in given.keys() {
         if !message.fields.iter().any(|field| is_name_of(name, field.name)) {
-            return Err(BadDocument(format!("unknown field {name:?} in {}", message.name)));
+            return Err(BadDocument(format!("unknown field {} in {}", quote(name), message.name)));
         }
     }
     let mut canonical = Map::with_capacity(message.fields.len());
@@ -127,8 +128,10 @@ pub fn read(value: &Value, message: &Message) -> Result<Map<String, Value>, BadD
         let value = values.next().map_or(&Value::Null, |(_, value)| value);
         if let Some((again, _)) = values.next() {
             return Err(BadDocument(format!(
-                "field {:?} is given twice in {}, the second time as {again:?}",
-                field.name, message.name
+                "field {:?} is given twice in {}, the second time as {}",
+                field.name,
+                message.name,
+                quote(again)
             )));
         }
         let value = read_kind(value, &field.kind).map_err(|problem| match problem {

@@ -1,5 +1,6 @@
 //! Errors in a set of matchers.
 
+use m3_metric::quote::quote;
 use std::fmt;
 
 /// Why matchers cannot be compiled.
@@ -57,19 +58,21 @@ impl fmt::Display for IndexError {
             Self::PatternInvalid { label, pattern, reason } => {
                 write!(f, "error parsing regexp: {reason} (pattern ")?;
                 shown(f, pattern)?;
-                write!(f, " of label {label:?})")
+                write!(f, " of label {})", quote(label))
             }
             Self::PatternTooLong { label, bytes, max } => write!(
                 f,
-                "regular expression of label {label:?} is too long: bytes={bytes}, max={max}"
+                "regular expression of label {} is too long: bytes={bytes}, max={max}",
+                quote(label)
             ),
             Self::PatternTooLarge { label, pattern, max } => {
                 f.write_str("regular expression ")?;
                 shown(f, pattern)?;
                 write!(
                     f,
-                    " of label {label:?} needs more than {max} bytes when compiled; \
-                     use smaller repetition counts or narrower classes"
+                    " of label {} needs more than {max} bytes when compiled; \
+                     use smaller repetition counts or narrower classes",
+                    quote(label)
                 )
             }
             Self::PatternsTooLarge { cost, max } => write!(
@@ -86,8 +89,8 @@ impl fmt::Display for IndexError {
 
 fn shown(f: &mut fmt::Formatter<'_>, pattern: &str) -> fmt::Result {
     match pattern.char_indices().nth(PATTERN_SHOWN_CHARS) {
-        Some((end, _)) => write!(f, "{:?}...", &pattern[..end]),
-        None => write!(f, "{pattern:?}"),
+        Some((end, _)) => write!(f, "{}...", quote(&pattern[..end])),
+        None => f.write_str(&quote(pattern)),
     }
 }
 

@@ -11,9 +11,18 @@ use std::fmt::Write;
 /// `text` in double quotes, as `strconv.Quote` and `%q` write it.
 #[must_use]
 pub fn quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
+    quote_bytes(text.as_bytes())
+}
+
+/// The same for bytes; a byte that is not part of a character is shown as `\xff`.
+#[must_use]
+pub fn quote_bytes(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + 2);
     out.push('"');
-    text.chars().for_each(|c| push_escaped(&mut out, c, '"'));
+    for chunk in bytes.utf8_chunks() {
+        chunk.valid().chars().for_each(|c| push_escaped(&mut out, c, '"'));
+        chunk.invalid().iter().for_each(|byte| push_hex(&mut out, "\\x", 2, u32::from(*byte)));
+    }
     out.push('"');
     out
 }

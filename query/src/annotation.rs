@@ -5,6 +5,7 @@
 
 use crate::number::{general, rfc3339};
 use crate::promql::Pos;
+use m3_metric::quote::quote;
 use std::collections::BTreeMap;
 
 /// Most texts of each kind that are returned, as in Prometheus' API.
@@ -70,7 +71,8 @@ impl Annotations {
     pub(crate) fn maybe_not_counter(&mut self, metric: &str, pos: Pos) {
         let text = format!(
             "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \
-             {metric:?}"
+             {}",
+            quote(metric)
         );
         self.info(&text, pos);
     }

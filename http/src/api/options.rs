@@ -9,6 +9,7 @@ use super::{ApiError, EngineName, FetchLimits, QueryOptions, WriteOptions, durat
 use crate::message::Request;
 use m3_metric::fetch::{StoragePolicy, StorageRestriction, TagRestriction};
 use m3_metric::limits::QUERY_BYTES_MAX;
+use m3_metric::quote::{quote, quote_as_time};
 use m3_metric::{MatchOp, Matcher, Span};
 use serde_json::Value as Json;
 use std::time::Duration;
@@ -162,10 +163,10 @@ fn timeout(request: &Request) -> Result<Option<Duration>, ApiError> {
     };
     // The parameter is Prometheus' too, where a bare number is seconds; the header is M3's alone.
     if header.is_some_and(|text| text != "0" && text.parse::<f64>().is_ok_and(f64::is_finite)) {
-        return Err(refuse(format!("time: missing unit in duration {text:?}")));
+        return Err(refuse(format!("time: missing unit in duration {}", quote_as_time(text))));
     }
     let ns = duration::parse_any(text)
-        .ok_or_else(|| refuse(format!("time: invalid duration {text:?}")))?;
+        .ok_or_else(|| refuse(format!("time: invalid duration {}", quote_as_time(text))))?;
     let length = Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
     if length.is_zero() {
         return Err(refuse(format!("less than or equal to zero {}", Span(ns))));
@@ -186,7 +187,10 @@ fn lookback(request: &Request) -> Result<Option<i64>, ApiError> {
             })?;
         }
         let ns = duration::parse_any(text).ok_or_else(|| {
-            ApiError::bad_parameter(name, &format!("cannot parse {text:?} to a valid duration"))
+            ApiError::bad_parameter(
+                name,
+                &format!("cannot parse {} to a valid duration", quote(text)),
+            )
         })?;
         let ms = ns / 1_000_000;
         if ms <= 0 {
@@ -209,8 +213,8 @@ fn fetch_limits(request: &Request) -> Result<FetchLimits, ApiError> {
                 let is_bare = text.parse::<f64>().is_ok_and(f64::is_finite);
                 let why = if is_bare { "missing unit in" } else { "invalid" };
                 ApiError::bad_data(format!(
-                    "could not parse duration limit: input={text}, err=time: {why} duration \
-                     {text:?}"
+                    "could not parse duration limit: input={text}, err=time: {why} duration {}",
+                    quote_as_time(text)
                 ))
             })?;
             Some(ns / 1_000_000)
@@ -251,7 +255,7 @@ fn answer_limit(request: &Request) -> Result<Option<u64>, ApiError> {
                 PosOverflow | NegOverflow => "value out of range",
                 _ => "invalid syntax",
             };
-            refuse(&format!("strconv.Atoi: parsing {text:?}: {why}"))
+            refuse(&format!("strconv.Atoi: parsing {}: {why}", quote(text)))
         }
     }
 }
@@ -271,7 +275,8 @@ pub fn parse_count(text: &str) -> Result<u64, ApiError> {
             "invalid syntax"
         };
         ApiError::bad_data(format!(
-            "could not parse value: input={text}, err=strconv.Atoi: parsing {text:?}: {why}"
+            "could not parse value: input={text}, err=strconv.Atoi: parsing {}: {why}",
+            quote(text)
         ))
     })
 }
@@ -290,7 +295,7 @@ pub fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
+        _ => Err(format!("strconv.ParseBool: parsing {}: invalid syntax", quote(text))),
     }
 }
 

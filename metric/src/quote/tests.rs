@@ -1,6 +1,6 @@
 //! What Go and M3 write, recorded: Go 1.26 (`strconv`), M3's `src/query/models` at 2e397f7f.
 
-use super::{is_print, quote, quote_as_time, quote_char};
+use super::{is_print, quote, quote_as_time, quote_bytes, quote_char};
 use crate::labels::{Labels, write_label};
 use crate::murmur3::murmur3_32;
 
@@ -109,6 +109,14 @@ fn every_character_is_quoted_as_go_and_m3_quote_it() {
     assert_eq!(murmur3_32(0, ids.as_bytes()), 0x702c_ee9d, "M3's ids");
     let mut empty = ('\u{40000}'..'\u{e0000}').chain('\u{e1000}'..'\u{10ff00}');
     assert!(!empty.any(is_print));
+}
+
+#[test]
+fn bytes_that_are_no_characters_are_shown_as_bytes() {
+    // A broken character, an overlong one, half of a pair, a byte at the end.
+    let bytes = b"a\xff\xe2\x98b\xc0\x80\xed\xa0\x80\xef\xbf\xbd\xf0";
+    let want = "\"a\\xff\\xe2\\x98b\\xc0\\x80\\xed\\xa0\\x80\u{fffd}\\xf0\"";
+    assert_eq!(quote_bytes(bytes), want);
 }
 
 #[test]

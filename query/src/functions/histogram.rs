@@ -7,8 +7,8 @@ use crate::fold::Groups;
 use crate::matrix::{Data, Grid, Row, is_absent, merge_equal, without_metadata};
 use crate::number::{almost_equal, general};
 use crate::promql::Pos;
-use crate::text::quote;
 use crate::work::{Context, Pieces};
+use m3_metric::quote::quote;
 
 /// Up to this relative difference, neighboring buckets differ by floating point noise.
 const TOLERANCE: f64 = 1e-12;

@@ -5,29 +5,10 @@
 //! what does not print.
 
 use super::Literal;
-use std::fmt::Write;
+use m3_metric::quote::is_print;
 
-/// `text` in double quotes with Go's escapes, as in Prometheus' messages.
-#[must_use]
-pub fn quote(text: &str) -> String {
-    quote_bytes(text.as_bytes())
-}
-
-/// The same for bytes; a byte that is not part of a character is shown as `\xff`.
-pub(super) fn quote_bytes(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() + 2);
-    out.push('"');
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            push_escaped(&mut out, c, '"');
-        }
-        for byte in chunk.invalid() {
-            write!(out, "\\x{byte:02x}").expect("writing to a String succeeds");
-        }
-    }
-    out.push('"');
-    out
-}
+pub use m3_metric::quote::quote;
+pub(super) use m3_metric::quote::quote_bytes;
 
 /// The first ten characters of `text` quoted, followed by `...` if there are more bytes.
 pub(super) fn quote_short(text: &str) -> String {
@@ -40,60 +21,16 @@ pub(super) fn quote_short(text: &str) -> String {
 
 /// One character in single quotes; the end of the text is shown as the replacement character.
 pub(super) fn quote_char(c: Option<char>) -> String {
-    let mut out = String::from("'");
-    push_escaped(&mut out, c.unwrap_or(char::REPLACEMENT_CHARACTER), '\'');
-    out.push('\'');
-    out
+    m3_metric::quote::quote_char(c.unwrap_or(char::REPLACEMENT_CHARACTER))
 }
 
 /// `U+0063 'c'`, without the quoted part if the character does not print.
 pub(super) fn code_point(c: char) -> String {
-    if prints(c) {
+    if is_print(c) {
         format!("U+{:04X} '{c}'", u32::from(c))
     } else {
         format!("U+{:04X}", u32::from(c))
     }
-}
-
-fn push_escaped(out: &mut String, c: char, quote: char) {
-    let short = match c {
-        '\x07' => 'a',
-        '\x08' => 'b',
-        '\x0c' => 'f',
-        '\n' => 'n',
-        '\r' => 'r',
-        '\t' => 't',
-        '\x0b' => 'v',
-        '\\' => '\\',
-        _ if c == quote => quote,
-        _ if prints(c) => {
-            out.push(c);
-            return;
-        }
-        _ => {
-            let n = u32::from(c);
-            let written = match n {
-                0..=0x7f => write!(out, "\\x{n:02x}"),
-                0x80..=0xffff => write!(out, "\\u{n:04x}"),
-                _ => write!(out, "\\U{n:08x}"),
-            };
-            written.expect("writing to a String succeeds");
-            return;
-        }
-    };
-    out.push('\\');
-    out.push(short);
-}
-
-/// Whether a character is printed as itself. Combining marks are, which `escape_debug` denies.
-fn prints(c: char) -> bool {
-    if c.is_ascii() {
-        return (' '..='~').contains(&c);
-    }
-    // Between quotes a mark at the front is escaped for legibility only: behind a letter it is not.
-    let mut pair = String::from("a");
-    pair.push(c);
-    pair.escape_debug().nth(1) == Some(c)
 }
 
 /// The text that the literal `token`, including its quotes, means. The lexer has checked its

@@ -8,6 +8,7 @@ use crate::api::{
 use crate::message::{Method, Request};
 use crate::proto::{ProtoError, read::decode_request};
 use m3_metric::limits::{QUERY_BYTES_MAX, QUERY_POINTS_PER_SERIES_MAX};
+use m3_metric::quote::quote;
 use m3_metric::{MatchOp, Matcher, Timestamp};
 
 /// Selectors of one metadata request.
@@ -36,7 +37,10 @@ pub(super) fn query_range(
     }
     let step_text = request.query.get("step").unwrap_or_default();
     let step_ms = duration::parse_any(step_text).ok_or_else(|| {
-        ApiError::bad_parameter("step", &format!("cannot parse {step_text:?} to a valid duration"))
+        ApiError::bad_parameter(
+            "step",
+            &format!("cannot parse {} to a valid duration", quote(step_text)),
+        )
     })? / 1_000_000;
     if step_ms <= 0 {
         return Err(ApiError::bad_parameter(
@@ -196,7 +200,7 @@ fn required_time(request: &Request, name: &str, now: Timestamp) -> Result<i64, A
 
 fn read_time(name: &str, text: &str, now: Timestamp) -> Result<i64, ApiError> {
     time::parse_ms(text, now).ok_or_else(|| {
-        ApiError::bad_parameter(name, &format!("cannot parse {text:?} to a valid timestamp"))
+        ApiError::bad_parameter(name, &format!("cannot parse {} to a valid timestamp", quote(text)))
     })
 }
 
