@@ -90,11 +90,6 @@ impl Late {
         Ok(())
     }
 
-    /// Removes and returns the late samples of `series` in order of time; of equal times the last.
-    pub fn take(&mut self, series: u32) -> Vec<(i64, u64)> {
-        self.by_series.remove(&series).map(last_of_each).unwrap_or_default()
-    }
-
     /// Drops samples before `limit_ns`.
     pub fn expire(&mut self, limit_ns: i64) {
         self.by_series.retain(|_, samples| {

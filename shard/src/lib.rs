@@ -11,6 +11,7 @@
 //! rebuilt from the commit log.
 
 pub mod arena;
+mod blocks;
 pub mod cells;
 pub mod codec;
 pub mod commitlog;

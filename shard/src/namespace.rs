@@ -5,13 +5,14 @@
 //! the series and to the log's payload. For a read, the index finds the series, and then one series
 //! at a time is decoded.
 
+use crate::blocks::Blocks;
 use crate::cells::Cells;
 use crate::codec::BrokenStream;
 use crate::commitlog::Payload;
 use crate::commitlog::entry::BadEntry;
 use crate::late::{Late, merge};
 use crate::owner::ShardMap;
-use crate::series::{Appended, NO_SUCCESSOR, Part, SeriesSample};
+use crate::series::{Appended, NO_SUCCESSOR, SeriesSample};
 use crate::table::{FindStats, SeriesTable};
 use m3_index::{Index, Matchers, Postings};
 use m3_metric::labels::LabelLimits;
@@ -64,6 +65,7 @@ pub struct ReadBuffer {
 pub struct NamespaceStore {
     id: NamespaceId,
     options: NamespaceOptions,
+    blocks: Blocks,
     shards: ShardMap,
     core: CoreId,
     table: SeriesTable,
@@ -85,10 +87,10 @@ impl NamespaceStore {
     /// If blocks are shorter than a minute; callers check options first.
     #[must_use]
     pub fn new(id: NamespaceId, options: NamespaceOptions, shards: ShardMap, core: CoreId) -> Self {
-        assert!(options.block >= Span::from_s(60), "block numbers are kept in an i32");
         Self {
             id,
             options,
+            blocks: Blocks::new(options.block),
             shards,
             core,
             table: SeriesTable::default(),
@@ -237,7 +239,7 @@ impl NamespaceStore {
     /// Adds a sample to its series; false if it is stored already.
     #[inline]
     fn append(&mut self, series: u32, ts_ns: i64, bits: u64) -> bool {
-        let block = self.options.block_of(ts_ns);
+        let block = self.blocks.number_of(ts_ns);
         let (hot, cold) = self.table.entry(series);
         match hot.append(cold, &mut self.cells, block, ts_ns, bits) {
             Appended::InOrder => {}
@@ -261,10 +263,9 @@ impl NamespaceStore {
         self.set_active(block, series);
         let held = || self.table.cold(series).closed_bytes();
         if self.late.push(series, ts_ns, bits, held) {
-            let options = self.options;
             let (hot, cold) = self.table.entry(series);
-            let folded =
-                self.late.fold(series, hot, cold, &mut self.cells, |ts| options.block_of(ts));
+            let block_of = |ts| self.blocks.number_of(ts);
+            let folded = self.late.fold(series, hot, cold, &mut self.cells, block_of);
             if folded.is_err() {
                 self.stats.broken_streams += 1;
             }
@@ -358,7 +359,7 @@ impl NamespaceStore {
     #[must_use]
     pub fn search(&self, matchers: &Matchers, from_ns: i64, to_ns: i64) -> Postings {
         let found = self.index.search(matchers);
-        let (first, last) = (self.options.block_of(from_ns), self.options.block_of(to_ns));
+        let (first, last) = (self.blocks.number_of(from_ns), self.blocks.number_of(to_ns));
         if first > last {
             return Postings::default();
         }
@@ -376,7 +377,7 @@ impl NamespaceStore {
     /// The number of blocks with samples that `from_ns..=to_ns` touches.
     #[must_use]
     pub fn blocks_within(&self, from_ns: i64, to_ns: i64) -> u64 {
-        let (first, last) = (self.options.block_of(from_ns), self.options.block_of(to_ns));
+        let (first, last) = (self.blocks.number_of(from_ns), self.blocks.number_of(to_ns));
         if first > last { 0 } else { self.active.range(first..=last).count() as u64 }
     }
 
@@ -453,7 +454,7 @@ impl NamespaceStore {
     /// Drops samples that are older than the retention. Returns the bytes of samples freed.
     pub fn expire(&mut self, now_ns: i64) -> u64 {
         let limit = now_ns.saturating_sub(self.options.retention.0);
-        let first_kept = self.options.block_of(limit);
+        let first_kept = self.blocks.number_of(limit);
         let mut freed = 0;
         self.late.expire(limit);
         while let Some(entry) = self.active.first_entry() {
@@ -473,37 +474,15 @@ impl NamespaceStore {
         freed
     }
 
-    /// Changes the namespace's options. If the block size changes, all samples are moved to blocks
-    /// of the new size.
+    /// Changes the namespace's options. What is held stays in its blocks; a new block size is for
+    /// blocks yet to be written.
     ///
-    /// # Errors
-    /// [`BrokenStream`] if the bytes in memory are not what was written.
-    pub fn set_options(&mut self, options: NamespaceOptions) -> Result<(), BrokenStream> {
-        let same_blocks = options.block == self.options.block;
+    /// # Panics
+    /// If the block size is under a minute; callers check options first.
+    pub fn set_options(&mut self, options: NamespaceOptions) {
+        let last = self.active.last_key_value().map(|(block, _)| *block);
+        self.blocks.resize(options.block, last);
         self.options = options;
-        if same_blocks {
-            return Ok(());
-        }
-        self.active.clear();
-        let mut scratch = Vec::new();
-        for series in 0..self.table.count() {
-            let (hot, cold) = self.table.entry(series);
-            hot.close(cold, &mut self.cells);
-            let mut held = Vec::new();
-            hot.read(cold, &self.cells, i64::MIN, i64::MAX, &mut scratch, |ts, bits| {
-                held.push((ts, bits));
-            })?;
-            cold.clear_parts();
-            let late = self.late.take(series);
-            for block in
-                merge(&held, &late).chunk_by(|a, b| options.block_of(a.0) == options.block_of(b.0))
-            {
-                let number = options.block_of(block[0].0);
-                cold.insert_part(Part::encode(number, block));
-                self.active.entry(number).or_default().extend([SeriesOrdinal(series)]);
-            }
-        }
-        Ok(())
     }
 }
 

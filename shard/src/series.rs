@@ -40,7 +40,7 @@ pub struct Hot {
     pub label_len: u32,
     /// The series that followed this one last time.
     pub next: u32,
-    /// The open block's number: its start divided by the block size.
+    /// The open block's number ([`crate::blocks`]).
     block: i32,
     last_ts_ns: i64,
     last_bits: u64,
@@ -128,7 +128,7 @@ fn flush_run(bytes: &mut Vec<u8>, run: &mut u16) {
 pub enum Appended {
     /// It continues the open stream.
     InOrder,
-    /// It is the first of its series in this block; it opened a stream.
+    /// It begins a stream in this block, which may not have a sample of the series yet.
     OpenedBlock(i32),
     /// It is stored already, with the same bits.
     Duplicate,
@@ -250,7 +250,6 @@ impl Hot {
         ts_ns: i64,
         bits: u64,
     ) -> Appended {
-        let known = self.flags & FLAG_SEEN != 0 && block == self.block;
         self.close(cold, cells);
         cold.open_start = (ts_ns, bits);
         self.flags &= !FLAG_NANOSECONDS;
@@ -262,7 +261,9 @@ impl Hot {
         self.step = 0;
         self.last_ts_ns = ts_ns;
         self.last_bits = bits;
-        if known { Appended::InOrder } else { Appended::OpenedBlock(block) }
+        // Also if the stream before it was in this block: the block may have been dropped since, by
+        // a retention that was shorter than it is now.
+        Appended::OpenedBlock(block)
     }
 
     /// Tells the series that the sample at `ts_ns` in a closed stream was replaced. If it is the
@@ -370,11 +371,6 @@ impl Cold {
     #[must_use]
     pub fn closed_bytes(&self) -> usize {
         self.parts.iter().map(|part| part.bytes.len()).sum()
-    }
-
-    /// Removes the closed streams.
-    pub fn clear_parts(&mut self) {
-        self.parts = Vec::new();
     }
 
     /// Drops closed streams that end before `limit_ns` and returns their size in bytes.

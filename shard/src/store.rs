@@ -1,6 +1,5 @@
 //! All namespaces of one core.
 
-use crate::codec::BrokenStream;
 use crate::namespace::{NamespaceOptions, NamespaceStore};
 use crate::owner::ShardMap;
 use m3_metric::labels::LabelLimits;
@@ -39,16 +38,13 @@ impl CoreStore {
     /// Makes these the only namespaces: new ones are added, others changed, missing ones dropped
     /// with all their data.
     ///
-    /// # Errors
-    /// [`BrokenStream`] if a block size changed and the bytes in memory are not what was written.
-    pub fn set_namespaces(
-        &mut self,
-        wanted: &[(NamespaceId, NamespaceOptions)],
-    ) -> Result<(), BrokenStream> {
+    /// # Panics
+    /// If a block size is under a minute; callers check options first.
+    pub fn set_namespaces(&mut self, wanted: &[(NamespaceId, NamespaceOptions)]) {
         self.namespaces.retain(|id, _| wanted.iter().any(|(w, _)| w == id));
         for &(id, options) in wanted {
             match self.namespaces.get_mut(&id) {
-                Some(store) => store.set_options(options)?,
+                Some(store) => store.set_options(options),
                 None => {
                     let mut store = NamespaceStore::new(id, options, self.shards, self.core);
                     store.set_series_max(self.series_max);
@@ -57,7 +53,6 @@ impl CoreStore {
                 }
             }
         }
-        Ok(())
     }
 
     /// The namespace `id`.

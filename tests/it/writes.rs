@@ -1,12 +1,13 @@
 //! Writes and reads: order, repeats, bits, partial batches, namespaces, restarts.
 
-use crate::harness::{Client, Node, Rng, now_ms, write_body};
+use crate::harness::{Client, Node, PATIENCE, Rng, now_ms, until, write_body};
 use m3_http::api::{ReadQuery, Selection};
 use m3_http::proto::read::{decode_response, encode_request};
 use m3_http::proto::write::WriteRequestWriter;
 use m3_metric::{MatchOp, Matcher};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 const MINUTE_MS: i64 = 60_000;
 const NAMESPACE: &str = "/api/v1/services/m3db/namespace";
@@ -301,4 +302,83 @@ fn late_data_is_welcome_before_anyone_forbids_it() {
     let held = only(read(&mut node.client(), "a", now - 500 * day, now));
     assert_eq!(held.len(), 400);
     assert_eq!(held[0], (now - 399 * day, 399f64.to_bits()));
+}
+
+/// Block size and retention change while samples come in and are read: every read finds what was
+/// acknowledged before it, whether it was written before the change, during it or after.
+#[test]
+fn options_change_while_samples_come_and_are_read() {
+    let node = Node::start(&["--cores", "0,1"]);
+    let names: Vec<String> = (0..60).map(|n| format!("host-{n}")).collect();
+    let write = |client: &mut Client, ms: i64| {
+        let mut writer = WriteRequestWriter::default();
+        for name in &names {
+            writer.push(&[("__name__", "load"), ("host", name)], &[(ms, 1.0)]);
+        }
+        client.remote_write(&writer.body()).expect(200);
+    };
+    // Some hours of the past, in the blocks of the implicit namespace: a day each.
+    let begin = now_ms();
+    let mut rounds = 0;
+    for minute in (1..300).step_by(7) {
+        write(&mut node.client(), begin - minute * MINUTE_MS);
+        rounds += 1;
+    }
+    let (acknowledged, is_over) = (AtomicI64::new(rounds), AtomicBool::new(false));
+    let total = |client: &mut Client| -> i64 {
+        let query = "sum(count_over_time(load[6h]))";
+        value(client, query, now_ms() + 1000).unwrap().parse().unwrap()
+    };
+    /// Ends the load, also where a change was refused.
+    struct Ends<'a>(&'a AtomicBool);
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    std::thread::scope(|scope| {
+        let _ends = Ends(&is_over);
+        scope.spawn(|| {
+            let (mut client, mut last) = (node.client(), begin);
+            while !is_over.load(Ordering::SeqCst) {
+                last = now_ms().max(last + 1);
+                write(&mut client, last);
+                acknowledged.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        scope.spawn(|| {
+            let mut client = node.client();
+            while !is_over.load(Ordering::SeqCst) {
+                let least = acknowledged.load(Ordering::SeqCst) * 60;
+                let found = total(&mut client);
+                assert!(found >= least, "{found} samples of {least} that were acknowledged");
+            }
+        });
+        let mut client = node.client();
+        let retention = |hours: i64| {
+            let nanos = (hours * 3_600_000_000_000).to_string();
+            let options = json!({ "retentionOptions": { "retentionPeriodNanos": nanos } });
+            json!({ "name": "metrics", "options": options }).to_string()
+        };
+        let create = json!({
+            "type": "local", "namespaceName": "metrics", "retentionTime": "48h",
+            "blockSize": { "time": "1h" },
+        });
+        let steps = [
+            ("POST", "/api/v1/database/create", create.to_string()),
+            ("PUT", NAMESPACE, retention(24)),
+            ("PUT", NAMESPACE, retention(96)),
+        ];
+        for (method, path, body) in steps {
+            let before = acknowledged.load(Ordering::SeqCst);
+            until("writes go on", PATIENCE, || {
+                (acknowledged.load(Ordering::SeqCst) >= before + 20).then_some(())
+            });
+            let headers = [("Content-Type", "application/json")];
+            client.send(method, path, &headers, body.as_bytes()).expect(200);
+        }
+    });
+    let mut client = node.client();
+    assert_eq!(total(&mut client), acknowledged.load(Ordering::SeqCst) * 60);
+    assert_eq!(value(&mut client, "count(load)", now_ms()).unwrap(), "60");
 }

@@ -112,7 +112,7 @@ async fn replay_here(dir: &Path) -> io::Result<Replayed> {
         window: None,
     };
     let namespaces: Vec<_> = (0..NAMESPACES).map(|id| (NamespaceId(id), options)).collect();
-    store.set_namespaces(&namespaces).expect("new namespaces");
+    store.set_namespaces(&namespaces);
     let options = ReplayOptions {
         dir: dir.to_owned(),
         core: 0,

@@ -199,7 +199,7 @@ pub(super) async fn replay_all(
     let mut out = Vec::new();
     for core in 0..plan.cores {
         let mut store = CoreStore::new(CoreId(core), shards);
-        store.set_namespaces(&plan.namespaces).unwrap();
+        store.set_namespaces(&plan.namespaces);
         let options = ReplayOptions {
             dir: dir.to_owned(),
             core,

@@ -98,7 +98,7 @@ fn any_order_any_repeats_the_last_write_wins() {
     };
     check(&store);
     let smaller = NamespaceOptions { block: Span::from_s(1800), ..options(None) };
-    store.set_options(smaller).unwrap();
+    store.set_options(smaller);
     check(&store);
     assert!(store.stats().late > 1000);
     assert_eq!(store.stats().broken_streams, 0);
@@ -212,4 +212,69 @@ fn expired_blocks_are_dropped_and_searches_keep_to_their_range() {
     assert_eq!(store.search(&all, NOW - 47 * hour, NOW).len(), 2);
     store.expire(NOW + 20 * hour);
     assert_eq!(store.search(&all, NOW - 47 * hour, NOW).len(), 1);
+}
+
+/// Whatever the block size was when a sample came, and whatever it is now: it is found and read, by
+/// itself and among all others, as if nothing had changed.
+#[test]
+fn options_that_change_again_and_again_change_no_answer() {
+    let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(11u64);
+    println!("SEED={seed}");
+    let mut state = seed | 1;
+    let mut random = move || {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
+    };
+    let mut store = store(ONE);
+    let mut wanted: Map<&str, Map<i64, u64>> = Map::new();
+    let mut front = NOW - 40 * 3600 * 1_000_000_000;
+    for step in 0..6_000 {
+        if step % 100 == 0 {
+            let block = [60, 420, 1800, 7200, 86_400][(random() % 5) as usize];
+            store.set_options(NamespaceOptions { block: Span::from_s(block), ..options(None) });
+        }
+        let name = ["a", "b", "c"][(random() % 3) as usize];
+        front = (front + (random() % 60_000) as i64 * 1_000_000).min(NOW + 3600 * 1_000_000_000);
+        let behind = if random() % 3 == 0 { random() % 100_000 } else { 0 };
+        let ts = (front - behind as i64 * 1_000_000_000).max(NOW - 47 * 3600 * 1_000_000_000);
+        let value = (random() % 9) as f64;
+        assert_eq!(write(&mut store, &[(name, ts, value)]).accepted, 1);
+        wanted.entry(name).or_default().insert(ts / 1_000_000, value.to_bits());
+    }
+    let mut buffer = ReadBuffer::default();
+    for (name, samples) in &wanted {
+        let want: Vec<_> = samples.iter().map(|(t, v)| (*t, *v)).collect();
+        assert_eq!(read(&store, name), want, "series {name}");
+        let by_name = [Matcher::new(MatchOp::Equal, "__name__", *name)];
+        let matchers = Matchers::compile(&by_name).unwrap();
+        for (ms, bits) in samples {
+            let (from, to) = (ms * 1_000_000, ms * 1_000_000 + 999_999);
+            let found: Vec<_> = store.search(&matchers, from, to).iter().collect();
+            assert_eq!(found.len(), 1, "series {name} at {ms}");
+            store.read(found[0], from, to, &mut buffer).unwrap();
+            assert_eq!((&buffer.times_ms[..], buffer.values[0].to_bits()), (&[*ms][..], *bits));
+        }
+    }
+    assert_eq!(store.stats().broken_streams, 0);
+    // What is older than the retention goes, whatever blocks it lies in.
+    store.expire(NOW + 200 * 3600 * 1_000_000_000);
+    assert_eq!(read(&store, "a"), []);
+}
+
+/// A shorter retention has dropped the block that a series wrote to last; a longer one lets it
+/// write there again.
+#[test]
+fn a_block_that_was_dropped_takes_samples_again() {
+    let mut store = store(ONE);
+    let h = 3600 * 1_000_000_000;
+    let at = NOW - 47 * h;
+    write(&mut store, &[("a", at, 1.0)]);
+    store.expire(NOW + 6 * h);
+    assert_eq!(read(&store, "a"), []);
+    let longer = NamespaceOptions { retention: Span::from_s(96 * 3600), ..options(None) };
+    store.set_options(longer);
+    assert_eq!(write(&mut store, &[("a", at + 1_000_000, 2.0)]).accepted, 1);
+    assert_eq!(read(&store, "a"), [(at / 1_000_000 + 1, 2.0f64.to_bits())]);
 }

@@ -9,7 +9,7 @@ use std::fmt;
 pub struct NamespaceOptions {
     /// How long a sample is kept.
     pub retention: Span,
-    /// The length of a block.
+    /// The length of a block. Blocks with samples from before a change keep theirs.
     pub block: Span,
     /// M3's write window, if the namespace has one.
     pub window: Option<Window>,
@@ -96,13 +96,5 @@ impl NamespaceOptions {
             return if timestamp >= ahead { refuse(false, true, ahead) } else { Ok(()) };
         }
         Ok(())
-    }
-
-    /// The number of the block that holds `ts_ns`. Block sizes are at least a minute, so every
-    /// number fits.
-    #[must_use]
-    #[allow(clippy::cast_possible_truncation, reason = "2^63 ns are 1.6e8 minutes")]
-    pub const fn block_of(&self, ts_ns: i64) -> i32 {
-        ts_ns.div_euclid(self.block.0) as i32
     }
 }
