@@ -219,6 +219,13 @@ impl AdminReply {
         Self { status: 200, content_type: JSON, body: format!("{document}\n"), changed: false }
     }
 
+    /// The answer to a request that failed behind the routes.
+    #[must_use]
+    pub fn failed(words: &str) -> Self {
+        let document = json!({ "status": "error", "error": words });
+        Self { status: 500, ..Self::json(&document) }
+    }
+
     fn deleted() -> Self {
         Self { content_type: TEXT, ..Self::json(&json!({ "deleted": true })) }
     }

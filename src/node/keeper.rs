@@ -6,7 +6,7 @@ use m3_cluster::admin::{Admin, AdminReply, AdminRequest};
 use m3_cluster::kv::file::FileKv;
 use m3_cluster::{Error, Kv, NamespaceMetadata, Registry};
 use m3_io::mesh::Port;
-use m3_io::{Semaphore, failpoint, oneshot, panics, time};
+use m3_io::{CoreId, Semaphore, failpoint, oneshot, panics, time};
 use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::pin::pin;
@@ -77,45 +77,45 @@ impl Keeper {
         // A change that could not be followed is followed first: a namespace that is created under
         // the name of a deleted one must not be given the number, and with it the data, of that.
         if let Err(error) = self.follow(port).await {
-            return failed(&error.to_string());
+            return AdminReply::failed(&error);
         }
         let handled = pin!(async {
             failpoint("admin", b"");
             self.admin.handle(&self.kv, request, time::wall_ns()).await
         });
         let handled = panics::catch_future(handled);
-        let reply = handled.await.unwrap_or_else(|panicked| failed(&panicked.to_string()));
+        let reply =
+            handled.await.unwrap_or_else(|panicked| AdminReply::failed(&panicked.to_string()));
         self.is_behind.set(reply.changed || reply.status >= 500);
         match self.follow(port).await {
-            Err(error) => failed(&error.to_string()),
+            Err(error) => AdminReply::failed(&error),
             Ok(()) => reply,
         }
     }
 
     /// Brings this node to what the KV says, if it may have changed since.
-    async fn follow(&self, port: &Port<Message>) -> Result<(), Error> {
+    async fn follow(&self, port: &Port<Message>) -> Result<(), String> {
         if !self.is_behind.get() {
             return Ok(());
         }
-        self.reload().await?;
+        self.reload().await.map_err(|error| error.to_string())?;
         let catalog = Arc::new(self.catalog());
         let mut waiting = Vec::new();
         for core in port.peers() {
             let (reply_to, told) = oneshot();
             let message = Message::Catalog(Arc::clone(&catalog), reply_to);
-            if port.send(core, message).await.is_ok() {
-                waiting.push(told);
-            }
+            port.send(core, message).await.map_err(|_| not_told(core))?;
+            waiting.push((core, told));
         }
-        for told in waiting {
-            let _ = told.await;
+        for (core, told) in waiting {
+            told.await.map_err(|_| not_told(core))?;
         }
         self.is_behind.set(false);
         Ok(())
     }
 }
 
-fn failed(text: &str) -> AdminReply {
-    let body = format!("{{\"status\":\"error\",\"error\":{text:?}}}\n");
-    AdminReply { status: 500, content_type: "application/json", body, changed: false }
+/// Only a node that is about to end has a core that takes no message.
+fn not_told(core: CoreId) -> String {
+    format!("core {core} has stopped and was not told of the change; it holds after a restart")
 }

@@ -437,3 +437,12 @@ fn no_body_and_no_header_breaks_a_route() {
         assert_eq!(ask(&MemoryKv::default(), request).status, 400);
     }
 }
+
+#[test]
+fn a_failure_is_told_as_json_whatever_its_words() {
+    let words = "cannot write /data/\u{e34}\u{301}\u{7f}: \"disk\" is\nfull\\";
+    let reply = AdminReply::failed(words);
+    let answer: Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!((reply.status, reply.changed), (500, false));
+    assert_eq!(answer, json!({ "status": "error", "error": words }));
+}
