@@ -8,7 +8,6 @@ mod extremes;
 mod renamed;
 mod script;
 mod scripts;
-mod speed;
 mod store;
 
 use std::path::PathBuf;
