@@ -26,6 +26,7 @@ mod limits;
 mod powercut;
 mod prometheus;
 mod queries;
+mod readme;
 mod recorded;
 mod similar;
 mod start;

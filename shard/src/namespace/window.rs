@@ -46,16 +46,23 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// M3's text for refusing a sample of the series `id`.
+    /// M3's text for refusing a sample of the series `id`, and what would have it taken.
     #[must_use]
     pub fn text(&self, id: &impl fmt::Display) -> String {
         let side = if self.past { "past" } else { "future" };
         let out = if self.retention { " and out of retention" } else { "" };
         let (ts, limit) = (self.timestamp, self.limit);
         let by = (limit - ts).abs();
+        let remedy = match (self.past, self.retention) {
+            (true, false) => {
+                "; a namespace that is created with coldWritesEnabled takes samples however late \
+                 they are within its retention"
+            }
+            _ => "",
+        };
         format!(
             "datapoint too far in {side}{out}: id={id}, off_by={by}, timestamp={}, \
-             {side}_limit={}, timestamp_unix_nanos={}, {side}_limit_unix_nanos={}",
+             {side}_limit={}, timestamp_unix_nanos={}, {side}_limit_unix_nanos={}{remedy}",
             ts.second(),
             limit.second(),
             ts.0,
