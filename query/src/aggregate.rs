@@ -4,7 +4,7 @@ use crate::error::QueryError;
 use crate::fold::{Fold, Grouping, Groups};
 use crate::matrix::{Data, Row, is_absent};
 use crate::number::{decimal, general, go_max, go_min, quantile, xxh64};
-use crate::promql::{AggregateOp, Pos, quote};
+use crate::promql::{AggregateOp, Pos};
 use crate::rank::prefer;
 use crate::work::{Context, Pieces, Start};
 use m3_metric::Labels;

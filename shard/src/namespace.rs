@@ -17,7 +17,7 @@ use crate::table::{FindStats, SeriesTable};
 use m3_index::{Index, Matchers, Postings};
 use m3_metric::labels::LabelLimits;
 use m3_metric::{
-    CoreId, Labels, NamespaceId, Record, SeriesOrdinal, ShardId, Span, Timestamp, ValueKind, labels,
+    CoreId, Labels, NamespaceId, Record, SeriesOrdinal, ShardId, Timestamp, ValueKind, labels,
 };
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Compares a namespace with a plain map of the samples that were written.
 
 use super::*;
-use m3_metric::{MatchOp, Matcher};
+use m3_metric::{MatchOp, Matcher, Span};
 use std::collections::BTreeMap as Map;
 
 const NOW: i64 = 1_800_000_000_000_000_000;
@@ -240,7 +240,7 @@ fn options_that_change_again_and_again_change_no_answer() {
         let behind = if random() % 3 == 0 { random() % 100_000 } else { 0 };
         let ts = (front - behind as i64 * 1_000_000_000).max(NOW - 47 * 3600 * 1_000_000_000);
         let value = (random() % 9) as f64;
-        assert_eq!(write(&mut store, &[(name, ts, value)]).accepted, 1);
+        assert_eq!(write(&mut store, &[(name, ts, value)]).counts.accepted, 1);
         wanted.entry(name).or_default().insert(ts / 1_000_000, value.to_bits());
     }
     let mut buffer = ReadBuffer::default();
@@ -275,6 +275,6 @@ fn a_block_that_was_dropped_takes_samples_again() {
     assert_eq!(read(&store, "a"), []);
     let longer = NamespaceOptions { retention: Span::from_s(96 * 3600), ..options(None) };
     store.set_options(longer);
-    assert_eq!(write(&mut store, &[("a", at + 1_000_000, 2.0)]).accepted, 1);
+    assert_eq!(write(&mut store, &[("a", at + 1_000_000, 2.0)]).counts.accepted, 1);
     assert_eq!(read(&store, "a"), [(at / 1_000_000 + 1, 2.0f64.to_bits())]);
 }

@@ -28,7 +28,9 @@ fn next_frame(dir: &Path) -> u64 {
 
 fn header(id: SegmentId, first_frame: u64) -> Vec<u8> {
     let (core_count, num_shards, hash_seed) = (1, 64, 0);
-    SegmentHeader { id, core_count, num_shards, hash_seed, first_frame }.encode().to_vec()
+    let id_version = QUOTED_ID_VERSION;
+    let header = SegmentHeader { id, core_count, num_shards, hash_seed, first_frame, id_version };
+    header.encode().to_vec()
 }
 
 /// Segments are put behind the last: each with its content.
