@@ -12,7 +12,7 @@ use m3_shard::commitlog::entry::Entries;
 use m3_shard::commitlog::{Entry, Payload};
 use m3_shard::series::NO_SUCCESSOR;
 use m3_shard::table::SeriesTable;
-use m3_shard::{NamespaceOptions, NamespaceStore, ShardMap};
+use m3_shard::{NamespaceStore, ShardMap, StoreOptions};
 
 /// Samples of one request.
 const BATCH: usize = 2000;
@@ -83,11 +83,8 @@ fn store(run: Runner, decoder: &mut Decoder) {
             batch
         })
         .collect();
-    let options = NamespaceOptions {
-        retention: Span::from_s(1 << 30),
-        block: Span::from_s(7200),
-        window: None,
-    };
+    let options =
+        StoreOptions { retention: Span::from_s(1 << 30), block: Span::from_s(7200), window: None };
     let shards = ShardMap { num_shards: 64, core_count: 1, hash_seed: 0 };
     let now_ns = NOW_MS * 1_000_000;
     let mut bytes = Vec::new();

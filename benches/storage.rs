@@ -5,8 +5,8 @@ use m3_metric::batch::Record;
 use m3_metric::{CoreId, NamespaceId, SeriesOrdinal, Span, Timestamp};
 use m3_shard::codec;
 use m3_shard::commitlog::Payload;
-use m3_shard::series::Part;
-use m3_shard::{NamespaceOptions, NamespaceStore, ReadBuffer, ShardMap};
+use m3_shard::series::ClosedStream;
+use m3_shard::{NamespaceStore, ReadBuffer, ShardMap, StoreOptions};
 
 const STEP_NS: i64 = 15_000_000_000;
 
@@ -25,9 +25,11 @@ fn main() {
     for (name, value) in kinds {
         let jittered = |i: usize| i as i64 * STEP_NS + (mix(i as u64) % 5) as i64 * 1_000_000;
         let samples: Vec<_> = (0..count).map(|i| (jittered(i), value(i).to_bits())).collect();
-        let part = Part::encode(0, &samples);
+        let part = ClosedStream::encode(0, &samples);
         println_size(name, part.bytes.len(), count);
-        run.case(&format!("encode {name}"), count, || Part::encode(0, &samples).bytes.len());
+        run.case(&format!("encode {name}"), count, || {
+            ClosedStream::encode(0, &samples).bytes.len()
+        });
         run.case(&format!("decode {name}"), count, || {
             let mut sum = 0u64;
             let decoded = codec::decode(part.start, &part.bytes, |ts, bits| {
@@ -44,11 +46,8 @@ fn main() {
 fn read(run: Runner) {
     const NOW_NS: i64 = 1_800_000_000_000_000_000;
     let (series, rounds) = (run.size(1000), run.size(1440));
-    let options = NamespaceOptions {
-        retention: Span::from_s(1 << 30),
-        block: Span::from_s(7200),
-        window: None,
-    };
+    let options =
+        StoreOptions { retention: Span::from_s(1 << 30), block: Span::from_s(7200), window: None };
     let shards = ShardMap { num_shards: 64, core_count: 1, hash_seed: 0 };
     let mut store = NamespaceStore::new(NamespaceId(0), options, shards, CoreId(0));
     let (mut buffer, mut records) = (Vec::new(), Vec::new());

@@ -8,7 +8,7 @@
 
 use m3_cluster::namespace::{Aggregation, NamespaceMetadata};
 use m3_metric::{NamespaceId, Span};
-use m3_shard::{NamespaceOptions, Window};
+use m3_shard::{StoreOptions, Window};
 use std::collections::BTreeMap;
 
 /// Retention of the implicit namespace: a hundred years, which is for ever. Nobody has said what
@@ -27,7 +27,7 @@ pub struct Namespace {
     /// Its name.
     pub name: String,
     /// What storage needs to know.
-    pub options: NamespaceOptions,
+    pub options: StoreOptions,
     /// The resolution of an aggregated namespace; `None` is unaggregated.
     pub resolution: Option<Span>,
     /// Whether it stands in the registry.
@@ -130,7 +130,7 @@ impl Catalog {
             namespaces.push(Namespace {
                 id: NamespaceId(id),
                 name: IMPLICIT_NAME.to_owned(),
-                options: NamespaceOptions {
+                options: StoreOptions {
                     retention: IMPLICIT_RETENTION,
                     block: IMPLICIT_BLOCK,
                     window: None,
@@ -166,7 +166,7 @@ impl Catalog {
 
     /// What each core's store is to hold.
     #[must_use]
-    pub fn storage(&self) -> Vec<(NamespaceId, NamespaceOptions)> {
+    pub fn storage(&self) -> Vec<(NamespaceId, StoreOptions)> {
         self.namespaces.iter().map(|n| (n.id, n.options)).collect()
     }
 }
@@ -182,7 +182,7 @@ fn resolution(metadata: &NamespaceMetadata) -> Option<Span> {
 
 fn namespace_of(metadata: &NamespaceMetadata, id: u32) -> Namespace {
     let retention = &metadata.options.retention;
-    let options = NamespaceOptions {
+    let options = StoreOptions {
         retention: Span(retention.period_ns),
         block: Span(retention.block_size_ns.max(BLOCK_MIN.0)),
         window: Some(Window {

@@ -11,7 +11,7 @@ use crate::message::{
     MetadataWant, ReadJob, WriteAnswer, WriteJob,
 };
 use crate::shared::Shared;
-use crate::turn::{Turn, Turns};
+use crate::turn::{QueryTurn, QueryTurns};
 use m3_index::{Matchers, Postings};
 use m3_io::failpoint;
 use m3_io::panics::{self, Panicked, ends_process_future};
@@ -21,7 +21,7 @@ use m3_metric::value::Series;
 use m3_metric::{Labels, Matcher, NamespaceId, Record, Timestamp};
 use m3_query::fragment::{FragmentEval, Partial};
 use m3_shard::commitlog::{CommitLog, LogFailed, Payload};
-use m3_shard::{CoreStore, NamespaceStore, ReadBuffer, SeriesSample, Written};
+use m3_shard::{CoreStore, NamespaceStore, ReadBuffer, SeriesSample, StoreOutcome};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -58,7 +58,7 @@ pub struct DbNode {
     log: CommitLog,
     catalog: RefCell<Arc<Catalog>>,
     shared: Arc<Shared>,
-    turns: Turns,
+    turns: QueryTurns,
     /// Bytes that retention has freed.
     pub expired_bytes: Cell<u64>,
     /// A write panicked half-way: nothing may be read or written any more, and the node ends.
@@ -79,7 +79,7 @@ impl DbNode {
             log,
             catalog: RefCell::new(catalog),
             shared,
-            turns: Turns::default(),
+            turns: QueryTurns::default(),
             expired_bytes: Cell::new(0),
             is_broken: Cell::new(false),
         }
@@ -99,7 +99,7 @@ impl DbNode {
 
     /// The queries' turns on this core.
     #[must_use]
-    pub const fn turns(&self) -> &Turns {
+    pub const fn turns(&self) -> &QueryTurns {
         &self.turns
     }
 
@@ -169,10 +169,10 @@ impl DbNode {
         &self,
         namespace: NamespaceId,
         all: &[T],
-        write: impl Fn(&mut NamespaceStore, &[T], &mut Payload) -> Written,
+        write: impl Fn(&mut NamespaceStore, &[T], &mut Payload) -> StoreOutcome,
         answer: &mut WriteAnswer,
     ) -> Result<(), AppendError> {
-        let mut whole = Written::default();
+        let mut whole = StoreOutcome::default();
         let mut done = 0;
         while done < all.len() {
             if done > 0 {
@@ -466,7 +466,7 @@ impl DbNode {
 
 impl WriteAnswer {
     /// Adds what a store answered.
-    fn add(&mut self, written: Written) {
+    fn add(&mut self, written: StoreOutcome) {
         self.counts += written.counts;
         self.malformed += written.malformed;
         if !written.misrouted.is_empty() {
@@ -527,7 +527,7 @@ fn count_metric(metrics: &mut BTreeMap<String, (u64, u64)>, labels: &[u8], has_s
 struct Slice<'a> {
     node: &'a DbNode,
     deadline: Monotonic,
-    turn: Turn,
+    turn: QueryTurn,
     series: usize,
     samples: usize,
 }

@@ -10,7 +10,7 @@
 use crate::coordinator::{Coordinator, HalfStored};
 use m3_http::api::{Api, ApiError, Call, ErrorKind, Listener, Reply};
 use m3_http::message::{Request, Response};
-use m3_http::reply::Shape;
+use m3_http::reply::ReplyFormat;
 use m3_http::server::Handler;
 use m3_io::panics::{self, Panicked};
 use m3_io::{Either, Gate, Permit, Semaphore, failpoint, race, time};
@@ -119,7 +119,7 @@ impl Handler for Door {
         drop(turn);
         let routed = match routed {
             Ok(routed) => routed,
-            Err(panicked) => return Shape::plain(request).render(Err(internal(&panicked))),
+            Err(panicked) => return ReplyFormat::plain(request).render(Err(internal(&panicked))),
         };
         let result = match (refused, routed.call) {
             (Some(error), _) | (None, Err(error)) => Err(error),
@@ -130,7 +130,7 @@ impl Handler for Door {
             routed.shape.render(result)
         }) {
             Ok(response) => response,
-            Err(panicked) => Shape::plain(request).render(Err(internal(&panicked))),
+            Err(panicked) => ReplyFormat::plain(request).render(Err(internal(&panicked))),
         }
     }
 }

@@ -16,31 +16,31 @@ const OTHERS_MAX: Duration = SLICE.saturating_mul(4);
 
 /// The turns of one core. Cloning shares them.
 #[derive(Clone)]
-pub struct Turns(Semaphore);
+pub struct QueryTurns(Semaphore);
 
-impl Default for Turns {
+impl Default for QueryTurns {
     fn default() -> Self {
         Self(Semaphore::new(1))
     }
 }
 
-impl Turns {
+impl QueryTurns {
     /// Waits for a turn.
-    pub async fn begin(&self) -> Turn {
+    pub async fn begin(&self) -> QueryTurn {
         let permit = self.0.acquire(1).await;
         give_way(OTHERS_MAX).await;
-        Turn { turns: self.clone(), permit: Some(permit), begun: time::now() }
+        QueryTurn { turns: self.clone(), permit: Some(permit), begun: time::now() }
     }
 }
 
 /// A query's turn; it ends when this is dropped. Nothing else is waited for in it.
-pub struct Turn {
-    turns: Turns,
+pub struct QueryTurn {
+    turns: QueryTurns,
     permit: Option<Permit>,
     begun: Monotonic,
 }
 
-impl Turn {
+impl QueryTurn {
     /// Whether the others may have the core now.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -19,7 +19,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use crate::Error;
-use crate::jsonpb::{self, BadDocument, Message};
+use crate::jsonpb::{self, BadDocument, MessageSchema};
 use crate::kv::Kv;
 use crate::limits::ADMIN_BODY_BYTES_MAX;
 use crate::namespace::BadNamespace;
@@ -188,13 +188,13 @@ impl AdminRequest {
     }
 
     /// The body as a canonical `message`.
-    fn read(&self, message: &Message) -> Result<Map<String, Value>, AdminError> {
+    fn read(&self, message: &MessageSchema) -> Result<Map<String, Value>, AdminError> {
         let document = jsonpb::parse(&self.body)?;
         Ok(jsonpb::read(&document, message)?)
     }
 
     /// As [`Self::read`], for routes that accept durations.
-    fn read_durations(&self, message: &Message) -> Result<Map<String, Value>, AdminError> {
+    fn read_durations(&self, message: &MessageSchema) -> Result<Map<String, Value>, AdminError> {
         let document = jsonpb::durations_to_nanos(jsonpb::parse(&self.body)?)?;
         Ok(jsonpb::read(&document, message)?)
     }

@@ -1,7 +1,7 @@
 //! The JSON form of M3's protobuf messages, driven by a table of fields for each message.
 //!
-//! [`read`] checks a JSON value against a [`Message`] and returns its canonical form: every field
-//! present and in order, lowerCamelCase, 64-bit integers as strings, enums by name, missing
+//! [`read`] checks a JSON value against a [`MessageSchema`] and returns its canonical form: every
+//! field present and in order, lowerCamelCase, 64-bit integers as strings, enums by name, missing
 //! messages as `null`. M3 answers in exactly this form, so a document is stored and shown as
 //! [`read`] returns it. Input may use `snake_case`, numbers as strings, and enums as numbers.
 //!
@@ -15,7 +15,7 @@ use m3_metric::quote::quote;
 
 /// A message: its name for errors, and its fields in order of output.
 #[derive(Debug)]
-pub struct Message {
+pub struct MessageSchema {
     /// M3's name for it, as in `unknown field "x" in <name>`.
     pub name: &'static str,
     /// Fields in order of output.
@@ -55,15 +55,15 @@ pub enum Kind {
     /// A `google.protobuf.UInt32Value`: a bare number, `null` if missing.
     UInt32Value,
     /// A message, `null` if missing.
-    Message(&'static Message),
+    MessageSchema(&'static MessageSchema),
     /// A list of messages, empty if missing.
-    List(&'static Message),
+    List(&'static MessageSchema),
     /// A list of strings, empty if missing.
     Texts,
     /// A list of 32-bit numbers, empty if missing.
     UInt32s,
     /// A map from names to messages, empty if missing; sorted in output.
-    MapOf(&'static Message),
+    MapOf(&'static MessageSchema),
     /// A map from names to strings, empty if missing; sorted in output.
     MapOfText,
     /// Any JSON, `null` if missing.
@@ -104,7 +104,7 @@ pub fn parse(body: &[u8]) -> Result<Value, BadDocument> {
 ///
 /// # Errors
 /// The first field that is unknown, given twice or of the wrong kind.
-pub fn read(value: &Value, message: &Message) -> Result<Map<String, Value>, BadDocument> {
+pub fn read(value: &Value, message: &MessageSchema) -> Result<Map<String, Value>, BadDocument> {
     // As in protobuf's JSON, null is a message without fields.
     let no_fields = Map::new();
     let given = if value.is_null() { Some(&no_fields) } else { value.as_object() };
@@ -184,7 +184,9 @@ fn read_kind(value: &Value, kind: &Kind) -> Result<Value, Problem> {
         Kind::Enum(names) => enumerated(value, names)
             .map(Value::from)
             .ok_or(here("one of the names this field knows")),
-        Kind::Message(message) => read(value, message).map(Value::Object).map_err(Problem::Deep),
+        Kind::MessageSchema(message) => {
+            read(value, message).map(Value::Object).map_err(Problem::Deep)
+        }
         Kind::List(message) => {
             let items = value.as_array().ok_or(here("a list"))?;
             let items = items.iter().map(|item| read(item, message).map(Value::Object));
@@ -234,9 +236,11 @@ fn absent(kind: &Kind) -> Value {
         Kind::Int64 => Value::from("0"),
         Kind::Text => Value::from(""),
         Kind::Enum(names) => names.first().map_or(Value::Null, |name| Value::from(*name)),
-        Kind::BoolValue | Kind::DoubleValue | Kind::UInt32Value | Kind::Message(_) | Kind::Any => {
-            Value::Null
-        }
+        Kind::BoolValue
+        | Kind::DoubleValue
+        | Kind::UInt32Value
+        | Kind::MessageSchema(_)
+        | Kind::Any => Value::Null,
         Kind::List(_) | Kind::Texts | Kind::UInt32s => Value::Array(Vec::new()),
         Kind::MapOf(_) | Kind::MapOfText => Value::Object(Map::new()),
     }

@@ -6,30 +6,30 @@
 use serde_json::{Map, Value};
 
 use crate::jsonpb::Kind::{Bool, BoolValue, Double, Enum, Int64, List, Text, Texts, UInt32};
-use crate::jsonpb::{Canonical, Kind, Message, field};
+use crate::jsonpb::{Canonical, Kind, MessageSchema, field};
 use crate::namespace::REGISTRY;
 
 /// The topic if no `Topic-Name` is given.
 pub const TOPIC_DEFAULT: &str = "aggregated_metrics";
 
 /// `POST /api/v1/topic/init`.
-pub const INIT_REQUEST: Message =
-    Message { name: "admin.TopicInitRequest", fields: &[field("numberOfShards", UInt32)] };
+pub const INIT_REQUEST: MessageSchema =
+    MessageSchema { name: "admin.TopicInitRequest", fields: &[field("numberOfShards", UInt32)] };
 
 /// `POST /api/v1/topic`.
-pub const ADD_REQUEST: Message = Message {
+pub const ADD_REQUEST: MessageSchema = MessageSchema {
     name: "admin.TopicAddRequest",
-    fields: &[field("consumerService", Kind::Message(&CONSUMER_SERVICE))],
+    fields: &[field("consumerService", Kind::MessageSchema(&CONSUMER_SERVICE))],
 };
 
 /// `PUT /api/v1/topic`.
-pub const UPDATE_REQUEST: Message = Message {
+pub const UPDATE_REQUEST: MessageSchema = MessageSchema {
     name: "admin.TopicUpdateRequest",
     fields: &[field("consumerServices", List(&CONSUMER_SERVICE)), field("version", Int64)],
 };
 
 /// The document in the store.
-pub const TOPIC: Message = Message {
+pub const TOPIC: MessageSchema = MessageSchema {
     name: "topicpb.Topic",
     fields: &[
         field("name", Text),
@@ -38,68 +38,70 @@ pub const TOPIC: Message = Message {
     ],
 };
 
-const CONSUMER_SERVICE: Message = Message {
+const CONSUMER_SERVICE: MessageSchema = MessageSchema {
     name: "topicpb.ConsumerService",
     fields: &[
-        field("serviceId", Kind::Message(&SERVICE_ID)),
+        field("serviceId", Kind::MessageSchema(&SERVICE_ID)),
         field("consumptionType", Enum(&["UNKNOWN", "SHARED", "REPLICATED"])),
         field("messageTtlNanos", Int64),
-        field("filters", Kind::Message(&FILTERS)),
+        field("filters", Kind::MessageSchema(&FILTERS)),
     ],
 };
 
-const SERVICE_ID: Message = Message {
+const SERVICE_ID: MessageSchema = MessageSchema {
     name: "topicpb.ServiceID",
     fields: &[field("name", Text), field("environment", Text), field("zone", Text)],
 };
 
-const FILTERS: Message = Message {
+const FILTERS: MessageSchema = MessageSchema {
     name: "topicpb.Filters",
     fields: &[
-        field("storagePolicyFilter", Kind::Message(&STORAGE_POLICY_FILTER)),
-        field("percentageFilter", Kind::Message(&PERCENTAGE_FILTER)),
-        field("shardSetFilter", Kind::Message(&SHARD_SET_FILTER)),
-        field("routingPolicyFilter", Kind::Message(&ROUTING_POLICY_FILTER)),
+        field("storagePolicyFilter", Kind::MessageSchema(&STORAGE_POLICY_FILTER)),
+        field("percentageFilter", Kind::MessageSchema(&PERCENTAGE_FILTER)),
+        field("shardSetFilter", Kind::MessageSchema(&SHARD_SET_FILTER)),
+        field("routingPolicyFilter", Kind::MessageSchema(&ROUTING_POLICY_FILTER)),
     ],
 };
 
-const STORAGE_POLICY_FILTER: Message =
-    Message { name: "topicpb.StoragePolicyFilter", fields: &[field("storagePolicies", Texts)] };
+const STORAGE_POLICY_FILTER: MessageSchema = MessageSchema {
+    name: "topicpb.StoragePolicyFilter",
+    fields: &[field("storagePolicies", Texts)],
+};
 
-const PERCENTAGE_FILTER: Message =
-    Message { name: "topicpb.PercentageFilter", fields: &[field("percentage", Double)] };
+const PERCENTAGE_FILTER: MessageSchema =
+    MessageSchema { name: "topicpb.PercentageFilter", fields: &[field("percentage", Double)] };
 
-const SHARD_SET_FILTER: Message =
-    Message { name: "topicpb.ShardSetFilter", fields: &[field("shardSet", Text)] };
+const SHARD_SET_FILTER: MessageSchema =
+    MessageSchema { name: "topicpb.ShardSetFilter", fields: &[field("shardSet", Text)] };
 
-const ROUTING_POLICY_FILTER: Message = Message {
+const ROUTING_POLICY_FILTER: MessageSchema = MessageSchema {
     name: "topicpb.RoutingPolicyFilter",
     fields: &[field("routingPolicyId", Text), field("isDefault", Bool)],
 };
 
 /// `POST /api/v1/kvstore`; `value` is read by the message of the key.
-pub const SETTING_REQUEST: Message = Message {
+pub const SETTING_REQUEST: MessageSchema = MessageSchema {
     name: "admin.KeyValueUpdate",
     fields: &[field("key", Text), field("value", Kind::Any), field("commit", Bool)],
 };
 
-const TEXT_SETTING: Message =
-    Message { name: "commonpb.StringProto", fields: &[field("value", Text)] };
+const TEXT_SETTING: MessageSchema =
+    MessageSchema { name: "commonpb.StringProto", fields: &[field("value", Text)] };
 
-const INTEGER_SETTING: Message =
-    Message { name: "commonpb.Int64Proto", fields: &[field("value", Int64)] };
+const INTEGER_SETTING: MessageSchema =
+    MessageSchema { name: "commonpb.Int64Proto", fields: &[field("value", Int64)] };
 
-const QUERY_LIMITS: Message = Message {
+const QUERY_LIMITS: MessageSchema = MessageSchema {
     name: "kvpb.QueryLimits",
     fields: &[
-        field("maxRecentlyQueriedSeriesBlocks", Kind::Message(&QUERY_LIMIT)),
-        field("maxRecentlyQueriedSeriesDiskBytesRead", Kind::Message(&QUERY_LIMIT)),
-        field("maxRecentlyQueriedSeriesDiskRead", Kind::Message(&QUERY_LIMIT)),
-        field("maxRecentlyQueriedMetadataRead", Kind::Message(&QUERY_LIMIT)),
+        field("maxRecentlyQueriedSeriesBlocks", Kind::MessageSchema(&QUERY_LIMIT)),
+        field("maxRecentlyQueriedSeriesDiskBytesRead", Kind::MessageSchema(&QUERY_LIMIT)),
+        field("maxRecentlyQueriedSeriesDiskRead", Kind::MessageSchema(&QUERY_LIMIT)),
+        field("maxRecentlyQueriedMetadataRead", Kind::MessageSchema(&QUERY_LIMIT)),
     ],
 };
 
-const QUERY_LIMIT: Message = Message {
+const QUERY_LIMIT: MessageSchema = MessageSchema {
     name: "kvpb.QueryLimit",
     fields: &[
         field("limit", Int64),
@@ -114,7 +116,7 @@ pub const NAMESPACES_SETTING: &str = "m3db.node.namespaces";
 
 /// The message of the setting's value, if M3 knows the setting.
 #[must_use]
-pub fn setting_message(key: &str) -> Option<&'static Message> {
+pub fn setting_message(key: &str) -> Option<&'static MessageSchema> {
     Some(match key {
         NAMESPACES_SETTING => &REGISTRY,
         "m3db.node.encoders-per-block-limit" | "m3db.node.cluster-new-series-insert-limit" => {

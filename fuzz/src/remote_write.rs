@@ -7,7 +7,7 @@ use m3_http::ingest::remote_write::{
 };
 use m3_metric::{CoreId, FingerprintKey, NamespaceId, Record, Span, WriteBatch, labels};
 use m3_shard::commitlog::Payload;
-use m3_shard::{NamespaceOptions, NamespaceStore, ReadBuffer, ShardMap};
+use m3_shard::{NamespaceStore, ReadBuffer, ShardMap, StoreOptions};
 use std::collections::BTreeMap;
 
 /// Small limits, so that the fuzzer reaches them.
@@ -120,7 +120,7 @@ fn stored(fast: &WriteBatch, strict: &Result<(WriteBatch, Contents), IngestError
 }
 
 fn empty() -> NamespaceStore {
-    let options = NamespaceOptions {
+    let options = StoreOptions {
         retention: Span::from_s(100 * 365 * 86_400),
         block: Span::from_s(86_400),
         window: None,
@@ -129,7 +129,7 @@ fn empty() -> NamespaceStore {
     NamespaceStore::new(NAMESPACE, options, shards, CoreId(0))
 }
 
-fn write(store: &mut NamespaceStore, batch: &WriteBatch) -> m3_shard::Written {
+fn write(store: &mut NamespaceStore, batch: &WriteBatch) -> m3_shard::StoreOutcome {
     store.write(&batch.buffer, &batch.records, NOW, &mut Payload::default())
 }
 

@@ -2,7 +2,7 @@
 //! node answers ([`Reply`]) and how it refuses ([`ApiError`]).
 //!
 //! [`route::Api::route`] turns a request into a [`Routed`]: a `Call` or an error, and the
-//! [`crate::reply::Shape`] that knows how this route wants its answer written. Parameters are
+//! [`crate::reply::ReplyFormat`] that knows how this route wants its answer written. Parameters are
 //! parsed and checked here; PromQL text is not, it travels as text to the query crate.
 //!
 //! Suggested reading order: [`call`], [`reply`], [`error`], [`route`].
@@ -26,7 +26,7 @@ pub use call::{
 };
 pub use error::{ApiError, ErrorKind, NO_MEMORY_RETRY_S};
 pub use reply::{
-    Held, Notes, ReadResult, Readiness, ReadyNamespace, Reply, SERIES_LIMIT_APPLIED,
+    HeldMemory, Notes, ReadResult, Readiness, ReadyNamespace, Reply, SERIES_LIMIT_APPLIED,
     WARNING_TRUNCATED,
 };
 pub use route::{Api, Listener, Routed};

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! socket -> server (wire: head, body) -> Request -> api::Api::route -> Call -> the coordinator
-//! socket <- server <- Response <- reply::Shape::render <- Reply <----------- the coordinator
+//! socket <- server <- Response <- reply::ReplyFormat::render <- Reply <----------- the coordinator
 //! ```
 //!
 //! Always holds: nothing a client sends makes this crate panic or take memory beyond a limit of

@@ -1,6 +1,6 @@
 //! Replies as responses: status, headers and JSON as M3 and Prometheus write them.
 //!
-//! A [`Shape`] is made with the route and knows what the request wanted of its answer: whose
+//! A [`ReplyFormat`] is made with the route and knows what the request wanted of its answer: whose
 //! manners, which limits on what is returned, which headers.
 //!
 //! Always holds: `resultType` stands before `result`, lists are never null, bodies of JSON end in
@@ -55,7 +55,7 @@ pub enum Family {
 
 /// How a route wants its answer written.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Shape {
+pub struct ReplyFormat {
     /// The route's name in the counters.
     pub route: &'static str,
     /// What kind of route it is.
@@ -71,7 +71,7 @@ pub struct Shape {
     json: bool,
 }
 
-impl Shape {
+impl ReplyFormat {
     /// The shape of a route's answer to `request`.
     #[must_use]
     pub fn new(route: &'static str, family: Family, request: &Request) -> Self {

@@ -172,7 +172,7 @@ fn empty_and_absent_labels_by_table() {
         (&[(Equal, "a", ""), (NotEqual, "a", "")], &[]),
         (&[(Equal, "job", "x"), (Equal, "a", "")], &[1]),
         (&[(Equal, "job", "y"), (NotRegex, "z", "[1]")], &[]),
-        // No label is without a name: queries ask for it where a text is none that a label can have.
+        // Every label has a name. Queries ask for one without where no label can have a text.
         (&[(Equal, "", "x")], &[]),
         (&[(NotEqual, "", "x")], &[0, 1, 2]),
         (&[(Equal, "job", "x"), (NotEqual, "", "x"), (Equal, "a", "1")], &[0]),

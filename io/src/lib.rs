@@ -41,7 +41,7 @@ mod uring;
 pub use error::{Gone, IoError, PathError, os_code};
 pub use failpoint::failpoint;
 pub use local::{Gate, Notify, Pass, Permit, Semaphore};
-pub use oneshot::{Reply, ReplyTo, oneshot};
+pub use oneshot::{PendingReply, ReplyTo, oneshot};
 pub use task::{Either, JoinHandle, give_way, race, spawn, spawn_join, try_spawn, yield_now};
 
 /// One pinned thread with its ring, counted from 0. Neither a cpu number nor a shard.

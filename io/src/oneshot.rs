@@ -1,8 +1,8 @@
 //! A channel for one answer, also between cores.
 //!
-//! [`ReplyTo`] travels inside a message. [`Reply`] stays with the asker and resolves to the answer,
-//! or to [`Gone`] if `ReplyTo` was dropped without one. If the `Reply` is dropped, the answer is
-//! discarded.
+//! [`ReplyTo`] travels inside a message. [`PendingReply`] stays with the asker and resolves to the
+//! answer, or to [`Gone`] if `ReplyTo` was dropped without one. If the `PendingReply` is dropped,
+//! the answer is discarded.
 
 #[cfg(test)]
 mod tests;
@@ -33,9 +33,9 @@ fn lock<T>(shared: &Shared<T>) -> MutexGuard<'_, Slot<T>> {
 }
 
 /// Creates both ends.
-pub fn oneshot<T: Send>() -> (ReplyTo<T>, Reply<T>) {
+pub fn oneshot<T: Send>() -> (ReplyTo<T>, PendingReply<T>) {
     let shared = Arc::new(Mutex::new(Slot::Open(None)));
-    (ReplyTo { shared: Some(Arc::clone(&shared)) }, Reply { shared })
+    (ReplyTo { shared: Some(Arc::clone(&shared)) }, PendingReply { shared })
 }
 
 /// The end that answers.
@@ -81,11 +81,11 @@ fn settle<T>(shared: &Shared<T>, with: Slot<T>) {
 
 /// The end that waits.
 #[must_use = "a reply does nothing until it is awaited"]
-pub struct Reply<T> {
+pub struct PendingReply<T> {
     shared: Shared<T>,
 }
 
-impl<T> Reply<T> {
+impl<T> PendingReply<T> {
     /// The answer if it is there; `Ok(None)` if it is still to come. Does not wait.
     ///
     /// # Errors
@@ -102,7 +102,7 @@ impl<T> Reply<T> {
     }
 }
 
-impl<T> Future for Reply<T> {
+impl<T> Future for PendingReply<T> {
     type Output = Result<T, Gone>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -120,8 +120,8 @@ impl<T> Future for Reply<T> {
     }
 }
 
-impl<T> std::fmt::Debug for Reply<T> {
+impl<T> std::fmt::Debug for PendingReply<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reply")
+        f.write_str("PendingReply")
     }
 }

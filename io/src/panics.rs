@@ -106,8 +106,8 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     run(Scope::Caught, work).inspect_err(|_| CAUGHT.set(CAUGHT.get() + 1))
 }
 
-/// As [`catch`], for each poll of a future. It is pinned by the caller (`pin!`), since a future that
-/// takes another by value has room for it twice.
+/// As [`catch`], for each poll of a future. The caller pins it (`pin!`), since a future that takes
+/// another by value has room for it twice.
 ///
 /// # Errors
 /// A poll panicked. The future must not be polled again.

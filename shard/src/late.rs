@@ -10,7 +10,7 @@ mod tests;
 
 use crate::cells::Cells;
 use crate::codec::{self, BrokenStream};
-use crate::series::{Cold, Hot, Part};
+use crate::series::{ClosedStream, Cold, Hot};
 use hashbrown::HashMap;
 
 /// Number of late samples that triggers a fold in a short series.
@@ -85,7 +85,7 @@ impl Late {
             for part in cold.take_block(block) {
                 codec::decode(part.start, &part.bytes, |ts, bits| held.push((ts, bits)))?;
             }
-            cold.insert_part(Part::encode(block, &merge(&held, late)));
+            cold.insert_part(ClosedStream::encode(block, &merge(&held, late)));
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ pub mod store;
 pub mod table;
 
 pub use namespace::{
-    KnownRecord, NamespaceOptions, NamespaceStore, ReadBuffer, Window, WriteStats, Written,
+    KnownRecord, NamespaceStore, ReadBuffer, StoreOptions, StoreOutcome, Window, WriteStats,
 };
 pub use owner::ShardMap;
 pub use series::SeriesSample;

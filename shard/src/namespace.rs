@@ -24,8 +24,8 @@ use std::collections::BTreeMap;
 mod outcome;
 mod window;
 
-pub use outcome::{KnownRecord, Written};
-pub use window::{FUTURE_MAX, NamespaceOptions, Refusal, Window};
+pub use outcome::{KnownRecord, StoreOutcome};
+pub use window::{FUTURE_MAX, Refusal, StoreOptions, Window};
 
 /// What a sender is told when a full namespace refuses its new series.
 const SERIES_LIMIT_REACHED: &str = "the namespace has as many series as \
@@ -64,7 +64,7 @@ pub struct ReadBuffer {
 /// One namespace on one core.
 pub struct NamespaceStore {
     id: NamespaceId,
-    options: NamespaceOptions,
+    options: StoreOptions,
     blocks: Blocks,
     shards: ShardMap,
     core: CoreId,
@@ -86,7 +86,7 @@ impl NamespaceStore {
     /// # Panics
     /// If blocks are shorter than a minute; callers check options first.
     #[must_use]
-    pub fn new(id: NamespaceId, options: NamespaceOptions, shards: ShardMap, core: CoreId) -> Self {
+    pub fn new(id: NamespaceId, options: StoreOptions, shards: ShardMap, core: CoreId) -> Self {
         Self {
             id,
             options,
@@ -124,7 +124,7 @@ impl NamespaceStore {
 
     /// Its options.
     #[must_use]
-    pub const fn options(&self) -> &NamespaceOptions {
+    pub const fn options(&self) -> &StoreOptions {
         &self.options
     }
 
@@ -157,8 +157,8 @@ impl NamespaceStore {
         records: &[Record],
         now_ns: i64,
         payload: &mut Payload,
-    ) -> Written {
-        let mut written = Written::default();
+    ) -> StoreOutcome {
+        let mut written = StoreOutcome::default();
         let mut refused = RefusedTimes::default();
         let mut previous = NO_SUCCESSOR;
         for (position, record) in (0u32..).zip(records) {
@@ -198,8 +198,8 @@ impl NamespaceStore {
         samples: &[SeriesSample],
         now_ns: i64,
         payload: &mut Payload,
-    ) -> Written {
-        let mut written = Written::default();
+    ) -> StoreOutcome {
+        let mut written = StoreOutcome::default();
         let mut refused = RefusedTimes::default();
         for sample in samples {
             if let Err(refusal) = self.options.check(now_ns, Timestamp(sample.ts_ns)) {
@@ -214,7 +214,12 @@ impl NamespaceStore {
         written
     }
 
-    fn end_write(&mut self, refused: RefusedTimes, written: &mut Written, payload: &mut Payload) {
+    fn end_write(
+        &mut self,
+        refused: RefusedTimes,
+        written: &mut StoreOutcome,
+        payload: &mut Payload,
+    ) {
         payload.end_section(self.id);
         self.stats.accepted += written.counts.accepted;
         self.stats.refused += refused.count;
@@ -479,7 +484,7 @@ impl NamespaceStore {
     ///
     /// # Panics
     /// If the block size is under a minute; callers check options first.
-    pub fn set_options(&mut self, options: NamespaceOptions) {
+    pub fn set_options(&mut self, options: StoreOptions) {
         let last = self.active.last_key_value().map(|(block, _)| *block);
         self.blocks.resize(options.block, last);
         self.options = options;
@@ -503,7 +508,7 @@ struct RefusedTimes {
 impl RefusedTimes {
     /// Records that a sample is refused for its time, or for its labels if these are invalid.
     #[cold]
-    fn note(&mut self, refusal: Refusal, bytes: &[u8], written: &mut Written) {
+    fn note(&mut self, refusal: Refusal, bytes: &[u8], written: &mut StoreOutcome) {
         let labels = if labels::is_canonical(bytes) {
             Ok(Labels::from_canonical(bytes))
         } else {
@@ -518,7 +523,7 @@ impl RefusedTimes {
         }
     }
 
-    fn finish(self, written: &mut Written) {
+    fn finish(self, written: &mut StoreOutcome) {
         if let Some((refusal, labels)) = self.last {
             written.counts.bad.add(self.count, refusal.text(&labels.quoted_id()));
         }

@@ -67,12 +67,12 @@ pub struct Cold {
     pub kind: ValueKind,
     open_start: (i64, u64),
     head: CellId,
-    parts: Vec<Part>,
+    parts: Vec<ClosedStream>,
 }
 
 /// A closed stream.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct ClosedStream {
     /// The number of the block it lies in.
     pub block: i32,
     /// Its first sample.
@@ -83,7 +83,7 @@ pub struct Part {
     pub bytes: Box<[u8]>,
 }
 
-impl Part {
+impl ClosedStream {
     /// Encodes `samples` (times in ns, strictly ascending, and value bits), all in block `block`.
     ///
     /// # Panics
@@ -284,7 +284,12 @@ impl Hot {
         let (ts_ns, bits) = cold.open_start;
         let start = Start { ts_ns, bits, unit: self.unit() };
         let last_ts_ns = self.last_ts_ns;
-        cold.insert_part(Part { block: self.block, start, last_ts_ns, bytes: bytes.into() });
+        cold.insert_part(ClosedStream {
+            block: self.block,
+            start,
+            last_ts_ns,
+            bytes: bytes.into(),
+        });
         if cold.head != NO_CELL {
             cells.release(cold.head);
         }
@@ -346,12 +351,12 @@ impl Cold {
 
     /// The closed streams.
     #[must_use]
-    pub fn parts(&self) -> &[Part] {
+    pub fn parts(&self) -> &[ClosedStream] {
         &self.parts
     }
 
     /// Inserts a closed stream in order of time.
-    pub fn insert_part(&mut self, part: Part) {
+    pub fn insert_part(&mut self, part: ClosedStream) {
         let at = self.parts.partition_point(|p| p.start.ts_ns < part.start.ts_ns);
         if self.parts.len() == self.parts.capacity() {
             self.parts.reserve_exact(1);
@@ -360,7 +365,7 @@ impl Cold {
     }
 
     /// Removes and returns the closed streams of `block`.
-    pub fn take_block(&mut self, block: i32) -> Vec<Part> {
+    pub fn take_block(&mut self, block: i32) -> Vec<ClosedStream> {
         let (taken, kept) =
             std::mem::take(&mut self.parts).into_iter().partition(|p| p.block == block);
         self.parts = kept;

@@ -1,6 +1,6 @@
 //! All namespaces of one core.
 
-use crate::namespace::{NamespaceOptions, NamespaceStore};
+use crate::namespace::{NamespaceStore, StoreOptions};
 use crate::owner::ShardMap;
 use m3_metric::labels::LabelLimits;
 use m3_metric::{CoreId, NamespaceId};
@@ -40,7 +40,7 @@ impl CoreStore {
     ///
     /// # Panics
     /// If a block size is under a minute; callers check options first.
-    pub fn set_namespaces(&mut self, wanted: &[(NamespaceId, NamespaceOptions)]) {
+    pub fn set_namespaces(&mut self, wanted: &[(NamespaceId, StoreOptions)]) {
         self.namespaces.retain(|id, _| wanted.iter().any(|(w, _)| w == id));
         for &(id, options) in wanted {
             match self.namespaces.get_mut(&id) {

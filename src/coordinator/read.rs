@@ -6,7 +6,7 @@ use crate::engine::request::{
     FetchOptions, Limited, Notes, QueryRequest, ReadRequest, SearchRequest, Selection, Selectors,
 };
 use m3_http::api::{
-    self, ApiError, Held, MetadataCall, QueryCall, QueryOptions, QueryRangeCall, ReadResult,
+    self, ApiError, HeldMemory, MetadataCall, QueryCall, QueryOptions, QueryRangeCall, ReadResult,
     RemoteReadCall, Reply, SERIES_LIMIT_APPLIED, SearchCall,
 };
 
@@ -132,6 +132,6 @@ fn notes_of(notes: Notes) -> api::Notes {
         infos: notes.infos,
         limited: limited.collect(),
         fetched: notes.fetched,
-        held: Held(notes.held),
+        held: HeldMemory(notes.held),
     }
 }

@@ -181,7 +181,7 @@ impl Engine {
         running: &Running,
         quotas: &[u64],
         cut: bool,
-    ) -> Result<Vec<m3_io::Reply<FragmentAnswer>>, EngineError> {
+    ) -> Result<Vec<m3_io::PendingReply<FragmentAnswer>>, EngineError> {
         let mut replies = Vec::with_capacity(quotas.len());
         for (core, quota) in self.port.peers().zip(quotas) {
             let (reply, answer) = oneshot();

@@ -42,7 +42,7 @@ impl Entry {
 
 /// The records of one core.
 #[derive(Debug, Default)]
-pub(super) struct Part {
+pub(super) struct OwnerShare {
     /// Samples of series whose ordinals are known.
     pub known: Vec<SeriesSample>,
     /// The other records.
@@ -51,7 +51,7 @@ pub(super) struct Part {
     entries: Vec<u32>,
 }
 
-impl Part {
+impl OwnerShare {
     /// Nothing is in it.
     pub(super) fn is_empty(&self) -> bool {
         self.known.is_empty() && self.records.is_empty()
@@ -74,16 +74,16 @@ impl Router {
     }
 
     /// Parts with nothing in them, with room for `count` records in all.
-    fn parts(&self, count: usize) -> Vec<Part> {
+    fn parts(&self, count: usize) -> Vec<OwnerShare> {
         let cores = usize::from(self.shards.core_count);
         let room = count / cores + count / 8 + 1;
-        let part = || Part { known: Vec::with_capacity(room), ..Part::default() };
+        let part = || OwnerShare { known: Vec::with_capacity(room), ..OwnerShare::default() };
         std::iter::repeat_with(part).take(cores).collect()
     }
 
     /// The samples of each core, of a batch that has fingerprints and no label bytes; nothing if
     /// any of the series is not known.
-    pub(super) fn split_known(&mut self, batch: &WriteBatch) -> Option<Vec<Part>> {
+    pub(super) fn split_known(&mut self, batch: &WriteBatch) -> Option<Vec<OwnerShare>> {
         let mut parts = self.parts(batch.records.len());
         let mut previous = NONE;
         for (record, fingerprint) in batch.records.iter().zip(&batch.fingerprints) {
@@ -99,7 +99,7 @@ impl Router {
     }
 
     /// The records of each core, in their order.
-    pub(super) fn split(&mut self, buffer: &[u8], records: &[Record]) -> Vec<Part> {
+    pub(super) fn split(&mut self, buffer: &[u8], records: &[Record]) -> Vec<OwnerShare> {
         let mut parts = self.parts(records.len());
         let mut previous = NONE;
         for record in records {
@@ -124,7 +124,7 @@ impl Router {
 
     /// Notes the ordinals that an owner has told of the records of its part. Entries may have been
     /// forgotten since it was asked, and others be where they were: bytes are looked at anew.
-    pub(super) fn learn(&mut self, buffer: &[u8], part: &Part, told: &[KnownRecord]) {
+    pub(super) fn learn(&mut self, buffer: &[u8], part: &OwnerShare, told: &[KnownRecord]) {
         for KnownRecord { position, series } in told {
             let at = *position as usize;
             let bytes = labels_in(buffer, &part.records[at]);

@@ -8,7 +8,7 @@
 
 use super::Engine;
 use super::error::EngineError;
-use super::router::{Part, Router};
+use super::router::{OwnerShare, Router};
 use crate::catalog::Catalog;
 use crate::dbnode::Samples;
 use crate::message::{Message, WriteAnswer, WriteJob};
@@ -34,7 +34,7 @@ pub struct Appended {
 }
 
 /// The samples of a batch whose series are all known, by owner.
-pub struct KnownParts(Vec<Part>);
+pub struct KnownParts(Vec<OwnerShare>);
 
 impl Engine {
     /// Lets a write in and says which namespace it goes to.
@@ -130,11 +130,11 @@ impl Engine {
         &self,
         namespace: NamespaceId,
         buffer: &Arc<Vec<u8>>,
-        parts: Vec<Part>,
+        parts: Vec<OwnerShare>,
     ) -> Appended {
         let mut total = Appended::default();
         let mut replies = Vec::new();
-        let mut here = Part::default();
+        let mut here = OwnerShare::default();
         for (core, mut part) in self.port.peers().zip(parts) {
             if part.is_empty() {
                 continue;
@@ -157,7 +157,7 @@ impl Engine {
                 Err(_) => total.counts.fail(STOPPING),
             }
         }
-        let mut take = |part: &Part, answer: WriteAnswer| {
+        let mut take = |part: &OwnerShare, answer: WriteAnswer| {
             if !answer.known.is_empty() {
                 self.route(namespace, |router| router.learn(buffer, part, &answer.known));
             }
@@ -166,7 +166,7 @@ impl Engine {
             total.panicked = total.panicked.take().or(answer.panicked);
         };
         if !here.is_empty() {
-            let Part { known, records, .. } = &here;
+            let OwnerShare { known, records, .. } = &here;
             let samples = Samples { known, buffer, records };
             let mut answer = self.node.append_samples(namespace, samples).await;
             self.node.acknowledged(&mut answer).await;

@@ -13,7 +13,7 @@ use crate::dbnode::DbNode;
 use crate::message::Message;
 use crate::shared::Shared;
 use m3_cluster::Admin;
-use m3_io::{CoreId, Reply, ReplyTo, oneshot, time};
+use m3_io::{CoreId, PendingReply, ReplyTo, oneshot, time};
 use m3_shard::CoreStore;
 use m3_shard::commitlog::replay::{self, ReplayOptions, ReplayStats};
 use m3_shard::commitlog::{self, CommitLog, writer};
@@ -84,7 +84,10 @@ fn followers(plan: &CorePlan) -> impl Iterator<Item = CoreId> + use<> {
     plan.port.peers().skip(1)
 }
 
-async fn send_catalog(plan: &CorePlan, catalog: &Arc<Catalog>) -> Result<Vec<Reply<()>>, NotBegun> {
+async fn send_catalog(
+    plan: &CorePlan,
+    catalog: &Arc<Catalog>,
+) -> Result<Vec<PendingReply<()>>, NotBegun> {
     let mut replies = Vec::new();
     for core in followers(plan) {
         let (reply_to, reply) = oneshot();

@@ -22,7 +22,7 @@ fn writes_have_the_core_between_two_slices_of_many_queries() {
     run(async {
         let slices = Rc::new(RefCell::new(Vec::new()));
         let writes = Rc::new(RefCell::new(Vec::new()));
-        let turns = Turns::default();
+        let turns = QueryTurns::default();
         let queries: Vec<_> = (0..4)
             .map(|_| {
                 let (turns, slices) = (turns.clone(), Rc::clone(&slices));
@@ -63,7 +63,7 @@ fn writes_have_the_core_between_two_slices_of_many_queries() {
 #[test]
 fn a_query_that_is_given_up_gives_its_place_up() {
     run(async {
-        let turns = Turns::default();
+        let turns = QueryTurns::default();
         let turn = turns.begin().await;
         let waiting = time::timeout(Duration::from_millis(5), turns.begin()).await;
         assert!(waiting.is_err());

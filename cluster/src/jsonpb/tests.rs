@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Kind, Message, durations_to_nanos, field, nanos_to_durations, parse, read};
+use super::{Kind, MessageSchema, durations_to_nanos, field, nanos_to_durations, parse, read};
 
-const INNER: Message = Message {
+const INNER: MessageSchema = MessageSchema {
     name: "test.Inner",
     fields: &[field("stepNanos", Kind::Int64), field("all", Kind::Bool)],
 };
 
-const OUTER: Message = Message {
+const OUTER: MessageSchema = MessageSchema {
     name: "test.Outer",
     fields: &[
         field("numShards", Kind::Int32),
@@ -18,7 +18,7 @@ const OUTER: Message = Message {
         field("ratio", Kind::Double),
         field("state", Kind::Enum(&["UNKNOWN", "READY"])),
         field("flag", Kind::BoolValue),
-        field("inner", Kind::Message(&INNER)),
+        field("inner", Kind::MessageSchema(&INNER)),
         field("list", Kind::List(&INNER)),
         field("byName", Kind::MapOf(&INNER)),
         field("names", Kind::Texts),

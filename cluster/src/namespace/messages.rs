@@ -3,34 +3,34 @@
 use crate::jsonpb::Kind::{
     Any, Bool, BoolValue, DoubleValue, Enum, Int32, Int64, List, MapOf, MapOfText, Text, UInt32,
 };
-use crate::jsonpb::{Field, Kind, Message, field};
+use crate::jsonpb::{Field, Kind, MessageSchema, field};
 
 /// `POST .../namespace`.
-pub const ADD_REQUEST: Message = Message {
+pub const ADD_REQUEST: MessageSchema = MessageSchema {
     name: "admin.NamespaceAddRequest",
-    fields: &[field("name", Text), field("options", Kind::Message(&NAMESPACE_OPTIONS))],
+    fields: &[field("name", Text), field("options", Kind::MessageSchema(&NAMESPACE_OPTIONS))],
 };
 
 /// `PUT .../namespace`.
-pub const UPDATE_REQUEST: Message = Message {
+pub const UPDATE_REQUEST: MessageSchema = MessageSchema {
     name: "admin.NamespaceUpdateRequest",
-    fields: &[field("name", Text), field("options", Kind::Message(&NAMESPACE_OPTIONS))],
+    fields: &[field("name", Text), field("options", Kind::MessageSchema(&NAMESPACE_OPTIONS))],
 };
 
 /// `POST .../namespace/ready`.
-pub const READY_REQUEST: Message = Message {
+pub const READY_REQUEST: MessageSchema = MessageSchema {
     name: "admin.NamespaceReadyRequest",
     fields: &[field("name", Text), field("force", Bool)],
 };
 
 /// The document in the store.
-pub(crate) const REGISTRY: Message = Message {
+pub(crate) const REGISTRY: MessageSchema = MessageSchema {
     name: "namespace.Registry",
     fields: &[field("namespaces", MapOf(&NAMESPACE_OPTIONS))],
 };
 
 /// The options of a namespace.
-pub const NAMESPACE_OPTIONS: Message = Message {
+pub const NAMESPACE_OPTIONS: MessageSchema = MessageSchema {
     name: "namespace.NamespaceOptions",
     fields: &[
         field("bootstrapEnabled", Bool),
@@ -38,20 +38,20 @@ pub const NAMESPACE_OPTIONS: Message = Message {
         field("writesToCommitLog", Bool),
         field("cleanupEnabled", Bool),
         field("repairEnabled", Bool),
-        field("retentionOptions", Kind::Message(&RETENTION_OPTIONS)),
+        field("retentionOptions", Kind::MessageSchema(&RETENTION_OPTIONS)),
         field("snapshotEnabled", Bool),
-        field("indexOptions", Kind::Message(&INDEX_OPTIONS)),
-        field("schemaOptions", Kind::Message(&SCHEMA_OPTIONS)),
+        field("indexOptions", Kind::MessageSchema(&INDEX_OPTIONS)),
+        field("schemaOptions", Kind::MessageSchema(&SCHEMA_OPTIONS)),
         field("coldWritesEnabled", Bool),
-        field("runtimeOptions", Kind::Message(&RUNTIME_OPTIONS)),
+        field("runtimeOptions", Kind::MessageSchema(&RUNTIME_OPTIONS)),
         field("cacheBlocksOnRetrieve", BoolValue),
-        field("aggregationOptions", Kind::Message(&AGGREGATION_OPTIONS)),
-        field("stagingState", Kind::Message(&STAGING_STATE)),
-        field("extendedOptions", Kind::Message(&EXTENDED_OPTIONS)),
+        field("aggregationOptions", Kind::MessageSchema(&AGGREGATION_OPTIONS)),
+        field("stagingState", Kind::MessageSchema(&STAGING_STATE)),
+        field("extendedOptions", Kind::MessageSchema(&EXTENDED_OPTIONS)),
     ],
 };
 
-const RETENTION_OPTIONS: Message = Message {
+const RETENTION_OPTIONS: MessageSchema = MessageSchema {
     name: "namespace.RetentionOptions",
     fields: &[
         field("retentionPeriodNanos", Int64),
@@ -64,12 +64,12 @@ const RETENTION_OPTIONS: Message = Message {
     ],
 };
 
-const INDEX_OPTIONS: Message = Message {
+const INDEX_OPTIONS: MessageSchema = MessageSchema {
     name: "namespace.IndexOptions",
     fields: &[field("enabled", Bool), field("blockSizeNanos", Int64)],
 };
 
-const RUNTIME_OPTIONS: Message = Message {
+const RUNTIME_OPTIONS: MessageSchema = MessageSchema {
     name: "namespace.NamespaceRuntimeOptions",
     fields: &[
         field("writeIndexingPerCPUConcurrency", DoubleValue),
@@ -77,51 +77,54 @@ const RUNTIME_OPTIONS: Message = Message {
     ],
 };
 
-const AGGREGATION_OPTIONS: Message = Message {
+const AGGREGATION_OPTIONS: MessageSchema = MessageSchema {
     name: "namespace.AggregationOptions",
     fields: &[field("aggregations", List(&AGGREGATION))],
 };
 
-const AGGREGATION: Message = Message {
+const AGGREGATION: MessageSchema = MessageSchema {
     name: "namespace.Aggregation",
     fields: &[
         field("aggregated", Bool),
-        field("attributes", Kind::Message(&AGGREGATED_ATTRIBUTES)),
+        field("attributes", Kind::MessageSchema(&AGGREGATED_ATTRIBUTES)),
     ],
 };
 
-const AGGREGATED_ATTRIBUTES: Message = Message {
+const AGGREGATED_ATTRIBUTES: MessageSchema = MessageSchema {
     name: "namespace.AggregatedAttributes",
     fields: &[
         field("resolutionNanos", Int64),
-        field("downsampleOptions", Kind::Message(&DOWNSAMPLE_OPTIONS)),
+        field("downsampleOptions", Kind::MessageSchema(&DOWNSAMPLE_OPTIONS)),
     ],
 };
 
-const DOWNSAMPLE_OPTIONS: Message =
-    Message { name: "namespace.DownsampleOptions", fields: &[field("all", Bool)] };
+const DOWNSAMPLE_OPTIONS: MessageSchema =
+    MessageSchema { name: "namespace.DownsampleOptions", fields: &[field("all", Bool)] };
 
-const STAGING_STATE: Message = Message {
+const STAGING_STATE: MessageSchema = MessageSchema {
     name: "namespace.StagingState",
     fields: &[field("status", Enum(&super::StagingStatus::NAMES))],
 };
 
-const EXTENDED_OPTIONS: Message = Message {
+const EXTENDED_OPTIONS: MessageSchema = MessageSchema {
     name: "namespace.ExtendedOptions",
     fields: &[field("type", Text), field("options", Any)],
 };
 
-const SCHEMA_OPTIONS: Message = Message {
+const SCHEMA_OPTIONS: MessageSchema = MessageSchema {
     name: "namespace.SchemaOptions",
-    fields: &[field("history", Kind::Message(&SCHEMA_HISTORY)), field("defaultMessageName", Text)],
+    fields: &[
+        field("history", Kind::MessageSchema(&SCHEMA_HISTORY)),
+        field("defaultMessageName", Text),
+    ],
 };
 
-const SCHEMA_HISTORY: Message = Message {
+const SCHEMA_HISTORY: MessageSchema = MessageSchema {
     name: "namespace.SchemaHistory",
     fields: &[field("versions", List(&FILE_DESCRIPTOR_SET))],
 };
 
-const FILE_DESCRIPTOR_SET: Message = Message {
+const FILE_DESCRIPTOR_SET: MessageSchema = MessageSchema {
     name: "namespace.FileDescriptorSet",
     fields: &[
         field("deployId", Text),
@@ -132,8 +135,8 @@ const FILE_DESCRIPTOR_SET: Message = Message {
 };
 
 /// `POST /api/v1/database/create`.
-pub const CREATE_REQUEST: Message =
-    Message { name: "admin.DatabaseCreateRequest", fields: CREATE_FIELDS };
+pub const CREATE_REQUEST: MessageSchema =
+    MessageSchema { name: "admin.DatabaseCreateRequest", fields: CREATE_FIELDS };
 
 const CREATE_FIELDS: &[Field] = &[
     field("namespaceName", Text),
@@ -141,17 +144,17 @@ const CREATE_FIELDS: &[Field] = &[
     field("retentionTime", Text),
     field("numShards", Int32),
     field("replicationFactor", Int32),
-    field("blockSize", Kind::Message(&BLOCK_SIZE)),
+    field("blockSize", Kind::MessageSchema(&BLOCK_SIZE)),
     field("hosts", List(&HOST)),
-    field("aggregatedNamespace", Kind::Message(&AGGREGATED_NAMESPACE)),
+    field("aggregatedNamespace", Kind::MessageSchema(&AGGREGATED_NAMESPACE)),
 ];
 
-const BLOCK_SIZE: Message = Message {
+const BLOCK_SIZE: MessageSchema = MessageSchema {
     name: "admin.BlockSize",
     fields: &[field("time", Text), field("expectedSeriesDatapointsPerHour", Int64)],
 };
 
-const HOST: Message = Message {
+const HOST: MessageSchema = MessageSchema {
     name: "admin.Host",
     fields: &[
         field("id", Text),
@@ -163,7 +166,7 @@ const HOST: Message = Message {
     ],
 };
 
-const AGGREGATED_NAMESPACE: Message = Message {
+const AGGREGATED_NAMESPACE: MessageSchema = MessageSchema {
     name: "admin.AggregatedNamespace",
     fields: &[field("name", Text), field("resolution", Text), field("retentionTime", Text)],
 };

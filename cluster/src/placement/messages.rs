@@ -3,10 +3,10 @@
 use crate::jsonpb::Kind::{
     Any, Bool, Enum, Int32, Int64, List, MapOf, Text, Texts, UInt32, UInt32Value,
 };
-use crate::jsonpb::{Kind, Message, field};
+use crate::jsonpb::{Kind, MessageSchema, field};
 
 /// `POST .../placement/init`.
-pub const INIT_REQUEST: Message = Message {
+pub const INIT_REQUEST: MessageSchema = MessageSchema {
     name: "admin.PlacementInitRequest",
     fields: &[
         field("instances", List(&INSTANCE)),
@@ -17,7 +17,7 @@ pub const INIT_REQUEST: Message = Message {
 };
 
 /// `POST .../placement`.
-pub const ADD_REQUEST: Message = Message {
+pub const ADD_REQUEST: MessageSchema = MessageSchema {
     name: "admin.PlacementAddRequest",
     fields: &[
         field("instances", List(&INSTANCE)),
@@ -27,13 +27,13 @@ pub const ADD_REQUEST: Message = Message {
 };
 
 /// `POST .../placement/remove`.
-pub const REMOVE_REQUEST: Message = Message {
+pub const REMOVE_REQUEST: MessageSchema = MessageSchema {
     name: "admin.PlacementRemoveRequest",
     fields: &[field("instanceIds", Texts), field("force", Bool), field("optionOverride", Any)],
 };
 
 /// `POST .../placement/replace`.
-pub const REPLACE_REQUEST: Message = Message {
+pub const REPLACE_REQUEST: MessageSchema = MessageSchema {
     name: "admin.PlacementReplaceRequest",
     fields: &[
         field("leavingInstanceIDs", Texts),
@@ -44,10 +44,10 @@ pub const REPLACE_REQUEST: Message = Message {
 };
 
 /// `POST .../placement/set`.
-pub const SET_REQUEST: Message = Message {
+pub const SET_REQUEST: MessageSchema = MessageSchema {
     name: "admin.PlacementSetRequest",
     fields: &[
-        field("placement", Kind::Message(&PLACEMENT)),
+        field("placement", Kind::MessageSchema(&PLACEMENT)),
         field("version", Int32),
         field("confirm", Bool),
         field("force", Bool),
@@ -55,7 +55,7 @@ pub const SET_REQUEST: Message = Message {
 };
 
 /// The document in the store.
-pub const PLACEMENT: Message = Message {
+pub const PLACEMENT: MessageSchema = MessageSchema {
     name: "placementpb.Placement",
     fields: &[
         field("instances", MapOf(&INSTANCE)),
@@ -70,7 +70,7 @@ pub const PLACEMENT: Message = Message {
     ],
 };
 
-const INSTANCE: Message = Message {
+const INSTANCE: MessageSchema = MessageSchema {
     name: "placementpb.Instance",
     fields: &[
         field("id", Text),
@@ -82,15 +82,15 @@ const INSTANCE: Message = Message {
         field("shardSetId", UInt32),
         field("hostname", Text),
         field("port", UInt32),
-        field("metadata", Kind::Message(&METADATA)),
+        field("metadata", Kind::MessageSchema(&METADATA)),
         field("subclusterId", UInt32),
     ],
 };
 
-const METADATA: Message =
-    Message { name: "placementpb.InstanceMetadata", fields: &[field("debugPort", UInt32)] };
+const METADATA: MessageSchema =
+    MessageSchema { name: "placementpb.InstanceMetadata", fields: &[field("debugPort", UInt32)] };
 
-const SHARD: Message = Message {
+const SHARD: MessageSchema = MessageSchema {
     name: "placementpb.Shard",
     fields: &[
         field("id", UInt32),

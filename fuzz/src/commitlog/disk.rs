@@ -7,7 +7,7 @@ use m3_metric::{CoreId, NamespaceId, Span};
 use m3_shard::commitlog::ReplayStats;
 use m3_shard::commitlog::replay::{self, ReplayOptions};
 use m3_shard::commitlog::segment::Listing;
-use m3_shard::{CoreStore, NamespaceOptions, ReadBuffer};
+use m3_shard::{CoreStore, ReadBuffer, StoreOptions};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -106,7 +106,7 @@ async fn replay_here(dir: &Path) -> io::Result<Replayed> {
         m3_io::file::list_dir(dir).await?.into_iter().map(|e| e.name).collect();
     let listing = Listing::from_names(names.iter().map(String::as_str));
     let mut store = CoreStore::new(CoreId(0), SHARDS);
-    let options = NamespaceOptions {
+    let options = StoreOptions {
         retention: Span::from_s(48 * 3600),
         block: Span::from_s(7200),
         window: None,

@@ -91,21 +91,21 @@ pub struct Notes {
     /// What the fetch cost; `None` when nothing was fetched.
     pub fetched: Option<FetchStats>,
     /// The memory that writing the answer takes.
-    pub held: Held,
+    pub held: HeldMemory,
 }
 
 /// Memory promised to an answer until it is written. It says nothing about the answer: all are
 /// equal.
 #[derive(Debug, Default)]
-pub struct Held(pub Option<Promise>);
+pub struct HeldMemory(pub Option<Promise>);
 
-impl Clone for Held {
+impl Clone for HeldMemory {
     fn clone(&self) -> Self {
         Self(None)
     }
 }
 
-impl PartialEq for Held {
+impl PartialEq for HeldMemory {
     fn eq(&self, _: &Self) -> bool {
         true
     }

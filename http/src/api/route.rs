@@ -11,7 +11,7 @@ use super::options::{self, LimitParam, query_options};
 use super::{ApiError, ApiSettings, Call, EngineName, QueryOptions, Reply, form, inflate};
 use crate::ingest::remote_write::{DecodeLimits, Decoder};
 use crate::message::{Method, Request};
-use crate::reply::Shape;
+use crate::reply::ReplyFormat;
 use backoff::Backoff;
 use m3_metric::Timestamp;
 use m3_metric::limits::{ADMIN_BODY_BYTES_MAX, FORM_BYTES_MAX, READ_REQUEST_BYTES_MAX};
@@ -50,7 +50,7 @@ pub struct Api {
 #[derive(Debug)]
 pub struct Routed {
     /// How the answer is to be written.
-    pub shape: Shape,
+    pub shape: ReplyFormat,
     /// What is asked, or why it is refused.
     pub call: Result<Call, ApiError>,
 }
@@ -77,11 +77,11 @@ impl Api {
         let path = std::mem::take(&mut request.path);
         let routed = match table::find(listener, &path, request.method) {
             Ok((kind, target)) => {
-                let mut shape = Shape::new(target.template, kind.family(), request);
+                let mut shape = ReplyFormat::new(target.template, kind.family(), request);
                 let call = self.call(kind, &target, request, now, &mut shape);
                 Routed { shape, call }
             }
-            Err(error) => Routed { shape: Shape::plain(request), call: Err(error) },
+            Err(error) => Routed { shape: ReplyFormat::plain(request), call: Err(error) },
         };
         request.path = path;
         routed
@@ -109,7 +109,7 @@ impl Api {
         target: &Target<'_>,
         request: &mut Request,
         now: Timestamp,
-        shape: &mut Shape,
+        shape: &mut ReplyFormat,
     ) -> Result<Call, ApiError> {
         options::check_json_headers(request)?;
         match kind {

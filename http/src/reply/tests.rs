@@ -4,8 +4,8 @@ use super::*;
 use m3_metric::Labels;
 use m3_metric::value::{Element, Series, Value};
 
-fn shape(family: Family) -> Shape {
-    let mut shape = Shape::new("/x", family, &Request::default());
+fn shape(family: Family) -> ReplyFormat {
+    let mut shape = ReplyFormat::new("/x", family, &Request::default());
     shape.follow(&QueryOptions { timeout: Duration::from_secs(30), ..QueryOptions::default() });
     shape
 }
@@ -260,7 +260,7 @@ fn remote_reads_answer_json_or_protobuf() {
     };
     let mut request = Request::default();
     request.query.push("format".to_owned(), "json".to_owned());
-    let response = Shape::new("/x", Family::RemoteRead, &request).render(Ok(result()));
+    let response = ReplyFormat::new("/x", Family::RemoteRead, &request).render(Ok(result()));
     assert_eq!(
         text(&response),
         "{\"queries\":[{\"query\":{\"matchers\":[{\"type\":\"EQ\",\"name\":\"__name__\",\"value\":\"t\"}]},\

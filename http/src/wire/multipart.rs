@@ -92,7 +92,7 @@ pub fn read_params(
     }
     let mut parts = Parts::open(body, &boundary)?;
     let mut count = 0;
-    while let Some(Part { head, value }) = parts.next()? {
+    while let Some(FormPart { head, value }) = parts.next()? {
         if count == PARAMS_MAX {
             return Err(MultipartError::TooMany);
         }
@@ -115,7 +115,7 @@ struct Parts<'a> {
 }
 
 /// A part.
-struct Part<'a> {
+struct FormPart<'a> {
     /// Its headers, with the empty line behind them.
     head: &'a [u8],
     value: &'a [u8],
@@ -124,7 +124,7 @@ struct Part<'a> {
 /// What stands behind a boundary.
 enum Behind<'a> {
     /// A part, which begins here.
-    Part(&'a [u8]),
+    FormPart(&'a [u8]),
     /// Nothing more.
     End,
 }
@@ -138,7 +138,7 @@ impl<'a> Parts<'a> {
             for newline in [b"\r\n".as_slice(), b"\n"] {
                 let behind = line.strip_prefix(&mark[..]).and_then(|rest| behind(rest, newline));
                 let (rest, is_last) = match behind {
-                    Some(Behind::Part(rest)) => (rest, false),
+                    Some(Behind::FormPart(rest)) => (rest, false),
                     Some(Behind::End) => (&line[..0], true),
                     None => continue,
                 };
@@ -151,7 +151,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The next part, or `None` behind the last boundary.
-    fn next(&mut self) -> Result<Option<Part<'a>>, MultipartError> {
+    fn next(&mut self) -> Result<Option<FormPart<'a>>, MultipartError> {
         if self.is_last {
             return Ok(None);
         }
@@ -164,7 +164,7 @@ impl<'a> Parts<'a> {
             let found = find(&part[at..], &self.delimiter).ok_or(MultipartError::Unfinished)? + at;
             let value_end = found.max(head_len);
             match behind(&part[found + self.delimiter.len()..], self.newline) {
-                Some(Behind::Part(rest)) => self.rest = rest,
+                Some(Behind::FormPart(rest)) => self.rest = rest,
                 Some(Behind::End) => self.is_last = true,
                 // A line that begins like a boundary and goes on is part of the value.
                 None => {
@@ -173,7 +173,7 @@ impl<'a> Parts<'a> {
                 }
             }
             let (head, value) = (&part[..head_len], &part[head_len..value_end]);
-            return Ok(Some(Part { head, value }));
+            return Ok(Some(FormPart { head, value }));
         }
     }
 }
@@ -187,7 +187,7 @@ fn behind<'a>(rest: &'a [u8], newline: &[u8]) -> Option<Behind<'a>> {
     let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     match rest[blank..].strip_prefix(newline) {
         Some(_) if is_last => Some(Behind::End),
-        Some(part) => Some(Behind::Part(part)),
+        Some(part) => Some(Behind::FormPart(part)),
         // The last line of a body may lack its end.
         None if is_last && blank == rest.len() => Some(Behind::End),
         None => None,

@@ -9,7 +9,7 @@ use super::*;
 use crate::mesh::{Port, mesh};
 use crate::net::{TcpListener, TcpStream};
 use crate::testing::{drivers, is_child, on_two, options, run_child};
-use crate::{Reply, ReplyTo, oneshot, spawn, spawn_join, yield_now};
+use crate::{PendingReply, ReplyTo, oneshot, spawn, spawn_join, yield_now};
 
 #[test]
 fn lists_of_cpus() {
@@ -252,7 +252,7 @@ pub(crate) fn storm(report: &DriverReport, tasks: usize) {
             let woken = Rc::new(Cell::new(0));
             let mut inbox = Vec::new();
             for _ in 0..ROUNDS {
-                let (pings, pongs): (Vec<Ping>, Vec<Reply<()>>) =
+                let (pings, pongs): (Vec<Ping>, Vec<PendingReply<()>>) =
                     (0..tasks).map(|_| oneshot()).unzip();
                 let waiting = pongs.into_iter().map(|pong| {
                     let woken = Rc::clone(&woken);

@@ -1,9 +1,9 @@
 //! Series that become equal when they lose their names or change their labels.
 //!
-//! A metric is renamed while it is recorded: `a_1` ends, `a_2` begins. Whatever drops the name makes
-//! one series of the two, as long as no step has a sample of both; where one has, the query is
-//! refused. What must hold for every expression is said by instant queries: a range query gives at
-//! each step what an instant query gives there, and is refused if one of those is.
+//! A metric is renamed while it is recorded: `a_1` ends, `a_2` begins. Whatever drops the name
+//! makes one series of the two, as long as no step has a sample of both; where one has, the query
+//! is refused. What must hold for every expression is said by instant queries: a range query
+//! gives at each step what an instant query gives there, and is refused if one of those is.
 
 use crate::store::{Store, Times, close};
 use m3_metric::Labels;

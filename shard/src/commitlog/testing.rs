@@ -7,7 +7,7 @@ use super::frame::{self, FrameKind, SegmentId};
 use super::replay::{self, ReplayOptions, ReplayStats};
 use super::segment::{self, Listing, Name};
 use super::{Ack, CommitLog, LogFailed, Options};
-use crate::namespace::{NamespaceOptions, ReadBuffer};
+use crate::namespace::{ReadBuffer, StoreOptions};
 use crate::{CoreStore, ShardMap};
 use m3_index::Matchers;
 use m3_io::driver::{Driver, DriverChoice, probe};
@@ -107,7 +107,7 @@ pub(super) struct Plan {
     pub(super) segment_bytes: u64,
     pub(super) pending_bytes_max: usize,
     pub(super) now_ns: i64,
-    pub(super) namespaces: Vec<(NamespaceId, NamespaceOptions)>,
+    pub(super) namespaces: Vec<(NamespaceId, StoreOptions)>,
     pub(super) namespaces_below: u32,
 }
 
@@ -126,8 +126,8 @@ impl Default for Plan {
     }
 }
 
-pub(super) const fn namespace_options() -> NamespaceOptions {
-    NamespaceOptions { retention: Span::from_s(48 * 3600), block: Span::from_s(7200), window: None }
+pub(super) const fn namespace_options() -> StoreOptions {
+    StoreOptions { retention: Span::from_s(48 * 3600), block: Span::from_s(7200), window: None }
 }
 
 /// A sample: the name of its series, milliseconds, value bits.

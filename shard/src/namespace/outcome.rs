@@ -4,7 +4,7 @@ use m3_metric::{CoreId, WriteOutcome};
 
 /// The outcome of a request's records, for the sender's core.
 #[derive(Debug, Default)]
-pub struct Written {
+pub struct StoreOutcome {
     /// The count of samples.
     pub counts: WriteOutcome,
     /// Records whose label bytes are invalid; they are included in `counts.bad`.
@@ -24,7 +24,7 @@ pub struct KnownRecord {
     pub series: u32,
 }
 
-impl Written {
+impl StoreOutcome {
     /// Adds what became of the records from position `begin` on.
     pub fn absorb(&mut self, part: Self, begin: usize) {
         let begin = u32::try_from(begin).expect("records of a request are bounded");

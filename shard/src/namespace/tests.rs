@@ -7,8 +7,8 @@ use std::collections::BTreeMap as Map;
 const NOW: i64 = 1_800_000_000_000_000_000;
 const ONE: ShardMap = ShardMap { num_shards: 64, core_count: 1, hash_seed: 0 };
 
-fn options(window: Option<Window>) -> NamespaceOptions {
-    NamespaceOptions { retention: Span::from_s(48 * 3600), block: Span::from_s(7200), window }
+fn options(window: Option<Window>) -> StoreOptions {
+    StoreOptions { retention: Span::from_s(48 * 3600), block: Span::from_s(7200), window }
 }
 
 fn store(shards: ShardMap) -> NamespaceStore {
@@ -36,7 +36,7 @@ fn request(samples: &[(&str, i64, f64)]) -> Request {
     request
 }
 
-fn write(store: &mut NamespaceStore, samples: &[(&str, i64, f64)]) -> Written {
+fn write(store: &mut NamespaceStore, samples: &[(&str, i64, f64)]) -> StoreOutcome {
     let request = request(samples);
     store.write(&request.buffer, &request.records, NOW, &mut Payload::default())
 }
@@ -97,7 +97,7 @@ fn any_order_any_repeats_the_last_write_wins() {
         }
     };
     check(&store);
-    let smaller = NamespaceOptions { block: Span::from_s(1800), ..options(None) };
+    let smaller = StoreOptions { block: Span::from_s(1800), ..options(None) };
     store.set_options(smaller);
     check(&store);
     assert!(store.stats().late > 1000);
@@ -233,7 +233,7 @@ fn options_that_change_again_and_again_change_no_answer() {
     for step in 0..6_000 {
         if step % 100 == 0 {
             let block = [60, 420, 1800, 7200, 86_400][(random() % 5) as usize];
-            store.set_options(NamespaceOptions { block: Span::from_s(block), ..options(None) });
+            store.set_options(StoreOptions { block: Span::from_s(block), ..options(None) });
         }
         let name = ["a", "b", "c"][(random() % 3) as usize];
         front = (front + (random() % 60_000) as i64 * 1_000_000).min(NOW + 3600 * 1_000_000_000);
@@ -273,7 +273,7 @@ fn a_block_that_was_dropped_takes_samples_again() {
     write(&mut store, &[("a", at, 1.0)]);
     store.expire(NOW + 6 * h);
     assert_eq!(read(&store, "a"), []);
-    let longer = NamespaceOptions { retention: Span::from_s(96 * 3600), ..options(None) };
+    let longer = StoreOptions { retention: Span::from_s(96 * 3600), ..options(None) };
     store.set_options(longer);
     assert_eq!(write(&mut store, &[("a", at + 1_000_000, 2.0)]).counts.accepted, 1);
     assert_eq!(read(&store, "a"), [(at / 1_000_000 + 1, 2.0f64.to_bits())]);

@@ -6,7 +6,7 @@ use std::fmt;
 
 /// Options of a namespace that concern storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NamespaceOptions {
+pub struct StoreOptions {
     /// How long a sample is kept.
     pub retention: Span,
     /// The length of a block. Blocks with samples from before a change keep theirs.
@@ -71,7 +71,7 @@ impl Refusal {
     }
 }
 
-impl NamespaceOptions {
+impl StoreOptions {
     /// Checks a sample's time against the clock.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::*;
 use m3_metric::{NamespaceId, Span, Timestamp};
 use m3_shard::commitlog::Payload;
-use m3_shard::{NamespaceOptions, NamespaceStore, ReadBuffer};
+use m3_shard::{NamespaceStore, ReadBuffer, StoreOptions};
 use std::collections::{BTreeMap, BTreeSet};
 
 const NOW_NS: i64 = 1_760_000_000_000_000_000;
@@ -41,8 +41,8 @@ fn batch(count: usize, suffix: char) -> (Vec<u8>, Vec<Record>) {
     (buffer, records)
 }
 
-fn owners(parts: &[Part]) -> Vec<(u64, u16)> {
-    let of = |(core, part): (usize, &Part)| {
+fn owners(parts: &[OwnerShare]) -> Vec<(u64, u16)> {
+    let of = |(core, part): (usize, &OwnerShare)| {
         part.records.iter().map(move |r| (r.value_bits, core as u16)).collect::<Vec<_>>()
     };
     let mut all: Vec<_> = parts.iter().enumerate().flat_map(of).collect();
@@ -79,7 +79,7 @@ struct Cores {
 
 impl Cores {
     fn new(count: u16) -> Self {
-        let options = NamespaceOptions {
+        let options = StoreOptions {
             retention: Span::from_s(86_400),
             block: Span::from_s(7200),
             window: None,
