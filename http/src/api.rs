@@ -1,4 +1,4 @@
-//! The typed seam between the door and the coordinator: what a request asks ([`Call`]), what the
+//! The types between the HTTP layer and the coordinator: what a request asks ([`Call`]), what the
 //! node answers ([`Reply`]) and how it refuses ([`ApiError`]).
 //!
 //! [`route::Api::route`] turns a request into a [`Routed`]: a `Call` or an error, and the

@@ -1,4 +1,4 @@
-//! Decoders of what senders send, and what a sender is told became of it.
+//! Decoders of the write formats, and the answer that tells a sender what became of its samples.
 //!
 //! Suggested reading order: [`remote_write`], [`json_write`].
 //!

@@ -1,5 +1,5 @@
-//! The door: HTTP/1.1, M3's and Prometheus' routes, JSON, protobuf, and the decoders of what
-//! senders send.
+//! The HTTP layer ("the door"): HTTP/1.1, M3's and Prometheus' routes, JSON, protobuf, and the
+//! decoders of the write formats.
 //!
 //! Suggested reading order: [`message`], [`wire`], [`server`], [`api`], [`ingest`], [`reply`].
 //!
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Always holds: nothing a client sends makes this crate panic or take memory beyond a limit of
-//! [`server::ServerLimits`]; responses leave in the order of their requests.
+//! [`server::ServerLimits`]; a connection's responses are sent in the order of its requests.
 
 pub mod api;
 pub mod ingest;

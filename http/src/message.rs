@@ -1,8 +1,8 @@
-//! A request as a handler sees it and the response it gives back.
+//! A request as its handler sees it, and the response that the handler returns.
 //!
-//! A [`Request`] belongs to its connection, which fills the same one again and again: the handler
-//! borrows it, takes out what it wants to keep (`std::mem::take`), and leaves the memory of the
-//! rest for the next request.
+//! A [`Request`] belongs to its connection, which reuses it for one request after the other. The
+//! handler borrows it, takes out what it wants to keep (`std::mem::take`), and leaves the other
+//! memory for the next request.
 //!
 //! Always holds: the path and the parameters are percent-decoded; header names compare without
 //! regard to case.
@@ -16,7 +16,7 @@ pub enum Method {
     /// GET
     #[default]
     Get,
-    /// HEAD: the handler sees it as it is, the server leaves the body out.
+    /// HEAD: the handler sees it unchanged; the server omits the body.
     Head,
     /// POST
     Post,
@@ -65,7 +65,7 @@ impl Method {
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
     text: String,
-    /// Ends of name and value in `text`.
+    /// Where each name and each value ends in `text`.
     ends: Vec<(u32, u32)>,
 }
 
@@ -76,7 +76,7 @@ impl Headers {
         self.ends.clear();
     }
 
-    /// Frees memory of more than `bytes_max` bytes; for headers that are not looked at any more.
+    /// Frees the memory if it is more than `bytes_max` bytes. The headers are lost then.
     fn let_go(&mut self, bytes_max: usize) {
         if self.text.capacity() > bytes_max {
             *self = Self::default();
@@ -135,8 +135,7 @@ impl Params {
         self.0.clear();
     }
 
-    /// Frees their texts, and the list if it takes more than `bytes_max` bytes; for parameters that
-    /// are not looked at any more.
+    /// Frees the texts, and the list if it takes more than `bytes_max` bytes.
     fn let_go(&mut self, bytes_max: usize) {
         self.0.clear();
         self.0.shrink_to(bytes_max / size_of::<(String, String)>());
@@ -147,13 +146,13 @@ impl Params {
         self.0.push((name, value));
     }
 
-    /// Puts `first` before what is here, as a form's values come before the URL's.
+    /// Puts `first` in front, as a form's values precede the URL's.
     pub fn prepend(&mut self, mut first: Self) {
         first.0.append(&mut self.0);
         self.0 = first.0;
     }
 
-    /// Puts `last` behind what is here.
+    /// Puts `last` at the end.
     pub fn append(&mut self, mut last: Self) {
         self.0.append(&mut last.0);
     }
@@ -194,15 +193,15 @@ pub struct Request {
     pub headers: Headers,
     /// The body, whole, without its content encoding.
     pub body: Vec<u8>,
-    /// Who asks, where the socket knows it.
+    /// The client's address, if the socket knows it.
     pub peer: Option<SocketAddr>,
-    /// The connection it came by, to see whether somebody still waits.
+    /// The request's connection, to see whether the client still waits.
     pub connection: Option<TcpStream>,
 }
 
 impl Request {
-    /// Frees what path, parameters and headers hold beyond `bytes_max` bytes each: once the request
-    /// is answered, the next is to find memory for an ordinary one and not for the largest so far.
+    /// Frees what path, parameters and headers hold beyond `bytes_max` bytes each, once the request
+    /// is answered. Otherwise a connection would keep the memory of its largest request for ever.
     pub(crate) fn let_go(&mut self, bytes_max: usize) {
         if self.path.capacity() > bytes_max {
             self.path = String::new();
@@ -211,8 +210,8 @@ impl Request {
         self.headers.let_go(bytes_max);
     }
 
-    /// Resolves when the client has gone, and never for a request that came by no socket. For
-    /// answers that are in vain then: race a long query against this and answer `canceled`.
+    /// Resolves when the client has gone, and never for a request that did not come by a socket.
+    /// The answer is useless then: race a long query against this and answer `canceled`.
     pub fn client_gone(&self) -> impl Future<Output = ()> + use<> {
         let connection = self.connection.clone();
         async move {
@@ -229,11 +228,11 @@ impl Request {
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// The headers; length, connection and CORS are the server's business.
+    /// The headers. The server adds length, connection and CORS.
     pub headers: Vec<(&'static str, HeaderValue)>,
     /// The body.
     pub body: Vec<u8>,
-    /// The route's name in the server's counters; empty: unknown.
+    /// The route's name in the server's counters; empty if unknown.
     pub route: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! A small protobuf: fields in, fields out. No code generation, no copies on the way in.
+//! A small protobuf reader and writer. No code generation; reading copies nothing.
 //!
 //! Always holds: a reader never reads past its bytes and never panics; the deprecated groups are
 //! refused.
@@ -135,10 +135,10 @@ pub fn put_bytes(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Why bytes are no message.
+/// Why bytes are not the expected message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProtoError {
-    /// No snappy block.
+    /// Not a snappy block.
     Snappy,
     /// Larger than allowed.
     TooLarge {
@@ -147,7 +147,7 @@ pub enum ProtoError {
         /// Bytes allowed.
         limit: usize,
     },
-    /// Not the message.
+    /// Not this message.
     Malformed(&'static str),
     /// More parts than allowed.
     TooMany {

@@ -3,9 +3,8 @@
 //! A [`ReplyFormat`] is made with the route and knows what the request wanted of its answer: whose
 //! manners, which limits on what is returned, which headers.
 //!
-//! Always holds: `resultType` stands before `result`, lists are never null, bodies of JSON end in
-//! a newline as Go's encoder leaves it, and the `returned_*` limits are applied here and nowhere
-//! else.
+//! Always holds: `resultType` precedes `result`, lists are never null, JSON bodies end in a newline
+//! as Go's encoder writes it, and the `returned_*` limits are applied only here.
 
 use crate::api::settings::METRIC_STATS_MAX;
 use crate::api::{
@@ -27,12 +26,12 @@ use json::{push_key, push_labels, push_list, push_string, push_strings};
 
 /// The content type of JSON.
 pub const JSON: &str = "application/json";
-/// The content type that M3 gives to JSON of routes that set none.
+/// The content type of M3's JSON on routes that set none.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 /// The content type of the text exposition.
 pub const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Bytes of an error's text. A refusal quotes what it refuses, which may be a megabyte.
+/// Bytes of an error's text. A refusal quotes what it refuses, and that may be a megabyte.
 const ERROR_BYTES_MAX: usize = 8 << 10;
 
 /// What kind of route answers.
@@ -45,7 +44,7 @@ pub enum Family {
     Metadata,
     /// Remote write.
     Write,
-    /// JSON write: one sample, so its own error is the answer.
+    /// JSON write: it has one sample, so that sample's error is the answer.
     JsonWrite,
     /// Remote read.
     RemoteRead,
@@ -58,9 +57,9 @@ pub enum Family {
 pub struct ReplyFormat {
     /// The route's name in the counters.
     pub route: &'static str,
-    /// What kind of route it is.
+    /// The kind of route.
     pub family: Family,
-    /// Milliseconds between steps, where M3's engine adds them to every series.
+    /// Milliseconds between steps, if M3's engine adds them to every series.
     pub step_size_ms: Option<i64>,
     /// Whether a search wants names only.
     pub names_only: bool,
@@ -79,7 +78,7 @@ impl ReplyFormat {
         Self { route, family, json, ..Self::default() }
     }
 
-    /// The shape of an answer to what is no route.
+    /// The shape of an answer to a path that is not a route.
     #[must_use]
     pub fn plain(request: &Request) -> Self {
         Self::new("", Family::Metadata, request)
@@ -90,7 +89,7 @@ impl ReplyFormat {
         self.engine = Some(engine);
     }
 
-    /// Takes over what the options say about the answer.
+    /// Takes from the options what concerns the answer.
     pub fn follow(&mut self, options: &QueryOptions) {
         self.timeout = Some(options.timeout);
         self.limits = options.limits.clone();
@@ -183,7 +182,8 @@ impl ReplyFormat {
         response
     }
 
-    /// How many of `len` results `limit` and the metadata limit leave; a warning if `limit` cut.
+    /// How many of `len` results remain within `limit` and the metadata limit; adds a warning if
+    /// `limit` cut.
     fn cut(&self, len: usize, notes: &mut Notes) -> usize {
         let limit = self.truncate.filter(|limit| *limit > 0);
         let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()) else { return len };
@@ -210,7 +210,7 @@ impl ReplyFormat {
 
     fn series(&self, series: &[m3_metric::Labels], mut notes: Notes) -> Response {
         let series = &series[..self.cut(series.len(), &mut notes)];
-        // M3 counts labels, and leaves out series from the first one past the limit on.
+        // M3 counts labels, and leaves out the first series past the limit and all after it.
         let counts: Vec<usize> = series.iter().map(|labels| labels.iter().count()).collect();
         let limit = self.metadata_limit();
         let (mut shown, mut results) = (0, 0);
@@ -343,7 +343,7 @@ fn push_fetch_stats(response: &mut Response, fetched: &FetchStats, metrics_max: 
             .expect("writing to a String succeeds");
         }
         stats.push('}');
-        // A header is ASCII; JSON can say the rest with escapes.
+        // A header is ASCII; JSON escapes all other characters.
         response.push_header("M3-Metric-Stats", json::to_ascii(&stats));
     }
 }
@@ -451,7 +451,7 @@ pub fn error_body(kind: Option<&str>, message: &str) -> Vec<u8> {
     body.into_bytes()
 }
 
-/// A JSON answer, for admin routes: the content type M3 gives to most of them.
+/// A JSON answer of an admin route, with the content type that M3 gives to most of them.
 #[must_use]
 pub fn admin_json(status: u16, body: Vec<u8>) -> Reply {
     Reply::Admin { status, content_type: JSON, body }

@@ -1,11 +1,12 @@
-//! The server of one core: accepts connections, serves their requests in order, stops in order.
+//! The HTTP server of one core: accepts connections, serves the requests of each in order, and
+//! stops gracefully.
 //!
 //! Suggested reading order: [`serve`], then `connection` (one connection's life), [`gzip`],
 //! `stats`.
 //!
-//! Always holds: every wait on a client has a deadline, every buffer a bound, both named in
-//! [`ServerLimits`]. A connection serves one request at a time, so answers leave in the order of
-//! the requests. A request that has begun when the stop is asked for is answered.
+//! Always holds: every wait on a client has a deadline and every buffer a bound; both are in
+//! [`ServerLimits`]. A connection serves one request at a time, so its answers leave in the order
+//! of the requests. A request that began before the stop is answered.
 
 use crate::message::{Request, Response};
 use m3_io::budget::Budget;
@@ -36,29 +37,29 @@ pub struct ServerLimits {
     pub body_bytes: usize,
     /// Connections served at once; over it: 503 and close.
     pub connections: usize,
-    /// From a connection's or a request's first byte to the end of its head; over it: 408.
+    /// Time from a connection's or a request's first byte to the end of its head; over it: 408.
     pub head_timeout: Duration,
-    /// Bytes a second that a body must keep up on average; below it: 408.
+    /// Average bytes a second that a body must arrive with; below it: 408.
     pub body_bytes_per_second: u64,
-    /// What a slow body may lag behind that rate.
+    /// How far a slow body may fall behind that rate.
     pub body_grace: Duration,
-    /// From a body's first byte to its last, however fast; over it: 408.
+    /// Time from a body's first byte to its last, at any rate; over it: 408.
     pub body_timeout: Duration,
     /// How long a connection may idle between requests; over it: closed.
     pub idle_timeout: Duration,
-    /// How long a client may take nothing of an answer that waits for it; the whole answer may take
-    /// `body_timeout`.
+    /// How long a client may read nothing of an answer that is being sent. The whole answer may
+    /// take `body_timeout`.
     pub write_timeout: Duration,
-    /// How long requests in progress may take once the stop is asked for.
+    /// How long requests in progress may take after the stop begins.
     pub drain_timeout: Duration,
-    /// How long and how much is read from a client that still sends after it was refused, so that
-    /// it sees the answer: a body refused on its way is read to its end.
+    /// After a refusal, how long to go on reading from a client that still sends, so that it sees
+    /// the answer. A body that is refused while it arrives is read to its end.
     pub linger_timeout: Duration,
-    /// See `linger_timeout`, in bytes.
+    /// Most bytes that are read during `linger_timeout`.
     pub linger_bytes: usize,
     /// Pause after the process ran out of descriptors.
     pub exhausted_pause: Duration,
-    /// Bytes of body buffers that wait for their next use.
+    /// Bytes of body buffers that are kept for reuse.
     pub spare_body_bytes: usize,
 }
 
@@ -83,15 +84,14 @@ impl Default for ServerLimits {
     }
 }
 
-/// Answers requests. Runs on the core that accepted the connection; never between cores.
+/// Answers requests, on the core that accepted the connection.
 pub trait Handler: 'static {
-    /// Answers `request`, which the connection keeps: take out (`std::mem::take`) what must
+    /// Answers `request`, which belongs to the connection: take out (`std::mem::take`) what must
     /// outlive the answer. The future is dropped if the drain deadline passes before it is ready.
     fn handle(&self, request: &mut Request) -> impl Future<Output = Response>;
 }
 
-/// Connections of a core that are let in where the memory limit is reached; one more is answered
-/// 503.
+/// Connections of a core that are accepted even at the memory limit; any more are answered 503.
 const CONNECTIONS_SURE: usize = 1000;
 
 /// What the connections of a server share.
@@ -99,16 +99,16 @@ struct Shared<H> {
     handler: Rc<H>,
     limits: ServerLimits,
     stats: Rc<ServerStats>,
-    /// The stop that was asked for from outside.
+    /// Closed from outside to ask for the stop.
     stop: Gate,
-    /// Connections alive; closed when the stop is asked for.
+    /// The open connections; closed when the stop begins.
     connections: Gate,
     bodies: Bodies,
-    /// What memory bodies may take while they arrive.
+    /// The memory budget for bodies that arrive.
     budget: Arc<Budget>,
 }
 
-/// Body buffers that wait for their next use.
+/// Body buffers that are kept for reuse.
 #[derive(Debug, Default)]
 struct Bodies {
     spare: RefCell<Vec<Vec<u8>>>,
@@ -138,7 +138,7 @@ impl Bodies {
 /// progress finish within the drain deadline and ends the other connections.
 ///
 /// # Errors
-/// The listener broke; connections that are open go on until `stop` closes.
+/// The listener broke. Open connections are still served until `stop` closes.
 pub async fn serve<H: Handler>(
     listener: TcpListener,
     limits: ServerLimits,
@@ -157,7 +157,7 @@ pub async fn serve<H: Handler>(
         budget,
     });
     let result = accept_until_stopped(&listener, &shared).await;
-    // New connections meet a closed port rather than a queue that nobody serves.
+    // New connections must find a closed port, not a queue that is never served.
     drop(listener);
     if result.is_err() {
         stop.closed().await;
@@ -167,7 +167,7 @@ pub async fn serve<H: Handler>(
     if drained.is_err() {
         tracing::warn!(
             connections = shared.connections.inside(),
-            "requests still in progress at the end of the drain deadline are given up"
+            "requests still in progress at the drain deadline are abandoned"
         );
     }
     result
@@ -184,14 +184,17 @@ async fn accept_until_stopped<H: Handler>(
             Either::Right(Ok((stream, peer))) => admit(shared, stream, peer),
             Either::Right(Err(AcceptError::Exhausted(error))) => {
                 shared.stats.note_exhausted();
-                tracing::warn!(%error, "out of file descriptors: accepting pauses");
+                tracing::warn!(
+                    %error,
+                    "out of file descriptors: accepting pauses; raise the limit (ulimit -n)"
+                );
                 time::sleep(shared.limits.exhausted_pause).await;
             }
             Either::Right(Err(AcceptError::Connection(error))) => {
                 tracing::debug!(%error, "a connection failed before it was accepted");
             }
             Either::Right(Err(error @ AcceptError::Listener(_))) => {
-                tracing::error!(%error, "the listener is broken: nothing more is accepted");
+                tracing::error!(%error, "the listener is broken: no more connections are accepted");
                 return Err(error);
             }
         }
@@ -204,10 +207,11 @@ fn admit<H: Handler>(shared: &Rc<Shared<H>>, stream: TcpStream, peer: SocketAddr
     let inside = shared.connections.inside();
     let mut limit = shared.limits.connections;
     if inside > CONNECTIONS_SURE && shared.budget.is_full() {
-        // A connection takes some memory before it is known what it asks for.
+        // A connection takes some memory before its first request is known.
         limit = limit.min(CONNECTIONS_SURE);
     }
-    // Refusals are connections too for a moment; beyond a tenth more, even they are too much.
+    // A refusal is a connection too, for a moment. Beyond a tenth more, connections are dropped
+    // without an answer.
     if inside > limit + limit / 10 + 16 {
         shared.stats.note_refused();
         return;

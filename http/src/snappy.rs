@@ -1,9 +1,9 @@
-//! Snappy blocks: how long they say they are, before memory is taken for them.
+//! Snappy blocks: their declared length, before memory is allocated for it.
 
-/// Why bytes are no block that is read.
+/// Why bytes are not an acceptable block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnappyError {
-    /// They are no block.
+    /// They are not a block.
     Corrupt,
     /// The block is larger than it may be.
     TooLarge {
@@ -17,7 +17,7 @@ pub enum SnappyError {
 /// The length that a block declares.
 ///
 /// # Errors
-/// It is no block, or over `limit`.
+/// It is not a block, or is over `limit`.
 pub fn declared_len(body: &[u8], limit: usize) -> Result<usize, SnappyError> {
     if body.is_empty() {
         return Err(SnappyError::Corrupt);
@@ -26,8 +26,8 @@ pub fn declared_len(body: &[u8], limit: usize) -> Result<usize, SnappyError> {
     if bytes > limit {
         return Err(SnappyError::TooLarge { bytes, limit });
     }
-    // No snappy element makes more than 64 bytes out of three, so a short body that declares much
-    // is corrupt, and is found out before memory is taken.
+    // No snappy element turns three bytes into more than 64. So a short body that declares a large
+    // length is corrupt, which is found before memory is allocated.
     if bytes as u64 * 3 > body.len() as u64 * 64 {
         return Err(SnappyError::Corrupt);
     }

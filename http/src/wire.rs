@@ -1,24 +1,24 @@
-//! HTTP/1.1 as bytes: heads, targets, bodies. No I/O.
+//! The HTTP/1.1 wire format: heads, targets, bodies. No I/O.
 //!
 //! Suggested reading order: [`head`], [`target`], [`body`], [`multipart`].
 //!
-//! Always holds: a request whose end is open to interpretation is refused and its connection
-//! closed, so that no two parties can disagree about where the next request begins.
+//! Always holds: a request whose end is ambiguous is refused and its connection closed, so that a
+//! proxy and this server cannot disagree about where the next request begins.
 //!
-//! Format: RFC 9110 and RFC 9112; forms of parts, RFC 7578.
+//! Format: RFC 9110 and RFC 9112; multipart forms, RFC 7578.
 
 pub mod body;
 pub mod head;
 pub mod multipart;
 pub mod target;
 
-/// Why bytes are no request this server serves.
+/// Why bytes are not a request that this server accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WireError {
     /// The head breaks the grammar or a rule of this server.
     BadRequest(&'static str),
-    /// A parameter or the path has a `%` without two hexadecimal digits, or decodes to what is
-    /// no UTF-8.
+    /// A parameter or the path has a `%` without two hexadecimal digits, or decodes to text that is
+    /// not UTF-8.
     BadEscape(String),
     /// The head is longer than it may be.
     HeadTooLong {
@@ -81,7 +81,7 @@ impl std::fmt::Display for WireError {
             Self::UnknownExpectation(name) => {
                 write!(f, "unknown expectation {name:?}: only 100-continue is known")
             }
-            Self::Version => f.write_str("unsupported HTTP version: 1.0 and 1.1 are known"),
+            Self::Version => f.write_str("unsupported HTTP version: use 1.0 or 1.1"),
         }
     }
 }

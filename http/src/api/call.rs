@@ -1,8 +1,8 @@
-//! What a request asks of the node: a [`Call`] and all that it carries.
+//! What a request asks of the node: a [`Call`] and its data.
 //!
 //! Always holds: a `Call` carries only checked values. Times are milliseconds since the epoch
-//! within [`TIME_MS_MIN`] and [`TIME_MS_MAX`], so that they convert to nanoseconds and survive
-//! ordinary arithmetic. No type here knows a socket.
+//! between [`TIME_MS_MIN`] and [`TIME_MS_MAX`], so they convert to nanoseconds and can be added
+//! without overflow. No type here refers to a socket.
 
 use super::reply::Reply;
 use crate::message::{Method, Params};
@@ -10,11 +10,11 @@ use m3_metric::fetch::{StorageRestriction, TagRestriction};
 use m3_metric::{Matcher, WriteBatch, WriteOutcome};
 use std::time::Duration;
 
-/// The earliest time a request can name, in milliseconds since the epoch: 1677, where nanoseconds
-/// begin. Prometheus' minimum time is held here.
+/// The earliest time a request can name, in milliseconds since the epoch: 1677, the first instant
+/// that nanoseconds can express. Prometheus' minimum time is clamped to it.
 pub const TIME_MS_MIN: i64 = -9_223_372_036_854;
-/// The latest time a request can name, in milliseconds since the epoch: 2262, where nanoseconds
-/// end. Prometheus' maximum time is held here.
+/// The latest time a request can name, in milliseconds since the epoch: 2262, the last instant that
+/// nanoseconds can express. Prometheus' maximum time is clamped to it.
 pub const TIME_MS_MAX: i64 = 9_223_372_036_854;
 
 /// What a request asks of the node.
@@ -41,9 +41,9 @@ pub enum Call {
     Search(SearchCall),
     /// Remote read. Answered with [`Reply::RemoteRead`].
     RemoteRead(RemoteReadCall),
-    /// Is the process alive. Answered with [`Reply::Health`].
+    /// Whether the process is alive. Answered with [`Reply::Health`].
     Health,
-    /// Which namespaces serve. Answered with [`Reply::Ready`].
+    /// Which namespaces are ready. Answered with [`Reply::Ready`].
     Ready {
         /// Whether readiness for reads is asked.
         reads: bool,
@@ -54,12 +54,13 @@ pub enum Call {
     ReadyText,
     /// The node's own metrics. Answered with [`Reply::Metrics`].
     Metrics,
-    /// The level of the log, and the one it is to have from here on. Answered with [`Reply::Data`].
+    /// Reads the log level, after changing it to this one if there is one. Answered with
+    /// [`Reply::Data`].
     LogLevel(Option<String>),
     /// An admin route. Answered with [`Reply::Admin`] or an error, which is then written as M3
     /// writes it, without `errorType`.
     Admin(Box<AdminCall>),
-    /// The door knows the answer: give it back as it is.
+    /// The HTTP layer knows the answer already: return it unchanged.
     Answered(Reply),
 }
 
@@ -69,22 +70,23 @@ pub struct WriteCall {
     /// The samples. For remote write the label bytes are unchecked, see
     /// [`crate::ingest::remote_write`]; for JSON they are canonical.
     pub batch: WriteBatch,
-    /// Where the batch came from, and with it how to decode it strictly.
+    /// The source of the batch, which decides how to decode it strictly.
     pub source: WriteSource,
-    /// What the body held beside the samples of the batch; series that cannot be stored are
-    /// counted here as bad requests already. The coordinator adds its own outcome to it.
+    /// What the body held besides the samples of the batch. Series that cannot be stored are
+    /// already counted here as bad requests; the coordinator adds its own outcome.
     pub outcome: WriteOutcome,
     /// How to store.
     pub options: WriteOptions,
-    /// The body as it came, where it was taken out of the request.
+    /// The body as received, if it was taken out of the request.
     pub body: Vec<u8>,
 }
 
 /// Where the samples of a [`WriteCall`] came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteSource {
-    /// A remote-write v1 body of which only times, values and the labels' fingerprints were read.
-    /// Who does not know all of them has it decoded ([`super::Api::decode`]).
+    /// A remote-write v1 body of which only times, values and the labels' fingerprints were read. A
+    /// core that does not know all of the fingerprints has the body decoded
+    /// ([`super::Api::decode`]).
     RemoteWritePacked,
     /// A remote-write v1 body, split by the fast path.
     RemoteWriteFast {
@@ -138,7 +140,7 @@ pub struct QueryRangeCall {
 /// A search of labels or series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetadataCall {
-    /// The texts of `match[]`, which are series selectors; their union is meant. Empty: all series.
+    /// The series selectors of `match[]`; the search covers their union. Empty: all series.
     pub selectors: Vec<String>,
     /// Earliest time of interest, in milliseconds since the epoch.
     pub start_ms: i64,
@@ -151,11 +153,11 @@ pub struct MetadataCall {
 /// M3's tag completion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchCall {
-    /// Only series that match all of these.
+    /// Only series that match all of these matchers.
     pub matchers: Vec<Matcher>,
     /// Only these labels; empty: all.
     pub names: Vec<String>,
-    /// Whether values are wanted beside names.
+    /// Whether only names are wanted, without their values.
     pub names_only: bool,
     /// Earliest time of interest, in milliseconds since the epoch.
     pub start_ms: i64,
@@ -219,25 +221,26 @@ impl EngineName {
 /// How to evaluate a query, from headers and parameters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryOptions {
-    /// Whose manners the answer has.
+    /// The engine whose format the answer has.
     pub engine: EngineName,
     /// How long the query may take, at most ten minutes.
     pub timeout: Duration,
     /// The lookback in milliseconds; `None` is the node's default.
     pub lookback_ms: Option<i64>,
-    /// `M3-Restrict-By-Tags-JSON`: matchers that every selector gets, labels that results lose.
+    /// `M3-Restrict-By-Tags-JSON`: matchers that are added to every selector, and labels that are
+    /// removed from results.
     pub tags: Option<TagRestriction>,
     /// Which namespaces, by `M3-Metrics-Type` and `M3-Storage-Policy`.
     pub storage: Option<StorageRestriction>,
     /// Limits of the fetch.
     pub limits: FetchLimits,
     /// Prometheus' `limit`: results beyond it are left out with the warning
-    /// [`super::WARNING_TRUNCATED`]. Names, values and series are cut by the reply writer; the
-    /// coordinator may stop early once it has one more than this. The results of a query are cut by
-    /// the coordinator, because there `limit` is M3's limit of the fetch where the namespace was
-    /// created by M3's routes. `None` and zero: all.
+    /// [`super::WARNING_TRUNCATED`]. The reply writer cuts names, values and series; the
+    /// coordinator may stop early once it has one more than this. The coordinator cuts the results
+    /// of a query, because in a namespace that M3's routes created `limit` is M3's limit of the
+    /// fetch. `None` and zero: all.
     pub truncate: Option<u64>,
-    /// Whether `stats` asks for the cost of the query.
+    /// Whether the parameter `stats` asks for the cost of the query.
     pub stats: bool,
 }
 
@@ -261,7 +264,7 @@ pub struct FetchLimits {
     pub metric_stats: Option<u64>,
     /// Whether a fetch over its limits is refused (M3's default) or cut, with a warning.
     pub require_exhaustive: Option<bool>,
-    /// Refuse rather than wait for a turn.
+    /// Refuse the query rather than let it wait for its turn.
     pub require_no_wait: bool,
 }
 
@@ -270,9 +273,9 @@ pub struct FetchLimits {
 pub struct AdminCall {
     /// Which.
     pub route: AdminRoute,
-    /// By which method; the route knows it.
+    /// The method; the route accepts it.
     pub method: Method,
-    /// The last part of the path where the route has one: namespace or instance.
+    /// The last part of the path, if the route has one: namespace or instance.
     pub id: Option<String>,
     /// Parameters of the URL.
     pub params: Params,
@@ -284,7 +287,7 @@ pub struct AdminCall {
     pub dry_run: bool,
     /// `Force: true` or `?force=true`.
     pub force: bool,
-    /// The body, whatever its content type says.
+    /// The body, regardless of its content type.
     pub body: Vec<u8>,
 }
 

@@ -1,5 +1,4 @@
-//! Lengths of time as text: Go's (`1h30m`, `1.5s`) and Prometheus' (`1d`, `2w3d`), and numbers
-//! of seconds.
+//! Durations as text: Go's (`1h30m`, `1.5s`), Prometheus' (`1d`, `2w3d`), and numbers of seconds.
 
 use m3_metric::time::{NS_PER_MS, NS_PER_S};
 use std::fmt::Write as _;
@@ -8,8 +7,8 @@ const MINUTE: i64 = 60 * NS_PER_S;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// Reads a Go duration such as `1h30m` or `-1.5s`: nanoseconds, or `None` if it is none or does
-/// not fit.
+/// Reads a Go duration such as `1h30m` or `-1.5s`, in nanoseconds. `None` if the text is not one or
+/// it does not fit.
 #[must_use]
 pub fn parse_go(text: &str) -> Option<i64> {
     let (negative, rest) = match text.strip_prefix('-') {
@@ -33,8 +32,8 @@ pub fn parse_go(text: &str) -> Option<i64> {
     Some(if negative { -ns } else { ns })
 }
 
-/// Reads a Prometheus duration such as `1d` or `2h30m`: nanoseconds, or `None` if it is none or
-/// does not fit. A bare `0` is one.
+/// Reads a Prometheus duration such as `1d` or `2h30m`, in nanoseconds. `None` if the text is not
+/// one or it does not fit. A bare `0` is valid.
 #[must_use]
 pub fn parse_prometheus(text: &str) -> Option<i64> {
     if text == "0" {
@@ -59,7 +58,7 @@ pub fn parse_prometheus(text: &str) -> Option<i64> {
     })
 }
 
-/// Reads a number of seconds, a Prometheus duration or a Go duration: nanoseconds.
+/// Reads a number of seconds, a Prometheus duration or a Go duration, in nanoseconds.
 #[must_use]
 pub fn parse_any(text: &str) -> Option<i64> {
     if let Ok(seconds) = text.parse::<f64>() {
@@ -68,7 +67,7 @@ pub fn parse_any(text: &str) -> Option<i64> {
     parse_prometheus(text).or_else(|| parse_go(text))
 }
 
-/// A length in the largest units that it fills, as M3 writes storage policies: `2d`, `1m30s`.
+/// A duration in the largest units that divide it, as M3 writes storage policies: `2d`, `1m30s`.
 #[must_use]
 pub fn in_units(ns: i64) -> String {
     const UNITS: [(i64, &str); 8] = [
@@ -95,7 +94,7 @@ pub fn in_units(ns: i64) -> String {
     text
 }
 
-/// `seconds` in nanoseconds, unless it is no number or does not fit.
+/// `seconds` in nanoseconds. `None` if it is NaN or does not fit.
 #[must_use]
 pub fn seconds_to_ns(seconds: f64) -> Option<i64> {
     let ns = seconds * 1e9;

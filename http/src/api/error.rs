@@ -1,9 +1,9 @@
-//! How the node refuses: an [`ApiError`] says what was wrong, and its kind which status that is.
+//! How the node refuses: an [`ApiError`] says what was wrong, and its kind gives the status code.
 
 use m3_io::budget::Budget;
 use m3_metric::fetch::StoragePolicy;
 
-/// Seconds after which a sender may try again that the memory limit refused.
+/// Seconds after which a sender that was refused at the memory limit may try again.
 pub const NO_MEMORY_RETRY_S: u32 = 5;
 
 /// The kinds of refusal, with Prometheus' names.
@@ -23,7 +23,7 @@ pub enum ErrorKind {
     NotFound,
     /// Already there, or changed meanwhile: 409.
     Conflict,
-    /// A limit that passes with time: 429.
+    /// A limit that may have room again later: 429.
     Exhausted,
     /// Not yet or no longer serving: 503.
     Unavailable,
@@ -127,18 +127,18 @@ impl ApiError {
         Self::new(ErrorKind::Conflict, message)
     }
 
-    /// Not serving now; `retry_after_s` seconds later perhaps.
+    /// Not serving now; a retry may succeed after `retry_after_s` seconds.
     pub fn unavailable(message: impl Into<String>, retry_after_s: u32) -> Self {
         Self { retry_after_s: Some(retry_after_s), ..Self::new(ErrorKind::Unavailable, message) }
     }
 
-    /// The memory limit is reached and `what` follows from it: 429, and when to come again.
+    /// The memory limit is reached, with the consequence `what`: 429 with `Retry-After`.
     #[must_use]
     pub fn no_memory(what: &str, budget: &Budget) -> Self {
         Self::exhausted(budget.refusal(what))
     }
 
-    /// A limit is reached that passes with time: 429, and when to come again.
+    /// A limit is reached that may have room again later: 429 with `Retry-After`.
     pub fn exhausted(message: impl Into<String>) -> Self {
         Self { retry_after_s: Some(NO_MEMORY_RETRY_S), ..Self::new(ErrorKind::Exhausted, message) }
     }

@@ -1,11 +1,11 @@
-//! Forms: parameters that come in the body.
+//! Forms: parameters in the body.
 
 use crate::message::{Method, Params, Request};
 use crate::wire::{multipart, target};
 
-/// Takes the body of `request` for a form, where the content type says it is one, and puts its
-/// parameters beside the URL's: in front of them those of a plain form, behind them those of one in
-/// parts, as Go does. Another body, or that of a method without one, is left alone.
+/// Reads the body of `request` as a form if its content type says so, and adds its parameters to
+/// those of the URL: a plain form's in front of them, a multipart form's behind them, as Go does.
+/// Any other body, and that of a method without one, is left unchanged.
 ///
 /// # Errors
 /// What is wrong with the form.
@@ -45,7 +45,7 @@ fn kind_of(request: &Request) -> Option<Form<'_>> {
     }
 }
 
-/// Says, if there is a body that no form is read from, why its parameters are not seen.
+/// Explains why parameters in the body are not seen, if there is a body that is not read as a form.
 #[must_use]
 pub fn unread(request: &Request) -> Option<String> {
     let is_unread = !request.body.is_empty() && kind_of(request).is_none();
@@ -63,7 +63,7 @@ pub fn unread(request: &Request) -> Option<String> {
 enum Form<'a> {
     /// `a=b&c=d`.
     Plain,
-    /// In parts; the content type names their boundary.
+    /// Multipart; the content type names the boundary.
     Parts(&'a str),
 }
 

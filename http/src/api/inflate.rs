@@ -1,4 +1,4 @@
-//! Bodies that come as gzip.
+//! Bodies that are encoded with gzip.
 //!
 //! Always holds: inflating stops at the limit, whatever the stream declares.
 
@@ -9,10 +9,10 @@ use std::io::Read;
 /// The smallest step in which an inflated body grows.
 const GROW_BYTES: usize = 64 << 10;
 
-/// Replaces a gzip-encoded body by its content, which the route takes up to `limit` bytes of.
+/// Replaces a gzip-encoded body by its content; the route accepts up to `limit` bytes of it.
 ///
 /// # Errors
-/// 415 for another encoding, 413 if the body or its content is over `limit` bytes, 400 if it is no
+/// 415 for another encoding, 413 if the body or its content is over `limit` bytes, 400 if it is not
 /// gzip.
 pub fn inflate_request(request: &mut Request, limit: usize) -> Result<(), ApiError> {
     if request.body.len() > limit {
@@ -26,7 +26,7 @@ pub fn inflate_request(request: &mut Request, limit: usize) -> Result<(), ApiErr
     if request.body.is_empty() || encoding.eq_ignore_ascii_case("identity") {
         return Ok(());
     }
-    // Remote read announces its snappy, which belongs to the message.
+    // Remote read names snappy as its encoding, but the message itself is a snappy block.
     if encoding.eq_ignore_ascii_case("snappy") {
         return Ok(());
     }
@@ -54,7 +54,8 @@ pub fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ApiError> {
             if filled > limit {
                 break;
             }
-            // Doubling, but one byte over the limit at most: that byte tells it is exceeded.
+            // It doubles, but to at most one byte over the limit: that byte shows that the limit is
+            // exceeded.
             let grown = (filled * 2).max(GROW_BYTES).min(limit.saturating_add(1));
             out.resize(grown, 0);
         }

@@ -1,5 +1,5 @@
-//! What headers and parameters say about how a query or a write is to be done: M3's limits,
-//! restrictions, engine and timeout, with M3's texts where it has one.
+//! Options of queries and writes from headers and parameters: M3's limits, restrictions, engine and
+//! timeout. Errors have M3's texts where M3 has one.
 //!
 //! Always holds: a header wins over the parameter of the same meaning, and an empty one counts as
 //! absent.
@@ -14,15 +14,15 @@ use m3_metric::{MatchOp, Matcher, Span};
 use serde_json::Value as Json;
 use std::time::Duration;
 
-/// The longest a query may ask to take, as in M3.
+/// The longest timeout that a query may ask for, as in M3.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
-/// Bytes of a header that is JSON: as a query's text. What is read of it takes many times as much
-/// memory, so a head's limit would not do.
+/// Bytes of a header that holds JSON: as many as a query's text. Parsed JSON takes many times its
+/// length in memory, so the limit of the head would not be enough.
 pub const JSON_HEADER_BYTES_MAX: usize = QUERY_BYTES_MAX;
 /// Matchers and labels that `M3-Restrict-By-Tags-JSON` may name.
 pub const RESTRICT_MATCHERS_MAX: usize = 64;
 
-/// Whose the parameter `limit` of a route is.
+/// Which meaning the parameter `limit` of a route has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitParam {
     /// Prometheus': results beyond it are left out of the answer.
@@ -31,7 +31,7 @@ pub enum LimitParam {
     Fetch,
 }
 
-/// Reads the options of a query. `pinned` is the engine that the path names, `default_timeout`
+/// Reads the options of a query. `pinned` is the engine that the path names, `default_timeout` is
 /// the node's.
 ///
 /// # Errors
@@ -64,8 +64,8 @@ pub fn query_options(
     })
 }
 
-/// Refuses what M3 would not know in headers that change nothing here: one node is all there is,
-/// and one sample of a time.
+/// Refuses values that M3 does not know in two headers that have no effect here, because there is
+/// one node and one sample for each time.
 fn check_choices(request: &Request) -> Result<(), ApiError> {
     const CHOICES: [(&str, &str, &str); 2] = [
         (
@@ -90,10 +90,10 @@ fn check_choices(request: &Request) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Refuses headers of JSON that are too long to be read, before anything reads them.
+/// Refuses JSON headers that are too long, before they are parsed.
 ///
 /// # Errors
-/// The first that is too long.
+/// The first header that is too long.
 pub fn check_json_headers(request: &Request) -> Result<(), ApiError> {
     for name in ["M3-Restrict-By-Tags-JSON", "M3-Map-Tags-JSON"] {
         let len = request.headers.get(name).map_or(0, str::len);
@@ -121,8 +121,8 @@ pub fn write_options(request: &Request) -> Result<WriteOptions, ApiError> {
     Ok(WriteOptions { storage: write_storage(request)?, aggregate_only })
 }
 
-/// Where a write is to go. M3 has other words here than for queries, and without a type it does
-/// not look at the policy.
+/// Which namespace a write goes to. M3 names the types differently here than for queries, and
+/// ignores the policy if no type is given.
 fn write_storage(request: &Request) -> Result<Option<StorageRestriction>, ApiError> {
     let policy = request.headers.filled("m3-storage-policy");
     match request.headers.filled("m3-metrics-type") {
@@ -141,8 +141,7 @@ fn write_storage(request: &Request) -> Result<Option<StorageRestriction>, ApiErr
     }
 }
 
-/// The engine that `M3-Engine` or `engine` asks for; what is neither of the two names none, as in
-/// M3.
+/// The engine that `M3-Engine` or `engine` asks for; any other name is ignored, as in M3.
 #[must_use]
 pub fn engine(request: &Request) -> EngineName {
     match either(request, "m3-engine", "engine") {
@@ -260,10 +259,10 @@ fn answer_limit(request: &Request) -> Result<Option<u64>, ApiError> {
     }
 }
 
-/// Reads a number that is not negative, refusing in M3's words.
+/// Reads a number that is not negative; errors have M3's texts.
 ///
 /// # Errors
-/// It is none.
+/// The text is not such a number.
 pub fn parse_count(text: &str) -> Result<u64, ApiError> {
     text.parse().map_err(|_| {
         let digits = text.trim_start_matches('+');
@@ -287,10 +286,10 @@ fn parse_flag(text: &str, name: &str) -> Result<bool, ApiError> {
     })
 }
 
-/// Reads what Go takes for a truth value.
+/// Reads a boolean as Go does.
 ///
 /// # Errors
-/// It is none, in Go's words.
+/// The text is not a boolean, in Go's words.
 pub fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
@@ -334,8 +333,8 @@ fn storage_restriction(request: &Request) -> Result<Option<StorageRestriction>, 
     }
 }
 
-/// `1m:14d;5m:60d` allows several namespaces; with one entry it is the plain restriction. More
-/// would need a choice between resolutions that only aggregated namespaces have.
+/// `1m:14d;5m:60d` allows several namespaces; with one entry it is the plain restriction. Several
+/// would need a choice between resolutions, which only aggregated namespaces have.
 fn restriction_by_policies(text: &str) -> Result<StorageRestriction, ApiError> {
     let mut policies = text.split(';').filter(|part| !part.is_empty()).map(storage_policy);
     let first = policies.next().ok_or_else(|| {
@@ -349,10 +348,10 @@ fn restriction_by_policies(text: &str) -> Result<StorageRestriction, ApiError> {
     }
 }
 
-/// Reads `resolution:retention`, where the resolution may carry M3's `@precision`.
+/// Reads `resolution:retention`, where the resolution may have M3's suffix `@precision`.
 ///
 /// # Errors
-/// It is none.
+/// The text is not a storage policy.
 pub fn storage_policy(text: &str) -> Result<StoragePolicy, ApiError> {
     let parsed = text.split_once(':').and_then(|(resolution, retention)| {
         let resolution = resolution.split_once('@').map_or(resolution, |(window, _)| window);

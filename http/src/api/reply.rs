@@ -1,4 +1,4 @@
-//! What the node answers: a [`Reply`] and what it says beside its data. [`crate::reply`] writes it.
+//! What the node answers: a [`Reply`] with its data and notes. [`crate::reply`] writes it.
 
 use m3_io::budget::Promise;
 use m3_metric::fetch::FetchStats;
@@ -6,9 +6,9 @@ use m3_metric::value::{Series, Value};
 use m3_metric::{Labels, Matcher, Timestamp, WriteOutcome};
 use std::time::Duration;
 
-/// Prometheus' warning where `limit` left results out.
+/// Prometheus' warning if `limit` left results out.
 pub const WARNING_TRUNCATED: &str = "results truncated due to limit";
-/// The `M3-Results-Limited` entry where the series limit left series out.
+/// The `M3-Results-Limited` entry if the series limit left series out.
 pub const SERIES_LIMIT_APPLIED: &str = "max_fetch_series_limit_applied";
 
 /// What the node answers.
@@ -18,26 +18,26 @@ pub enum Reply {
     Write(WriteOutcome),
     /// To a query.
     Value {
-        /// The result, whole: the reply writer applies the `returned_*` limits.
+        /// The complete result: the reply writer applies the `returned_*` limits.
         value: Value,
         /// What else to say.
         notes: Notes,
     },
     /// Label names or values, sorted.
     Names {
-        /// The list, whole: the reply writer applies the limits.
+        /// The complete list: the reply writer applies the limits.
         names: Vec<String>,
         /// What else to say.
         notes: Notes,
     },
     /// Series.
     Series {
-        /// The list, whole: the reply writer applies the limits.
+        /// The complete list: the reply writer applies the limits.
         series: Vec<Labels>,
         /// What else to say.
         notes: Notes,
     },
-    /// Labels and, unless only names were asked, their values; both sorted.
+    /// Labels and, unless only names were asked for, their values; both sorted.
     Search {
         /// Name and values.
         tags: Vec<(String, Vec<String>)>,
@@ -53,12 +53,12 @@ pub enum Reply {
     },
     /// The process is alive.
     Health {
-        /// Since the start.
+        /// Time since the start.
         uptime: Duration,
         /// The clock.
         now: Timestamp,
     },
-    /// Which namespaces serve; not ready is status 500, as in M3.
+    /// Which namespaces are ready; not ready is status 500, as in M3.
     Ready(Readiness),
     /// Text with status 200.
     Text(String),
@@ -79,7 +79,7 @@ pub enum Reply {
     },
 }
 
-/// What an answer says beside its data.
+/// What an answer says besides its data.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Notes {
     /// Prometheus' `warnings`.
@@ -94,8 +94,8 @@ pub struct Notes {
     pub held: HeldMemory,
 }
 
-/// Memory promised to an answer until it is written. It says nothing about the answer: all are
-/// equal.
+/// Memory reserved for an answer until it is written. It is not part of the answer, so all values
+/// compare as equal.
 #[derive(Debug, Default)]
 pub struct HeldMemory(pub Option<Promise>);
 
@@ -124,16 +124,16 @@ pub struct ReadResult {
     pub series: Vec<Series>,
 }
 
-/// Which namespaces serve.
+/// Which namespaces are ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
     /// Ready for reads.
     pub ready_reads: Vec<ReadyNamespace>,
-    /// Not ready for reads; any makes the answer a 500.
+    /// Not ready for reads; if there is any, the answer is a 500.
     pub not_ready_reads: Vec<ReadyNamespace>,
     /// Ready for writes.
     pub ready_writes: Vec<ReadyNamespace>,
-    /// Not ready for writes; any makes the answer a 500.
+    /// Not ready for writes; if there is any, the answer is a 500.
     pub not_ready_writes: Vec<ReadyNamespace>,
 }
 

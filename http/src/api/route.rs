@@ -1,8 +1,9 @@
 //! Routes: from a path and a method to a checked [`Call`].
 //!
 //! One table (`table`) lists every route with its methods; `/routes`, the 405's `Allow` and the
-//! look-up all read it. The hot routes stand first. What a route reads of its request is in `calls`
-//! for queries, `write` and `admin`. Routes that need nothing from the node are answered here.
+//! look-up all read it. The most frequent routes are at the front. The parameters of a route are
+//! read in `calls` (queries), `write` and `admin`. Routes that need nothing from the node are
+//! answered here.
 //!
 //! Always holds: a request is answered by exactly one route; GET implies HEAD.
 
@@ -28,7 +29,7 @@ mod write;
 pub use table::routes;
 use table::{Kind, Target};
 
-/// Which listener a request came in by.
+/// The listener that received a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
     /// Port 7201: the API.
@@ -87,7 +88,7 @@ impl Api {
         routed
     }
 
-    /// Refuses a search without a range where the configuration asks for one.
+    /// Refuses a search without a range if the configuration requires one.
     fn check_range_given(&self, kind: Kind, request: &Request) -> Result<(), ApiError> {
         let needed = match kind {
             Kind::Labels => self.settings.labels_need_range,
@@ -97,7 +98,7 @@ impl Api {
         let missing = |name: &&str| request.query.filled(name).is_none();
         match ["start", "end"].iter().find(|name| needed && missing(name)) {
             Some(name) => {
-                Err(ApiError::bad_parameter(name, "this node asks for start and end here"))
+                Err(ApiError::bad_parameter(name, "this node requires start and end on this route"))
             }
             None => Ok(()),
         }
@@ -156,7 +157,7 @@ impl Api {
                 Ok(Call::Search(call))
             }
             Kind::RemoteRead => {
-                // The body is protobuf whatever its content type says: curl says it is a form.
+                // The body is protobuf whatever the content type: curl declares it as a form.
                 let limit = READ_REQUEST_BYTES_MAX.min(self.settings.body_decoded_bytes_max);
                 self.inflate(request, limit)?;
                 let options = self.fetch_options(request, None, LimitParam::Fetch)?;
@@ -173,7 +174,7 @@ impl Api {
         }
     }
 
-    /// Inflates and reads the form, then the options.
+    /// Inflates and reads the form, then reads the options.
     fn query_options(
         &self,
         request: &mut Request,
@@ -199,7 +200,7 @@ impl Api {
         Ok(options)
     }
 
-    /// The level that the log is to have; none is asked for by a GET.
+    /// The log level that a request sets; a GET sets none.
     fn log_level(&self, request: &mut Request) -> Result<Option<String>, ApiError> {
         if request.method == Method::Get {
             return Ok(None);
@@ -212,7 +213,8 @@ impl Api {
         }
     }
 
-    /// Takes the gzip off a body; `limit` is what the route can mean, so that a bomb ends there.
+    /// Inflates a gzip-encoded body of at most `limit` bytes, the most that the route can use, so
+    /// that a decompression bomb is stopped there.
     fn inflate(&self, request: &mut Request, limit: usize) -> Result<(), ApiError> {
         let limit = limit.min(self.settings.body_decoded_bytes_max);
         inflate::inflate_request(request, limit)

@@ -1,4 +1,4 @@
-//! What the door must know of the node.
+//! The settings of the node that the HTTP layer needs.
 
 use m3_io::budget::Budget;
 use m3_metric::FingerprintKey;
@@ -16,15 +16,15 @@ pub struct ApiSettings {
     pub query_timeout: Duration,
     /// Bytes of a body after decompression.
     pub body_decoded_bytes_max: usize,
-    /// What memory bodies may take while they are unpacked.
+    /// The memory budget from which bodies are unpacked.
     pub budget: Arc<Budget>,
-    /// For a node that knows series by their fingerprints: what those are taken with.
+    /// The key of the fingerprints, on a node that knows series by their fingerprints.
     pub fingerprints: Option<Arc<FingerprintKey>>,
     /// Entries of `M3-Metric-Stats` where a request does not say.
     pub metric_stats_max: u64,
     /// Whether `/labels` must name its range.
     pub labels_need_range: bool,
-    /// Whether `/series` must name its range.
+    /// Whether a request to `/series` must name its range.
     pub series_need_range: bool,
     /// The node's own version, for `/api/v1/status/buildinfo`.
     pub version: &'static str,

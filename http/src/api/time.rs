@@ -10,8 +10,8 @@ pub const MIN_LITERAL: &str = "-292273086-05-16T16:47:06Z";
 /// Prometheus' maximum time as its clients write it.
 pub const MAX_LITERAL: &str = "292277025-08-18T07:12:54.999999999Z";
 
-/// Reads an instant: milliseconds since the epoch, held within [`TIME_MS_MIN`] and
-/// [`TIME_MS_MAX`]. `None` if the text is no instant.
+/// Reads an instant in milliseconds since the epoch, clamped to [`TIME_MS_MIN`] and
+/// [`TIME_MS_MAX`]. `None` if the text is not an instant.
 #[must_use]
 pub fn parse_ms(text: &str, now: Timestamp) -> Option<i64> {
     match text {
@@ -24,7 +24,7 @@ pub fn parse_ms(text: &str, now: Timestamp) -> Option<i64> {
         if !seconds.is_finite() {
             return None;
         }
-        // Split first: the product of a large number would lose the milliseconds' exactness.
+        // The number is split first: the product of a large number would lose its milliseconds.
         let whole = seconds.trunc();
         let ms = (whole * 1000.0) + ((seconds - whole) * 1000.0).round();
         #[allow(clippy::cast_possible_truncation, reason = "casts of floats saturate")]
@@ -48,7 +48,7 @@ pub fn parse_exact(text: &str) -> Option<Timestamp> {
     parse_rfc3339(text).and_then(|ns| i64::try_from(ns).ok()).map(Timestamp)
 }
 
-/// `-12.345` without rounding: a float has too few digits for nanoseconds of today.
+/// Reads `-12.345` without rounding: a float has too few digits for nanoseconds of today.
 fn parse_decimal(text: &str) -> Option<Timestamp> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),

@@ -1,7 +1,7 @@
 //! One sample as a JSON document, M3's `/api/v1/json/write`:
 //! `{"tags":{"__name__":"up"},"timestamp":"1534952005.5","value":1}`.
 //!
-//! The timestamp is unix seconds or RFC 3339, as text; a number is taken too.
+//! The timestamp is text, in unix seconds or RFC 3339; a number is accepted too.
 //!
 //! Always holds: labels are checked in the order of their names, as M3 checks them.
 #![warn(clippy::arithmetic_side_effects)]
@@ -10,7 +10,7 @@ use crate::api::time;
 use m3_metric::{Labels, Record, WriteBatch};
 use serde_json::{Map, Value as Json};
 
-/// Bytes of one document: it holds a single sample.
+/// Bytes of one document. It holds a single sample.
 pub const JSON_WRITE_BYTES_MAX: usize = 1 << 20;
 
 /// Decodes `body` and adds its sample to `batch`.
@@ -57,7 +57,7 @@ pub fn decode(body: &[u8], batch: &mut WriteBatch) -> Result<(), String> {
     Ok(())
 }
 
-/// A field by its name in lower case, or in any case: Go, and so M3, takes both.
+/// Finds a field by its name in lower case, or else in any case: Go, and so M3, accepts both.
 fn field<'a>(fields: &'a Map<String, Json>, name: &str) -> Option<&'a Json> {
     fields.get(name).or_else(|| {
         fields.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)

@@ -1,22 +1,22 @@
-//! Remote write v1: from a snappy block to records whose labels nobody has decoded.
+//! Remote write v1: from a snappy block to records whose labels are not decoded yet.
 //!
 //! A body is a list of `TimeSeries` messages. Senders write a series' labels first and its sample
 //! last, so the tail of a message tells whether it is `labels..., one sample`: the label fields
 //! are then everything before it, and a record points at them. That is [`Mode::Fast`].
 //!
-//! The tail alone cannot prove it: a message might end in bytes that look like a sample and are
-//! the end of a label. So a record of the fast path is *a claim*. Its owner settles it: either
-//! the span's bytes equal those of a known series, which once were parsed as whole label fields,
-//! or the owner parses them strictly. Where the span is whole label fields, what follows it is the
-//! sample and the claim is true; where it is not, the owner asks for [`Mode::Strict`], which walks
-//! every field of every message ([`crate::api::Api::decode_strictly`]).
+//! The tail alone cannot prove it: a message may end in bytes that look like a sample but are the
+//! end of a label. So a record of the fast path is *a claim*, which its owner checks: either the
+//! span's bytes equal those of a known series, which were once parsed as whole label fields, or the
+//! owner parses them strictly. If the span is whole label fields, what follows it is the sample and
+//! the claim is true. If not, the owner asks for [`Mode::Strict`], which walks every field of every
+//! message ([`crate::api::Api::decode_strictly`]).
 //!
-//! A node that knows series by fingerprints reads a body through a small window first
-//! (`remote_write/packed.rs`) and decompresses it only if something in it is new or unusual.
+//! A node that knows series by their fingerprints reads a body through a small window first
+//! (`remote_write/packed.rs`), and decompresses it only if some of it is new or unusual.
 //!
-//! Messages of another shape (several samples, other orders, histograms, exemplars, unknown
-//! fields) go the strict way at once, one by one. Labels that do not stand together are copied
-//! together at the end of the buffer.
+//! Messages of another form (several samples, other orders, histograms, exemplars, unknown fields)
+//! are each parsed strictly at once. Labels that are not contiguous are copied to the end of the
+//! buffer, one after the other.
 //!
 //! Always holds: both modes give the same records, in the same order, for every body whose fast
 //! records have spans of whole label fields. Nothing is allocated per sample.
@@ -35,8 +35,8 @@ use m3_metric::{FingerprintKey, Record, Refused, Timestamp, WriteBatch, WriteOut
 mod packed;
 mod strict;
 
-/// Samples of one request; Prometheus sends 2,000. Bounds the records, which are larger than the
-/// smallest sample on the wire.
+/// Samples of one request; Prometheus sends 2,000. This bounds the records, which are larger than
+/// the smallest sample on the wire.
 pub const SAMPLES_PER_REQUEST_MAX: usize = 1 << 20;
 
 /// Bounds of the decoder.
@@ -54,7 +54,7 @@ impl Default for DecodeLimits {
     }
 }
 
-/// How to take a body apart.
+/// How to split a body into records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// By the tail of each message; records are claims.
@@ -63,10 +63,10 @@ pub enum Mode {
     Strict,
 }
 
-/// Why a body is no remote write.
+/// Why a body is not a remote write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IngestError {
-    /// The body is no snappy block.
+    /// The body is not a snappy block.
     Snappy,
     /// The block is larger than it may be.
     TooLarge {
@@ -134,13 +134,13 @@ impl From<IngestError> for ApiError {
 pub struct Contents {
     /// Float samples, each a record.
     pub samples: u64,
-    /// Native histograms, which cannot be stored yet.
+    /// Native histograms; they cannot be stored yet.
     pub histograms: u64,
     /// Exemplars, skipped.
     pub exemplars: u64,
     /// Metadata entries, skipped.
     pub metadata: u64,
-    /// Float samples that no namespace could store, whatever its options; they are no records.
+    /// Float samples that no namespace could store, whatever its options; they have no records.
     pub refused: Refused,
 }
 
@@ -165,7 +165,7 @@ impl Contents {
 pub struct Decoder {
     limits: DecodeLimits,
     snappy: snap::raw::Decoder,
-    /// Label fields that did not stand together, until they go to the buffer's end.
+    /// Label fields that are not contiguous, until they are copied to the buffer's end.
     gathered: Vec<u8>,
     packed: packed::PackedReader,
 }
@@ -183,9 +183,9 @@ impl Decoder {
         }
     }
 
-    /// Reads the samples of `body` and the fingerprints of their series into the batch, which has
-    /// no label bytes then; false if the body must be decompressed to be understood. What it says
-    /// is what [`Mode::Fast`] says.
+    /// Reads the samples of `body` and the fingerprints of their series into the batch, which then
+    /// has no label bytes. Returns false if the body must be decompressed. The result is the same
+    /// as that of [`Mode::Fast`].
     pub fn read_packed(
         &mut self,
         body: &[u8],
@@ -204,11 +204,12 @@ impl Decoder {
         read.is_some()
     }
 
-    /// Decompresses `body` into the batch's buffer, whose old bytes may still be in it: they are
-    /// overwritten. Gives the length.
+    /// Decompresses `body` into the batch's buffer and returns the length. Old bytes in the buffer
+    /// are overwritten.
     ///
     /// # Errors
-    /// The body is no snappy block or larger than allowed; the batch is then unspecified.
+    /// The body is not a snappy block or is larger than allowed; the content of the batch is then
+    /// unspecified.
     pub fn decompress(
         &mut self,
         body: &[u8],
@@ -227,7 +228,7 @@ impl Decoder {
         }
     }
 
-    /// Takes the first `body_len` bytes of the batch's buffer apart into records.
+    /// Splits the first `body_len` bytes of the batch's buffer into records.
     ///
     /// # Errors
     /// The body is malformed; nothing of it must be stored.
@@ -255,15 +256,15 @@ impl Decoder {
     }
 }
 
-/// The length that a snappy block declares, checked before memory is taken.
+/// The length that a snappy block declares. It is checked before memory is allocated.
 ///
 /// # Errors
-/// It is no snappy block, or over `limit`.
+/// The body is not a snappy block, or is over `limit`.
 pub fn declared_len(body: &[u8], limit: usize) -> Result<usize, IngestError> {
     Ok(snappy::declared_len(body, limit)?)
 }
 
-/// Whether `span` is whole label fields: what makes a record of the fast path true.
+/// Whether `span` is whole label fields. If so, the record of the fast path is true.
 #[must_use]
 pub fn is_label_fields(span: &[u8]) -> bool {
     let mut rest = span;
@@ -275,14 +276,14 @@ pub fn is_label_fields(span: &[u8]) -> bool {
     true
 }
 
-/// The one sample at the end of `frame`, if it ends as senders write it: bytes of the label
-/// fields before it, time, value.
+/// The one sample at the end of `frame`, if it ends as senders write it. Returns the bytes of label
+/// fields before it, its time, and its value.
 #[inline]
 fn split_tail(frame: &[u8]) -> Option<(usize, Timestamp, u64)> {
     const FULL: usize = 18;
     const ZERO: usize = 9;
     let len = frame.len();
-    // A series without labels, or with another field first, is for the strict walk.
+    // A series without labels, or whose first field is another, is parsed strictly.
     if len <= ZERO || frame[0] != 0x0a {
         return None;
     }
@@ -295,7 +296,7 @@ fn split_tail(frame: &[u8]) -> Option<(usize, Timestamp, u64)> {
     }
     let tail: &[u8; ZERO] = frame.last_chunk()?;
     if tail[0] == 0x12 && tail[1] == 7 && tail[2] == 0x10 {
-        // Protobuf leaves out a value of zero; the bits of it are positive zero.
+        // Protobuf omits a value of zero; its bits are those of positive zero.
         return Some((len - ZERO, time_of(tail.last_chunk()?)?, 0));
     }
     None
@@ -324,8 +325,9 @@ fn record(offset: usize, labels: usize, timestamp: Timestamp, value_bits: u64) -
     Record { labels_offset: narrow(offset), labels_len: narrow(labels), timestamp, value_bits }
 }
 
-/// Checks that the headers of a write announce what this decoder reads. A content type without
-/// `proto=` is version 1, as is none: M3 does not look at it, and `curl` sends its own.
+/// Checks that the headers of a write announce a format that this decoder reads. A content type
+/// without `proto=` means version 1, and so does a missing one: M3 ignores it, and `curl` sends its
+/// own.
 ///
 /// # Errors
 /// 415, whose text names what is understood.

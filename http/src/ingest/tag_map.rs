@@ -1,4 +1,4 @@
-//! `M3-Map-Tags-JSON`: a write whose every series gets labels from a header.
+//! `M3-Map-Tags-JSON`: a header with labels that are set on every series of a write.
 //!
 //! Only the operation `write` exists, as in M3.
 
@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 /// Labels that one header may set.
 const MAPPERS_MAX: usize = 64;
 
-/// M3's operations, with the names of those that it does not do either.
+/// M3's operations. Those with a name are not implemented in M3 either.
 const OPERATIONS: [(&str, Option<&str>); 4] = [
     ("write", None),
     ("drop", Some("Drop")),
@@ -44,7 +44,7 @@ impl TagMap {
         };
         let mut pairs = Vec::with_capacity(mappers.len());
         for mapper in mappers {
-            let fields = mapper.as_object().ok_or_else(|| bad("a tag mapper is no object"))?;
+            let fields = mapper.as_object().ok_or_else(|| bad("a tag mapper is not an object"))?;
             let mut operations = OPERATIONS.iter().filter_map(|(name, words)| {
                 fields.get(*name).filter(|body| !body.is_null()).map(|body| (words, body))
             });
@@ -68,20 +68,20 @@ impl TagMap {
         Ok((!pairs.is_empty()).then_some(Self(pairs)))
     }
 
-    /// Bytes that [`TagMap::apply`] adds to `batch` at most.
+    /// The most bytes that [`TagMap::apply`] adds to `batch`.
     #[must_use]
     pub fn bytes_for(&self, batch: &WriteBatch) -> u64 {
         let own: usize = self.0.iter().map(|(name, value)| name.len() + value.len() + 12).sum();
         batch.records.iter().map(|record| u64::from(record.labels_len) + own as u64).sum()
     }
 
-    /// Sets the labels on every record of `batch`. Records whose labels break the rules stay as
-    /// they are: the owner refuses them.
+    /// Sets the labels on every record of `batch`. Records whose labels break the rules are left
+    /// unchanged: the owner refuses them.
     ///
     /// # Errors
     /// The batch would need more than twice `bytes_max`.
     pub fn apply(&self, batch: &mut WriteBatch, bytes_max: usize) -> Result<(), ApiError> {
-        // Samples of one series stand together, so the last span is all there is to remember.
+        // The samples of one series are adjacent, so it is enough to remember the last span.
         let mut last: Option<(Record, Record)> = None;
         for at in 0..batch.records.len() {
             let record = batch.records[at];

@@ -18,8 +18,8 @@ fn headers_keep_their_order_and_answers_their_head() {
     assert_eq!(response.header("x"), Some("a  Set-Cookie: b"));
 }
 
-/// A connection fills one request again and again: an ordinary one keeps its memory, one that was
-/// large does not hold it for ever.
+/// A connection reuses one request: it keeps the memory of an ordinary one, but not for ever that
+/// of a large one.
 #[test]
 fn memory_of_a_large_request_is_let_go() {
     let mut request = Request { path: "a".repeat(100), ..Request::default() };

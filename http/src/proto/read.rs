@@ -1,5 +1,5 @@
-//! Remote read, version 1 with samples: requests in, responses out. The other direction too, for
-//! clients and tests.
+//! Remote read, version 1 with samples: decodes requests and encodes responses. The other direction
+//! exists for clients and tests.
 //!
 //! Format: `prometheus.ReadRequest` (1 queries), `Query` (1 start, 2 end in milliseconds, 3
 //! matchers), `LabelMatcher` (1 type: 0 `=`, 1 `!=`, 2 `=~`, 3 `!~`; 2 name, 3 value),
@@ -97,7 +97,7 @@ fn decode_matcher(bytes: &[u8]) -> Result<Matcher, ProtoError> {
 /// Encodes a request and compresses it.
 ///
 /// # Panics
-/// If a selection is a text: that form has no protobuf.
+/// If a selection is a text, which has no protobuf form.
 #[must_use]
 pub fn encode_request(queries: &[ReadQuery]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -131,7 +131,7 @@ pub fn encode_request(queries: &[ReadQuery]) -> Vec<u8> {
 pub fn encode_response<'a>(results: impl IntoIterator<Item = &'a [Series]>) -> Vec<u8> {
     let mut out = Vec::new();
     for series in results {
-        // Lengths come before what they measure: sizes are summed up first, nothing is moved.
+        // A length precedes what it measures. So sizes are summed up first, and nothing is moved.
         let sizes: Vec<usize> = series.iter().map(series_len).collect();
         let total: usize = sizes.iter().map(|size| 1 + varint_len(*size) + size).sum();
         out.reserve(total + 12);

@@ -1,4 +1,4 @@
-//! Protobuf in and out, and bytes that are none.
+//! Protobuf read and written, and bytes that are not protobuf.
 
 use super::read::{decode_request, decode_response, encode_request, encode_response};
 use super::*;

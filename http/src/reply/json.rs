@@ -1,4 +1,4 @@
-//! JSON by hand: appended to one `String`, nothing in between.
+//! Writes JSON by hand, straight into one `String`.
 
 use crate::api::Notes;
 use m3_metric::Labels;

@@ -274,7 +274,7 @@ fn remote_reads_answer_json_or_protobuf() {
     assert_eq!(back[0][0].points, [(30_500, -0.0215)]);
 }
 
-/// What a client sends by the megabyte does not come back by the megabyte.
+/// An error does not send megabytes of a request back to the client.
 #[test]
 fn a_long_error_is_cut() {
     let shape = shape(Family::Query);

@@ -1,11 +1,11 @@
-//! Query results as JSON, within the limits of what a request wants returned.
+//! Query results as JSON, within the `returned_*` limits of the request.
 
 use super::json::{push_labels, push_list, push_notes, push_number, push_seconds, push_string};
 use crate::api::{FetchLimits, Notes};
 use m3_metric::value::{Element, Series, Value};
 use std::fmt::Write;
 
-/// What of a result is returned, for `M3-Returned-Data-Limited`.
+/// How much of a result is returned, for `M3-Returned-Data-Limited`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Returned {
     series: usize,
@@ -69,7 +69,8 @@ pub(super) fn render(
     (body, returned)
 }
 
-/// How many series fit: a series that does not fit whole is left out, and all after it.
+/// How many series fit. A series that does not fit as a whole is left out, with all series after
+/// it.
 fn choose(lengths: impl Iterator<Item = usize>, limits: &FetchLimits) -> Returned {
     let bound = |limit: Option<u64>| match limit {
         None | Some(0) => usize::MAX,

@@ -1,4 +1,4 @@
-//! Answers as bytes.
+//! Writes answers as bytes.
 
 use crate::api::{ApiError, NO_MEMORY_RETRY_S};
 use crate::message::{Method, Response};
@@ -6,7 +6,7 @@ use crate::wire::WireError;
 use m3_io::budget::Budget;
 use std::io::Write;
 
-/// Bodies up to this size leave together with their head, in one write.
+/// Bodies up to this size are sent together with their head, in one write.
 pub(super) const JOIN_BYTES_MAX: usize = 16 << 10;
 
 /// M3's CORS headers, on every answer.
@@ -43,7 +43,7 @@ pub(super) fn has_body(method: Method, status: u16) -> bool {
     method != Method::Head && !matches!(status, 204 | 304)
 }
 
-/// The answer to what never became a request.
+/// The answer to bytes that did not become a request.
 pub(super) fn refusal(status: u16, message: &str) -> Response {
     let kind = match status {
         503 => "unavailable",
@@ -55,8 +55,8 @@ pub(super) fn refusal(status: u16, message: &str) -> Response {
     Response::with_body(status, crate::reply::JSON, body)
 }
 
-/// The answer to a head or a body (`what`) that the memory limit leaves no room for once `arrived`
-/// bytes of it are there.
+/// The answer to a head or a body (`what`) for which the memory limit leaves no room after
+/// `arrived` bytes of it.
 pub(super) fn no_memory(what: &str, arrived: usize, budget: &Budget) -> Response {
     let what = format!("the {what} is refused for now after {} KiB of it", arrived >> 10);
     let error = ApiError::no_memory(&what, budget);

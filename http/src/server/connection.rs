@@ -1,4 +1,4 @@
-//! One connection's life: read a head, read a body, ask the handler, write the answer, again.
+//! The life of one connection: read a head, read a body, ask the handler, write the answer, repeat.
 
 use super::{Handler, Shared, answer, gzip};
 use crate::message::{Method, Request, Response};
@@ -15,36 +15,36 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-/// The spare room that a read of a head or of chunks gets.
+/// Free space for each read of a head or of chunks.
 const READ_BYTES: usize = 8 << 10;
-/// The spare room that a read of a body gets at first; it doubles with what arrives, so that a
-/// declared length takes no memory before its bytes come.
+/// Free space for the first read of a body. It doubles as bytes arrive, so that a declared length
+/// takes no memory before its bytes come.
 const BODY_READ_BYTES: usize = 64 << 10;
 
-/// Bytes of a body, and of a head that is parsed, that are taken without a look at the memory
-/// limit: a query or an admin request, which may be what frees memory.
+/// Size of a body, or of a head to be parsed, up to which the memory limit is not checked: it may
+/// be a query, or an admin request that frees memory.
 const SMALL_BODY_BYTES: usize = 4 << 10;
-/// Bytes of a buffer for heads that is taken without such a look. A connection keeps no more of it
-/// between two requests.
+/// Size of a head's buffer up to which the memory limit is not checked. A connection keeps no
+/// larger one between two requests.
 const SMALL_HEAD_BYTES: usize = 4 * READ_BYTES;
 
-/// What a parsed head of `len` bytes may take: a header's byte that is no UTF-8 becomes a character
-/// of three, and the shortest parameter is two texts for two bytes, in a list that grows by
-/// doubling.
+/// Most memory that a parsed head of `len` bytes takes. A byte of a header that is not UTF-8
+/// becomes a character of three bytes. The shortest parameter has two bytes and becomes two texts,
+/// in a list that grows by doubling.
 fn parsed_bytes_max(len: usize) -> u64 {
     let params = PARAMS_MAX.min(len / 2);
     (3 * len + 3 * params * size_of::<(String, String)>()) as u64
 }
 
-/// Bytes of the answer's buffer that a connection keeps between requests: an acknowledged write
-/// needs no more, and idle connections are many.
+/// Bytes of the answer's buffer that a connection keeps between requests. The answer to a write
+/// needs no more, and there may be many idle connections.
 const KEEP_BYTES: usize = 4 << 10;
 
 /// Why a connection ends.
 enum End {
-    /// The peer is gone or the stop was asked for: nothing to say.
+    /// The peer is gone or the node stops: close without an answer.
     Silent,
-    /// Say this and close.
+    /// Send this answer and close.
     Refuse(Response),
 }
 
@@ -64,7 +64,7 @@ async fn caught<T>(step: Pin<&mut impl Future<Output = Result<T, End>>>) -> Resu
 struct Connection<'a, H> {
     shared: &'a Shared<H>,
     stream: TcpStream,
-    /// Bytes read and not yet consumed begin at `start`.
+    /// Bytes that were read; those from `start` on are not consumed yet.
     inbound: Vec<u8>,
     start: usize,
     outbound: Vec<u8>,
@@ -98,7 +98,7 @@ pub(super) async fn run<H: Handler>(shared: &Shared<H>, stream: TcpStream, peer:
     let _ = connection.stream.shutdown();
 }
 
-/// Tells a connection that there are too many.
+/// Answers that there are too many connections.
 pub(super) async fn refuse<H: Handler>(shared: &Shared<H>, stream: TcpStream) {
     let mut response = answer::refusal(
         503,
@@ -114,7 +114,7 @@ pub(super) async fn refuse<H: Handler>(shared: &Shared<H>, stream: TcpStream) {
 }
 
 impl<H: Handler> Connection<'_, H> {
-    /// Serves one request; says whether another may follow.
+    /// Serves one request; returns whether another may follow.
     async fn serve_one(&mut self) -> Result<bool, End> {
         let head = caught(pin!(self.read_head())).await?;
         let begun = time::now();
@@ -141,7 +141,7 @@ impl<H: Handler> Connection<'_, H> {
 
     async fn answer(&mut self) -> Result<Response, End> {
         if self.request.method == Method::Options {
-            // CORS preflight; the headers that allow are on every answer.
+            // CORS preflight; every answer has the headers that allow it.
             return Ok(Response::new(204));
         }
         let drain = self.shared.limits.drain_timeout;
@@ -149,19 +149,19 @@ impl<H: Handler> Connection<'_, H> {
             self.shared.connections.closed().await;
             time::sleep(drain).await;
         };
-        // Boxed, so that a connection has room for it only while it is asked.
+        // Boxed, so that an idle connection takes no memory for it.
         let handled = Box::pin(self.shared.handler.handle(&mut self.request));
         // The deadline is polled second: an answer that is ready wins.
         match race(handled, stopping).await {
             Either::Left(response) => Ok(response),
             Either::Right(()) => Err(End::Refuse(answer::refusal(
                 503,
-                "the node stops and the request took too long to finish",
+                "the node is stopping and the request took too long to finish",
             ))),
         }
     }
 
-    /// Reads until a head is whole. Between requests a connection may idle, and ends silently.
+    /// Reads until a head is complete. An idle connection may wait here, and is closed silently.
     async fn read_head(&mut self) -> Result<Head, End> {
         let limits = self.shared.limits;
         let mut scanner = Scanner::default();
@@ -176,8 +176,8 @@ impl<H: Handler> Connection<'_, H> {
             if idle && self.shared.connections.is_closed() {
                 return Err(End::Silent);
             }
-            // Only before more is read: a request of many that came at once is not to move the
-            // others.
+            // Only before more is read: if many requests arrived at once, the first must not move
+            // all the others.
             self.compact();
             let span = if idle {
                 limits.idle_timeout
@@ -198,8 +198,8 @@ impl<H: Handler> Connection<'_, H> {
         }
     }
 
-    /// Parses the head of `len` bytes that stands first. What it becomes is promised as well unless
-    /// it is small, and the bytes of a large head are let go of before the request does anything.
+    /// Parses the first `len` bytes, which are a head. Memory for the result is reserved as well
+    /// unless it is small. The bytes of a large head are freed before the request is handled.
     fn parse_head(&mut self, len: usize, promise: &mut Promise) -> Result<Head, End> {
         if len > SMALL_BODY_BYTES && !promise.extend(parsed_bytes_max(len)) {
             return Err(self.no_memory("head", len));
@@ -213,8 +213,8 @@ impl<H: Handler> Connection<'_, H> {
         Ok(head)
     }
 
-    /// Makes room for the next read of a head: as much again as has arrived, so that a client gets
-    /// no more memory than it has sent bytes for.
+    /// Makes room for the next read of a head. The buffer at most doubles, so a client never gets
+    /// more memory than it has sent bytes for.
     fn grow_inbound(&mut self, head_max: usize, promise: &mut Promise) -> Result<(), End> {
         let mut inbound = std::mem::take(&mut self.inbound);
         let most = head_max.saturating_sub(inbound.len());
@@ -272,8 +272,8 @@ impl<H: Handler> Connection<'_, H> {
                 }
             }
         }
-        // A buffer from the pool may have had room for more than the body: what came beyond it
-        // begins the next request.
+        // A buffer from the pool may have had room for more than the body: the bytes behind it
+        // begin the next request.
         if body.len() > len {
             self.compact();
             self.inbound.extend_from_slice(&body[len..]);
@@ -311,9 +311,9 @@ impl<H: Handler> Connection<'_, H> {
         }
     }
 
-    /// Makes room for `room` more bytes of a head or a body (`what`). A buffer of more than `small`
-    /// bytes is promised first, for a declared length or many clients at once must not take more
-    /// than there is.
+    /// Makes room for `room` more bytes of a head or a body (`what`). Memory is reserved first for
+    /// a buffer of more than `small` bytes, so that a large declared length or many clients at once
+    /// cannot exceed the limit.
     fn grow(
         &self,
         buffer: &mut Vec<u8>,
@@ -325,7 +325,7 @@ impl<H: Handler> Connection<'_, H> {
         if buffer.capacity() - buffer.len() >= room {
             return Ok(());
         }
-        // The old buffer lives until its bytes are in the new one.
+        // The old buffer is freed only after its bytes are copied to the new one.
         let whole = buffer.len() + room;
         if whole > small && !promise.extend(whole as u64) {
             return Err(self.no_memory(what, buffer.len()));
@@ -339,8 +339,8 @@ impl<H: Handler> Connection<'_, H> {
         End::Refuse(answer::no_memory(what, arrived, &self.shared.budget))
     }
 
-    /// How long the next piece of a body may take: until the average falls below the least rate,
-    /// or the whole takes too long.
+    /// How long the next piece of a body may take, before the average rate falls too low or the
+    /// whole takes too long.
     fn body_span(&self, begun: Monotonic, received: usize) -> Result<Duration, End> {
         let limits = &self.shared.limits;
         let rate = limits.body_bytes_per_second.max(1);
@@ -360,8 +360,8 @@ impl<H: Handler> Connection<'_, H> {
         ))
     }
 
-    /// Reads once into `inbound`, for at most `span`. While idle, a stop or the end of `span` end
-    /// the connection silently.
+    /// Reads once into `inbound`, for at most `span`. While idle, a stop or the end of `span`
+    /// closes the connection silently.
     async fn fill(
         &mut self,
         span: Duration,
@@ -397,7 +397,7 @@ impl<H: Handler> Connection<'_, H> {
         }
     }
 
-    /// Moves what is unconsumed to the front and lets go of a buffer that has grown.
+    /// Moves unconsumed bytes to the front and frees a buffer that has grown.
     fn compact(&mut self) {
         self.inbound.drain(..self.start);
         self.start = 0;
@@ -438,8 +438,8 @@ impl<H: Handler> Connection<'_, H> {
         let mut bytes = bytes;
         let mut sent = 0;
         while sent < bytes.len() {
-            // Room in the kernel's buffers is no reader: that megabytes went there at once earns no
-            // time.
+            // Bytes that only fill the kernel's buffers do not show that the client reads, so they
+            // earn it no time.
             let whole = limits.write_timeout.max(limits.body_timeout);
             let span = begun.plus(whole).since(time::now()).min(limits.write_timeout);
             match time::timeout(span, self.stream.write_from(bytes, sent)).await {
@@ -459,8 +459,8 @@ impl<H: Handler> Connection<'_, H> {
         Ok(bytes)
     }
 
-    /// Reads on for a moment after a refusal: closing a socket with unread bytes would reset it and
-    /// the client might never see the answer.
+    /// Goes on reading for a moment after a refusal. Closing a socket with unread bytes would reset
+    /// it, and the client might never see the answer.
     async fn linger(&mut self) {
         if self.stream.shutdown().is_err() {
             return;

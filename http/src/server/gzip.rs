@@ -1,18 +1,19 @@
-//! Answers as gzip.
+//! Compresses answers with gzip.
 //!
-//! Always holds: an answer is compressed only where it becomes smaller.
+//! Always holds: an answer is compressed only if that makes it smaller.
 
 use crate::message::{HeaderValue, Response};
 use flate2::{Compress, Compression, FlushCompress, Status};
 
 /// Answers below this many bytes are sent as they are.
 pub const COMPRESS_BYTES_MIN: usize = 1024;
-/// Bytes compressed before other tasks of the core get their turn.
+/// Bytes compressed before other tasks of the core may run.
 const SLICE_BYTES: usize = 64 << 10;
 /// The step in which a compressed answer grows.
 const GROW_BYTES: usize = 64 << 10;
 
-/// Compresses the body of `response` if it is worth it, giving way between slices.
+/// Compresses the body of `response` if that is worthwhile, and yields to other tasks between
+/// slices.
 pub(super) async fn deflate_response(response: &mut Response) {
     if response.body.len() <= COMPRESS_BYTES_MIN || response.header("content-encoding").is_some() {
         return;
@@ -26,8 +27,8 @@ pub(super) async fn deflate_response(response: &mut Response) {
 }
 
 async fn deflate(body: &[u8]) -> Option<Vec<u8>> {
-    // The window of 15 bits and a gzip frame, written by hand because the raw stream can be fed in
-    // slices.
+    // The gzip frame is written by hand, because only the raw stream (with a window of 15 bits) can
+    // be fed in slices.
     let mut stream = Compress::new(Compression::fast(), false);
     let mut crc = flate2::Crc::new();
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff];

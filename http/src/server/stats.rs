@@ -1,9 +1,9 @@
-//! Counters of a server, read by whoever exports metrics.
+//! Counters of a server, for the metrics.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-/// Upper bounds of the latency buckets, in microseconds; one more bucket holds the rest.
+/// Upper bounds of the latency buckets, in microseconds; a last bucket holds all slower answers.
 pub const LATENCY_BOUNDS_US: [u64; 12] = [
     500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000,
     30_000_000,
@@ -13,7 +13,8 @@ pub const LATENCY_BOUNDS_US: [u64; 12] = [
 #[derive(Debug, Default)]
 pub struct ServerStats {
     totals: Cell<Totals>,
-    /// Few routes, searched in order; the hot one comes first because it came first.
+    /// There are few routes, so they are searched in order. The busiest usually comes first,
+    /// because it was used first.
     routes: RefCell<Vec<RouteStats>>,
 }
 
@@ -32,13 +33,13 @@ struct Totals {
 /// Counters of one route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RouteStats {
-    /// The route's path with a name in braces for what varies; empty: no route.
+    /// The route's path, with a name in braces for the variable part; empty for no route.
     pub route: &'static str,
     /// Answers by the first digit of their status, from 1xx to 5xx.
     pub by_class: [u64; 5],
-    /// Answers by latency, see [`LATENCY_BOUNDS_US`]; the last is the rest.
+    /// Answers by latency, see [`LATENCY_BOUNDS_US`]; the last bucket holds all slower ones.
     pub buckets: [u64; LATENCY_BOUNDS_US.len() + 1],
-    /// Microseconds of all answers, from the end of the head to the end of the answer.
+    /// Microseconds of all answers together, from the end of the head to the end of the answer.
     pub latency_us: u64,
 }
 

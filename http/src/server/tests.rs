@@ -1,4 +1,4 @@
-//! Real sockets: a client thread speaks bytes to a server on a runtime of its own.
+//! Real sockets: a client thread exchanges bytes with a server on its own runtime.
 
 #![allow(
     clippy::disallowed_methods,
@@ -16,13 +16,13 @@ use std::net::TcpStream as Client;
 use std::sync::mpsc;
 use std::time::Instant;
 
-/// More than the kernel's buffers of a connection hold.
+/// More than the kernel buffers for a connection.
 const HUGE: usize = 64 << 20;
-/// How long `/stuck` takes: longer than anybody waits for it.
+/// How long `/stuck` takes: longer than any client waits for it.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// Answers what it was asked; `/stop` closes the gate, `/slow` takes a while, `/big` and `/huge`
-/// are long.
+/// Answers with the request; `/stop` closes the gate, `/slow` takes a while, `/big` and `/huge`
+/// have long answers.
 struct Echo {
     stop: Gate,
 }
@@ -72,7 +72,7 @@ fn short() -> ServerLimits {
     }
 }
 
-/// Runs `client` against a server and gives the server's counters after its stop.
+/// Runs `client` against a server and returns the server's counters after its stop.
 fn with_server(limits: ServerLimits, client: impl FnOnce(SocketAddr)) -> StatsSnapshot {
     with_server_within(0, limits, client)
 }
@@ -116,7 +116,7 @@ fn connect(addr: SocketAddr) -> Client {
     client
 }
 
-/// Sends `bytes`, says that no more comes, and reads to the end.
+/// Sends `bytes`, shuts down writing, and reads to the end.
 fn exchange(addr: SocketAddr, bytes: &[u8]) -> String {
     let mut client = connect(addr);
     client.write_all(bytes).unwrap();
@@ -176,7 +176,7 @@ fn requests_may_be_split_at_every_byte() {
         for at in 1..bytes.len() {
             let mut client = connect(addr);
             client.write_all(&bytes.as_bytes()[..at]).unwrap();
-            // Long enough for the server to read the first part by itself, mostly.
+            // Usually long enough for the server to read the first part by itself.
             std::thread::sleep(Duration::from_micros(300));
             client.write_all(&bytes.as_bytes()[at..]).unwrap();
             let answer = read_all(&mut client);
@@ -198,7 +198,7 @@ fn a_client_may_wait_for_continue() {
         assert_eq!(&first, b"HTTP/1.1 100 Continue\r\n\r\n");
         client.write_all(b"ok").unwrap();
         assert!(read_all(&mut client).ends_with("POST /e [] ok"));
-        // Too large is said before the body is asked for.
+        // A body that is too large is refused before it is asked for.
         let head = format!(
             "POST /e HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 100001\r\n{CLOSE}\r\n"
         );
@@ -237,7 +237,7 @@ fn slow_and_silent_clients_are_given_up() {
         let begun = Instant::now();
         assert_eq!(statuses(&read_all(&mut client)), [408]);
         assert!(begun.elapsed() < Duration::from_secs(3));
-        // A head that comes a byte at a time does not get more time for it.
+        // A head that comes a byte at a time gets no more time.
         let mut client = connect(addr);
         let begun = Instant::now();
         let mut sent = 0;
@@ -255,7 +255,7 @@ fn slow_and_silent_clients_are_given_up() {
             .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab")
             .unwrap();
         assert_eq!(statuses(&read_all(&mut client)), [408]);
-        // Idle: closed without a word.
+        // An idle connection is closed without an answer.
         let mut client = connect(addr);
         assert_eq!(read_all(&mut client), "");
     });
@@ -318,7 +318,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
     ];
     let stats = with_server(short(), |addr| {
         for (bytes, status) in cases {
-            // Whatever follows must not be taken for a request.
+            // What follows must not be taken for a request.
             let answer = exchange(
                 addr,
                 format!("{bytes}GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(),
@@ -379,7 +379,7 @@ fn answers_are_compressed_for_those_who_take_it() {
         let plain = crate::api::inflate::inflate(&out[end..], 10 << 20).unwrap();
         assert!(plain.starts_with(b"0,1,2,") && plain.ends_with(b"199999,"));
         assert!(out.len() < plain.len() * 2 / 3);
-        // Not for those who refuse it, and not for short answers.
+        // Clients that refuse gzip do not get it, and short answers are not compressed.
         let ask = format!("GET /big HTTP/1.1\r\nAccept-Encoding: gzip;q=0\r\n{CLOSE}\r\n");
         assert!(!exchange(addr, ask.as_bytes()).contains("Content-Encoding"));
         let ask = format!("GET /a HTTP/1.1\r\nAccept-Encoding: gzip\r\n{CLOSE}\r\n");
@@ -410,13 +410,14 @@ fn a_stop_answers_what_has_begun_and_ends_the_rest() {
         let mut rest = Vec::new();
         idle.read_to_end(&mut rest).unwrap();
         std::thread::spawn(move || drop(read_all(&mut stuck)));
-        // The next helper connection of the test meets a closed port.
+        // The next connection of the helper finds a closed port.
         std::thread::sleep(Duration::from_millis(50));
     });
     assert!(begun.elapsed() < STUCK / 2, "who is stuck is not waited for");
 }
 
-/// Less than any process takes, so that the limit is reached: small bodies are taken all the same.
+/// The limit is less than any process takes, so it is always reached. Small bodies are accepted all
+/// the same.
 #[test]
 fn at_the_memory_limit_a_large_body_is_refused_before_it_is_held() {
     with_server_within(1 << 20, ServerLimits::default(), |addr| {
@@ -434,7 +435,8 @@ fn at_the_memory_limit_a_large_body_is_refused_before_it_is_held() {
     });
 }
 
-/// As large as Go's servers take it, in one piece or in many, and behind another one.
+/// A head as large as Go's servers accept, sent in one piece or in many, and behind another
+/// request.
 #[test]
 fn a_large_head_is_taken_up_to_its_limit() {
     with_server(ServerLimits::default(), |addr| {
@@ -462,8 +464,8 @@ fn a_large_head_is_taken_up_to_its_limit() {
     });
 }
 
-/// What a client has sent is what it may hold: heads beyond a small one wait for memory, others
-/// are answered.
+/// A client gets no more memory than it has sent bytes for. At the memory limit heads that are not
+/// small are refused; others are answered.
 #[test]
 fn at_the_memory_limit_a_large_head_is_refused_before_it_is_held() {
     with_server_within(1 << 20, ServerLimits::default(), |addr| {
@@ -479,7 +481,8 @@ fn at_the_memory_limit_a_large_head_is_refused_before_it_is_held() {
     });
 }
 
-/// The kernel's buffers take a part of a large answer at once, which is no sign of a reader.
+/// The kernel's buffers accept part of a large answer at once, which does not show that the client
+/// reads.
 #[test]
 fn a_client_that_reads_nothing_is_given_up() {
     let limits = ServerLimits { write_timeout: Duration::from_millis(300), ..short() };

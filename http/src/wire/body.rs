@@ -1,4 +1,4 @@
-//! Chunked bodies, decoded as they arrive.
+//! Decodes chunked bodies as they arrive.
 //!
 //! Always holds: sizes are hexadecimal digits and nothing else, lines end in CR LF, extensions and
 //! trailers are skipped within a bound, and the body stays within its limit.
@@ -38,8 +38,8 @@ enum State {
 }
 
 impl Chunked {
-    /// Takes from `input`, appends data to `out`, and says how much it took and whether the body
-    /// is whole. What is left of `input` then belongs to the next request.
+    /// Takes bytes from `input` and appends data to `out`. Returns how many bytes it took and
+    /// whether the body is complete; the rest of `input` then belongs to the next request.
     ///
     /// # Errors
     /// The input breaks the grammar or a limit; `limit` bounds the length of `out`.
@@ -111,7 +111,7 @@ impl Chunked {
     fn digit(&mut self, byte: u8) -> Result<State, WireError> {
         let digit = char::from(byte)
             .to_digit(16)
-            .ok_or(WireError::BadRequest("a chunk's size is no hexadecimal number"))?;
+            .ok_or(WireError::BadRequest("a chunk's size is not a hexadecimal number"))?;
         if self.digits == 0 {
             self.left = 0;
         }

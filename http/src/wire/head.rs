@@ -1,8 +1,9 @@
-//! Request heads: the request line and the headers, and what they say about body and connection.
+//! Parses request heads: the request line and the headers, and what they say about the body and the
+//! connection.
 //!
-//! Always holds: a parsed head has exactly one meaning. `Content-Length` beside
-//! `Transfer-Encoding`, repeated or odd lengths, folded lines, bare line feeds, spaces before
-//! colons and missing or repeated hosts are refused.
+//! Always holds: a parsed head has exactly one meaning. `Content-Length` together with
+//! `Transfer-Encoding`, repeated or malformed lengths, folded lines, bare line feeds, spaces before
+//! colons, and missing or repeated hosts are refused.
 
 use super::{WireError, target};
 use crate::message::{Method, Request};
@@ -15,13 +16,13 @@ const BLANK_LINES_MAX: usize = 4;
 /// How a request's body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// So many bytes; zero is no body.
+    /// This many bytes; zero is no body.
     Length(usize),
     /// Chunks.
     Chunked,
 }
 
-/// What a head says beside what went into the [`Request`].
+/// What a head says besides what is stored in the [`Request`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Bytes of the head, blank lines before it included.
@@ -38,22 +39,22 @@ pub struct Head {
     pub is_1_1: bool,
 }
 
-/// Finds the end of a head that arrives in pieces, looking at every byte once.
+/// Finds the end of a head that arrives in pieces; it reads every byte once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scanner {
     seen: usize,
 }
 
 impl Scanner {
-    /// Looks at what came since the last call; `bytes` begins where the head begins. Gives the
-    /// head's length once it is whole.
+    /// Reads what arrived since the last call; `bytes` begins where the head begins. Returns the
+    /// head's length once it is complete.
     ///
     /// # Errors
-    /// It cannot become a head any more, or not within `limit`.
+    /// The bytes cannot become a head, or not one within `limit`.
     pub fn scan(&mut self, bytes: &[u8], limit: usize) -> Result<Option<usize>, WireError> {
         let blank = blank_prefix(bytes)?;
         if bytes.get(blank).is_some_and(|first| !first.is_ascii_uppercase() && *first != b'\r') {
-            return Err(WireError::BadRequest("the first byte begins no HTTP method"));
+            return Err(WireError::BadRequest("the request does not begin with an HTTP method"));
         }
         for at in self.seen.max(blank)..bytes.len() {
             if bytes[at] != b'\n' {
@@ -84,10 +85,10 @@ fn blank_prefix(bytes: &[u8]) -> Result<usize, WireError> {
     Ok(blank * 2)
 }
 
-/// Parses the whole head `bytes` (as [`Scanner`] found it) into `request`.
+/// Parses the complete head `bytes` (as [`Scanner`] found it) into `request`.
 ///
 /// # Errors
-/// The rule that the head breaks. A `request` then holds part of it.
+/// The rule that the head breaks. `request` then holds a part of the head.
 pub fn parse(bytes: &[u8], body_max: usize, request: &mut Request) -> Result<Head, WireError> {
     let blank = blank_prefix(bytes)?;
     let mut slots = [httparse::EMPTY_HEADER; HEADERS_MAX];
@@ -141,7 +142,7 @@ struct Meaning {
 impl Meaning {
     fn note(&mut self, name: &str, value: &[u8]) -> Result<(), WireError> {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
-        // Names of other lengths cannot be meant: most headers are passed over at once.
+        // Names of other lengths have no meaning here, so most headers are skipped at once.
         match name.len() {
             4 if is("host") => self.hosts += 1,
             6 if is("expect") => self.note_expectation(value),
@@ -224,7 +225,7 @@ fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Digits only: no sign, no list, no space within.
 fn read_length(value: &[u8]) -> Result<u64, WireError> {
-    let bad = WireError::BadRequest("Content-Length is no number of bytes");
+    let bad = WireError::BadRequest("Content-Length is not a number of bytes");
     if value.is_empty() || value.len() > 19 || !value.iter().all(u8::is_ascii_digit) {
         return Err(bad);
     }

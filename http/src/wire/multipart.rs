@@ -1,5 +1,5 @@
-//! Forms as `multipart/form-data`: each parameter is a part of its own, between lines that hold a
-//! boundary.
+//! Forms as `multipart/form-data`: each parameter is a part, and the parts are separated by lines
+//! that contain a boundary.
 //!
 //! ```text
 //! --BOUNDARY␍␊
@@ -9,39 +9,39 @@
 //! --BOUNDARY--␍␊
 //! ```
 //!
-//! A part with a file name is a file and no parameter: it is skipped, as Go's servers skip it.
-//! Lines end as the first boundary's does, with or without the carriage return. What stands before
-//! the first boundary and behind the last means nothing.
+//! A part with a file name is a file, not a parameter: it is skipped, as Go's servers skip it. All
+//! lines end as the first boundary does, with or without the carriage return. Text before the first
+//! boundary and behind the last is ignored.
 //!
-//! Always holds: reading takes time in proportion to the body; what comes out is UTF-8 and no
-//! longer than what went in.
+//! Always holds: reading takes time in proportion to the body; the output is UTF-8 and not longer
+//! than the input.
 //!
 //! Format: RFC 7578, RFC 2046 section 5.1.
 
 use super::target::PARAMS_MAX;
 use crate::message::Params;
 
-/// Bytes of a boundary, as RFC 2046 bounds it.
+/// Longest boundary, in bytes, by RFC 2046.
 const BOUNDARY_BYTES_MAX: usize = 70;
-/// Header lines of one part: three are known.
+/// Header lines of one part; the standard knows three.
 const PART_HEADERS_MAX: usize = 16;
 
-/// Why a body is no form of parts.
+/// Why a body is not a multipart form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MultipartError {
-    /// The content type names no boundary, or one that cannot be.
+    /// The content type names no boundary, or an invalid one.
     Boundary,
     /// No line holds the boundary.
     NoParts,
     /// The body ends within a part.
     Unfinished,
-    /// A line of a part's head is no header, or there are too many.
+    /// A line of a part's head is not a header, or there are too many.
     PartHeader,
     /// A part has no name.
     NoName,
-    /// A part is encoded.
+    /// A part has a transfer encoding.
     Encoded(String),
-    /// A name or a value is no UTF-8.
+    /// A name or a value is not UTF-8.
     NoUtf8,
     /// More parts than a form may have.
     TooMany,
@@ -68,7 +68,7 @@ impl std::fmt::Display for MultipartError {
                 f,
                 "Content-Transfer-Encoding {how:?} is not understood: send the value as it is"
             ),
-            Self::NoUtf8 => f.write_str("a name or a value is no UTF-8"),
+            Self::NoUtf8 => f.write_str("a name or a value is not UTF-8"),
             Self::TooMany => write!(f, "more than {PARAMS_MAX} parts"),
         }
     }
@@ -79,7 +79,7 @@ impl std::error::Error for MultipartError {}
 /// Reads the parts of `body`, whose content type is `content_type`, into `params`.
 ///
 /// # Errors
-/// The first thing that is wrong; `params` then has what stood before.
+/// The first fault; `params` then holds the parameters before it.
 pub fn read_params(
     content_type: &str,
     body: &[u8],
@@ -105,10 +105,10 @@ pub fn read_params(
     Ok(())
 }
 
-/// What is left of a body, behind a boundary.
+/// The rest of a body, behind a boundary.
 struct Parts<'a> {
     rest: &'a [u8],
-    /// `--BOUNDARY`, behind a line's end.
+    /// The end of a line and `--BOUNDARY`.
     delimiter: Vec<u8>,
     newline: &'static [u8],
     is_last: bool,
@@ -121,7 +121,7 @@ struct FormPart<'a> {
     value: &'a [u8],
 }
 
-/// What stands behind a boundary.
+/// What follows a boundary.
 enum Behind<'a> {
     /// A part, which begins here.
     FormPart(&'a [u8]),
@@ -130,7 +130,7 @@ enum Behind<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Finds the first line that holds the boundary, and how lines end here.
+    /// Finds the first line with the boundary, and so how lines end in this body.
     fn open(body: &'a [u8], boundary: &str) -> Result<Self, MultipartError> {
         let mark = [b"--", boundary.as_bytes()].concat();
         let mut line = body;
@@ -157,8 +157,8 @@ impl<'a> Parts<'a> {
         }
         let part = self.rest;
         let head_len = head_len(part, self.newline)?;
-        // The line's end before a boundary belongs to the boundary, also where it is the one of
-        // the empty line: then there is no value at all.
+        // The line end before a boundary belongs to the boundary, even if it is that of the empty
+        // line: then there is no value at all.
         let mut at = head_len - self.newline.len();
         loop {
             let found = find(&part[at..], &self.delimiter).ok_or(MultipartError::Unfinished)? + at;
@@ -166,7 +166,8 @@ impl<'a> Parts<'a> {
             match behind(&part[found + self.delimiter.len()..], self.newline) {
                 Some(Behind::FormPart(rest)) => self.rest = rest,
                 Some(Behind::End) => self.is_last = true,
-                // A line that begins like a boundary and goes on is part of the value.
+                // A line that begins like a boundary and continues differently is part of the
+                // value.
                 None => {
                     at = found + 1;
                     continue;
@@ -178,7 +179,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What `rest` is, which stands behind the boundary; `None`: it was none.
+/// What `rest`, the text after a boundary, begins with; `None` if it was not a boundary.
 fn behind<'a>(rest: &'a [u8], newline: &[u8]) -> Option<Behind<'a>> {
     let (rest, is_last) = match rest.strip_prefix(b"--") {
         Some(rest) => (rest, true),
@@ -194,7 +195,7 @@ fn behind<'a>(rest: &'a [u8], newline: &[u8]) -> Option<Behind<'a>> {
     }
 }
 
-/// The length of a part's head, the empty line behind it included.
+/// The length of a part's head, including the empty line after it.
 fn head_len(part: &[u8], newline: &[u8]) -> Result<usize, MultipartError> {
     let mut len = 0;
     for _ in 0..=PART_HEADERS_MAX {
@@ -235,7 +236,7 @@ fn name_of(head: &[u8]) -> Result<Option<String>, MultipartError> {
     Ok((!is_file).then_some(name))
 }
 
-/// The field `wanted` of `a=b; c="d"`: in quotes a backslash makes the next character plain.
+/// The field `wanted` of `a=b; c="d"`. Within quotes a backslash escapes the next character.
 fn field(fields: &str, wanted: &str) -> Option<String> {
     let mut rest = fields;
     loop {
@@ -260,7 +261,7 @@ fn field(fields: &str, wanted: &str) -> Option<String> {
     }
 }
 
-/// Reads up to the closing quote; gives what is behind it as well.
+/// Reads up to the closing quote; also returns the text after it.
 fn unquote(quoted: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut letters = quoted.char_indices();
@@ -274,8 +275,8 @@ fn unquote(quoted: &str) -> Option<(String, &str)> {
     None
 }
 
-/// Where `needle` first is. Quick enough, for a needle begins with a line's end and has no other:
-/// no byte of `text` is compared with more than two beginnings.
+/// Where `needle` first occurs. This takes linear time, because a needle begins with a line end and
+/// contains no other: no byte of `text` is compared with more than two starts of it.
 fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     let first = needle[0];
     let mut from = 0;

@@ -1,12 +1,12 @@
 //! Request targets: path and parameters, percent-decoded; forms have the same syntax.
 //!
-//! Slashes that follow each other in a path are one: a base URL that ends in a slash makes
-//! `//api/v1/query`, and the client means the route. Go's servers redirect a GET to the clean path;
-//! here it is answered at once, for a redirect costs a round trip, makes a GET of a POST, and with
-//! a path that begins `//` would name another host. A slash that is escaped, as one in a label's
-//! name is, stays.
+//! Repeated slashes in a path count as one: a client whose base URL ends in a slash sends
+//! `//api/v1/query` and means the route. Go's servers redirect a GET to the clean path. Here it is
+//! answered at once, because a redirect costs a round trip, turns a POST into a GET, and with a
+//! path that begins with `//` would name another host. An escaped slash, as in a label's name,
+//! stays.
 //!
-//! Always holds: what comes out is UTF-8, and no longer than what went in.
+//! Always holds: the output is UTF-8 and not longer than the input.
 
 use super::WireError;
 use crate::message::Params;
@@ -18,7 +18,7 @@ pub const PARAMS_MAX: usize = 4_096;
 /// Splits `target` into `path` (decoded) and `query` (decoded parameters).
 ///
 /// # Errors
-/// A target that is neither a path nor an absolute URL, and escapes that are none.
+/// A target that is neither a path nor an absolute URL, or an invalid escape.
 pub fn split(target: &str, path: &mut String, query: &mut Params) -> Result<(), WireError> {
     path.clear();
     query.clear();
@@ -36,7 +36,7 @@ pub fn split(target: &str, path: &mut String, query: &mut Params) -> Result<(), 
     if raw_query.is_empty() { Ok(()) } else { read_params(raw_query.as_bytes(), query) }
 }
 
-/// A path with one slash where there are several.
+/// The path with repeated slashes reduced to one.
 fn clean(path: &str) -> Cow<'_, str> {
     if !path.contains("//") {
         return Cow::Borrowed(path);
@@ -64,7 +64,7 @@ fn without_authority(target: &str) -> Result<&str, WireError> {
 /// an empty value.
 ///
 /// # Errors
-/// Escapes that are none, text that is no UTF-8, too many parameters.
+/// Invalid escapes, text that is not UTF-8, too many parameters.
 pub fn read_params(text: &[u8], params: &mut Params) -> Result<(), WireError> {
     let pairs = text.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty());
     for (count, pair) in pairs.enumerate() {

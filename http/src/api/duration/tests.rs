@@ -1,4 +1,4 @@
-//! Durations as Go and Prometheus write them, and what is none.
+//! Durations as Go and Prometheus write them, and texts that are not durations.
 
 use super::*;
 

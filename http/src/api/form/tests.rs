@@ -18,8 +18,8 @@ fn a_form_s_values_come_before_the_url_s() {
     assert_eq!(merge(&mut request), Ok(()));
 }
 
-/// A form in parts is a form too. Go puts a plain form before the URL's parameters and one in parts
-/// behind them.
+/// A multipart form is read too. Go puts a plain form's parameters before the URL's and a multipart
+/// form's behind them.
 #[test]
 fn forms_are_read_by_their_content_type() {
     let merged = |method, content_type: &str, body: &str| {

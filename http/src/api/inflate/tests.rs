@@ -1,4 +1,4 @@
-//! Streams that lie and streams that are none.
+//! Streams that declare a wrong size, and bytes that are not gzip.
 
 use super::*;
 use std::io::Write;

@@ -140,7 +140,8 @@ fn limits_are_read_from_headers_and_parameters() {
     assert!(with(&[], &[("docsLimit", "-1")]).unwrap_err().contains("negative"));
 }
 
-/// `limit` of the routes that Prometheus has is Prometheus'; of those that only M3 has, M3's.
+/// On routes that Prometheus has, `limit` means what it means in Prometheus; on those that only M3
+/// has, what it means in M3.
 #[test]
 fn the_limit_of_an_answer_is_not_that_of_a_fetch() {
     let limits = |limit, headers: &[_], text: &str| {

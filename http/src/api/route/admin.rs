@@ -1,9 +1,10 @@
-//! What headers and parameters say to an admin route.
+//! Headers and parameters of admin routes.
 
 use crate::api::{AdminCall, AdminRoute};
 use crate::message::Request;
 
-/// Reads a request to an admin route, whose body is inflated. Takes parameters and body out of it.
+/// Reads a request to an admin route, after its body was inflated. Takes parameters and body out of
+/// it.
 pub(super) fn admin(route: AdminRoute, id: Option<&str>, request: &mut Request) -> AdminCall {
     let id = id.map(str::to_owned);
     let text =

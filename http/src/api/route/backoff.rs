@@ -1,18 +1,18 @@
-//! When a body is read by fingerprints and when it is decoded at once.
+//! Decides whether a body is read by fingerprints or decoded at once.
 
 use std::cell::Cell;
 
-/// Whether it is worth while to read bodies by fingerprints: not for a sender whose series are all
-/// new or whose bodies are unusual, for then everything is read twice.
+/// Decides whether reading bodies by fingerprints is worthwhile. It is not if the sender's series
+/// are all new or its bodies are unusual, because then every body is read twice.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     /// Bodies that are decoded at once before the next attempt.
     left: Cell<u32>,
-    /// How many there were the last time.
+    /// How many there were after the last failure.
     last: Cell<u32>,
 }
 
-/// Bodies between two attempts at most.
+/// Most bodies between two attempts.
 const BACKOFF_MAX: u32 = 16;
 
 impl Backoff {

@@ -58,7 +58,7 @@ pub(super) fn query_range(
     Ok(QueryRangeCall { text: text_of(request)?, start_ms, end_ms, step_ms, options })
 }
 
-/// Reads what the metadata routes share.
+/// Reads the parameters that all metadata routes have.
 pub(super) fn metadata(
     request: &Request,
     now: Timestamp,
@@ -78,7 +78,7 @@ pub(super) fn metadata(
     Ok(MetadataCall { selectors, start_ms, end_ms, options })
 }
 
-/// `/series` wants at least one selector.
+/// `/series` requires at least one selector.
 pub(super) fn require_selector(metadata: MetadataCall) -> Result<MetadataCall, ApiError> {
     if metadata.selectors.is_empty() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
@@ -204,7 +204,7 @@ fn read_time(name: &str, text: &str, now: Timestamp) -> Result<i64, ApiError> {
     })
 }
 
-/// Reads which of reads and writes the node is to be ready for: both, unless told otherwise.
+/// Reads whether readiness for reads or for writes is asked; both, unless told otherwise.
 pub(super) fn ready(request: &Request) -> Result<Call, ApiError> {
     let asked = |name| match request.query.filled(name) {
         None => Ok(true),
@@ -213,8 +213,8 @@ pub(super) fn ready(request: &Request) -> Result<Call, ApiError> {
     Ok(Call::Ready { reads: asked("reads")?, writes: asked("writes")? })
 }
 
-/// Undoes Prometheus' `U__` escaping of label names in paths; a name that is not escaped, or
-/// wrongly so, stands as it is.
+/// Undoes Prometheus' `U__` escaping of label names in paths. A name that is not escaped, or not
+/// correctly, is returned unchanged.
 pub(super) fn unescape_name(name: &str) -> String {
     let Some(mut rest) = name.strip_prefix("U__") else { return name.to_owned() };
     let mut out = String::with_capacity(rest.len());

@@ -1,14 +1,14 @@
-//! Batches whose memory is used again: what a core has decoded into once, it decodes into again.
+//! A pool of batches: a core decodes each write into the memory of an earlier one.
 
 use m3_metric::WriteBatch;
 use std::cell::RefCell;
 
-/// Batches that wait for their next use, per core.
+/// Most batches in the pool of a core.
 const SPARE_BATCHES: usize = 8;
-/// Bytes of a batch's buffer that are worth keeping; a larger one is freed after use.
+/// Largest buffer of a batch that the pool keeps; a larger one is freed after use.
 const SPARE_BATCH_BYTES: usize = 8 << 20;
 
-/// Batches that wait for their next use.
+/// Batches that wait for reuse.
 #[derive(Debug, Default)]
 pub(super) struct SpareBatches(RefCell<Vec<WriteBatch>>);
 
@@ -22,8 +22,8 @@ impl SpareBatches {
     pub(super) fn give(&self, mut batch: WriteBatch) {
         let mut spare = self.0.borrow_mut();
         if spare.len() < SPARE_BATCHES && batch.buffer.capacity() <= SPARE_BATCH_BYTES {
-            // The buffer keeps its bytes: the next body overwrites them, clearing would cost a
-            // pass over memory when it grows again.
+            // The buffer keeps its bytes. The next body overwrites them; clearing would cost a pass
+            // over the memory when the buffer grows again.
             batch.clear_records();
             spare.push(batch);
         }

@@ -33,7 +33,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// What kind of route it is, for the reply.
+    /// The kind of route, for the reply.
     pub(super) fn family(self) -> Family {
         match self {
             Self::RemoteWrite => Family::Write,
@@ -68,7 +68,7 @@ struct Entry {
     path: &'static str,
     methods: Methods,
     kind: Kind,
-    /// Whether the route also stands below `/prometheus` and `/m3query`.
+    /// Whether the route also exists below `/prometheus` and `/m3query`.
     prefixed: bool,
 }
 
@@ -84,7 +84,7 @@ const fn admin(path: &'static str, methods: Methods, route: AdminRoute) -> Entry
     entry(path, methods, Kind::Admin(route))
 }
 
-/// A name in braces stands for one part of the path. Literal paths stand before those.
+/// A name in braces stands for one part of the path. Literal paths come before such paths.
 static TABLE: &[Entry] = &[
     entry("/api/v1/prom/remote/write", POST, Kind::RemoteWrite),
     entry("/api/v1/write", POST, Kind::RemoteWrite),
@@ -121,7 +121,7 @@ static TABLE: &[Entry] = &[
 /// The services that have placements, in the order of `/routes`.
 const SERVICES: [Service; 3] = [Service::M3db, Service::M3aggregator, Service::M3coordinator];
 
-/// What stands below a service's placement path; one set for each service.
+/// The routes below a service's placement path; each service has the same set.
 type PlacementRoute = (&'static str, [&'static str; 3], Methods, fn(Service) -> AdminRoute);
 
 const PLACEMENTS: &[PlacementRoute] = &[
@@ -197,9 +197,9 @@ static METRICS_TABLE: &[Entry] = &[
 /// Where a request goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target<'a> {
-    /// The route's path with a name in braces for what varies.
+    /// The route's path, with a name in braces for the variable part.
     pub(super) template: &'static str,
-    /// What stands at the braces.
+    /// The text at the braces.
     pub(super) id: Option<&'a str>,
     /// The engine that a prefix pins.
     pub(super) engine: Option<EngineName>,
@@ -208,7 +208,7 @@ pub(super) struct Target<'a> {
 /// Finds the route of `path` and checks the method.
 ///
 /// # Errors
-/// No such route, or not by this method.
+/// There is no such route, or it does not take this method.
 pub(super) fn find(
     listener: Listener,
     path: &str,
@@ -231,7 +231,7 @@ pub(super) fn find(
 }
 
 fn find_placement(path: &str, method: Method) -> Result<(Kind, Target<'_>), ApiError> {
-    // M3's older releases had the database's placement here.
+    // M3's older releases had the placement of the database here.
     const OLD: &str = "/api/v1/placement";
     for (suffix, templates, methods, make) in PLACEMENTS {
         let of_service = SERVICES.into_iter().zip(templates).find_map(|(service, template)| {
@@ -249,12 +249,12 @@ fn find_placement(path: &str, method: Method) -> Result<(Kind, Target<'_>), ApiE
     Err(no_route(path))
 }
 
-/// A refusal of a path that is no route.
+/// The refusal of a path that is not a route.
 fn no_route(path: &str) -> ApiError {
     let shown: String = path.chars().take(200).collect();
     ApiError::new(
         ErrorKind::NotFound,
-        format!("no such route: {shown}; GET /routes lists what there is"),
+        format!("no such route: {shown}; GET /routes lists all routes"),
     )
 }
 
@@ -282,19 +282,20 @@ fn split_prefix(path: &str) -> (Option<EngineName>, &str) {
     (None, path)
 }
 
-/// Matches `path` with `template`: outer `None` is no match, inner the part at the braces.
+/// Matches `path` with `template`. The outer `None` means no match; the inner value is the part at
+/// the braces.
 fn match_path<'a>(template: &str, path: &'a str) -> Option<Option<&'a str>> {
     let Some((before, rest)) = template.split_once('{') else {
         return (template == path).then_some(None);
     };
     let after = rest.split_once('}').map_or("", |(_, after)| after);
     let id = path.strip_prefix(before)?.strip_suffix(after)?;
-    // Only a label's name may hold a slash: it stands between two fixed parts.
+    // Only a label's name may contain a slash, because it stands between two fixed parts.
     let plausible = !id.is_empty() && (!after.is_empty() || !id.contains('/'));
     plausible.then_some(Some(id))
 }
 
-/// Every path there is, for `/routes`.
+/// All paths, for `/routes`.
 #[must_use]
 pub fn routes() -> Vec<&'static str> {
     let mut paths: Vec<_> = TABLE.iter().map(|entry| entry.path).collect();

@@ -1,4 +1,4 @@
-//! Routes: which call a request becomes, and what is answered at once.
+//! Routes: which call a request becomes, and which requests are answered at once.
 
 use super::*;
 use crate::api::{AdminRoute, Service, WriteCall, WriteSource};
@@ -245,7 +245,8 @@ fn a_body_is_read_packed_where_series_are_known_and_decoded_where_they_are_not()
         assert!(call.batch.buffer.is_empty());
         api.recycle_known(call.batch);
     }
-    // A sender whose series are new each time is decoded at once, but for one attempt in 17.
+    // For a sender whose series are always new, bodies are decoded at once except for one attempt
+    // in 17.
     let mut attempts = 0;
     for _ in 0..170 {
         let mut call = write();
@@ -370,7 +371,7 @@ fn what_needs_no_node_is_answered_at_once() {
     assert!(paths.contains(&"/api/v1/label/{name}/values") && paths.len() > 40);
 }
 
-/// Clients compare `version` with those of Prometheus; the node's own is another field.
+/// Clients compare `version` with Prometheus' versions; the node's own is in another field.
 #[test]
 fn build_information_names_the_prometheus_that_is_spoken() {
     let settings = ApiSettings { version: "0.1.7", revision: "abc", ..ApiSettings::default() };

@@ -1,5 +1,5 @@
-//! Writes: from a request to a [`WriteCall`], with a decoder and batches that a core uses again,
-//! and memory that is promised before a body is unpacked.
+//! Writes: from a request to a [`WriteCall`]. Each core reuses its decoder and batches, and memory
+//! is reserved before a body is unpacked.
 
 use super::Api;
 use crate::api::options::write_options;
@@ -10,13 +10,13 @@ use crate::message::Request;
 use m3_io::budget::Promise;
 use m3_metric::{Record, WriteBatch, WriteOutcome};
 
-/// Bytes of the smallest series with a sample in a remote write.
+/// Bytes of the smallest series with one sample in a remote write.
 const SAMPLE_BYTES_MIN: usize = 16;
-/// Bytes of a remote write whose records are not counted: what a sender sends at once.
+/// Size of a remote write up to which no memory is reserved for its records: an ordinary request.
 const BATCH_BYTES_SURE: usize = 256 << 10;
 
 impl Api {
-    /// Gives a batch back so that a later write can use its memory.
+    /// Returns a batch so that a later write can use its memory.
     pub fn recycle(&self, batch: WriteBatch) {
         self.spare.give(batch);
     }
@@ -39,13 +39,13 @@ impl Api {
         Ok(())
     }
 
-    /// Notes that all series of a body were known by their fingerprints, and gives its batch back.
+    /// Records that all series of a body were known by their fingerprints, and returns its batch.
     pub fn recycle_known(&self, batch: WriteBatch) {
         self.packed.succeeded();
         self.recycle(batch);
     }
 
-    /// Decompresses a body and splits it; gives the length decompressed.
+    /// Decompresses a body and splits it; returns the decompressed length.
     fn unpack(
         &self,
         body: &[u8],
@@ -57,8 +57,9 @@ impl Api {
         Ok((body_len, decoder.split(body_len, batch, mode)?))
     }
 
-    /// Decodes a remote write again, strictly: for the owner that met a record of the fast path
-    /// whose span is no label fields. The batch then holds the samples that the body really has.
+    /// Decodes a remote write again, strictly, after the owner of a record of the fast path found
+    /// that its span is not label fields. The batch then holds the samples that the body really
+    /// has.
     ///
     /// # Errors
     /// The body is malformed; none of it must be stored.
@@ -72,8 +73,8 @@ impl Api {
         Ok(())
     }
 
-    /// Memory for what a remote write of `declared` bytes is unpacked into beside what `batch` has:
-    /// the bytes, and records, which are larger than the smallest samples.
+    /// Reserves the memory to unpack a remote write of `declared` bytes beyond what `batch` has
+    /// already: for the bytes, and for the records, which are larger than the smallest samples.
     fn promise(&self, declared: usize, batch: &WriteBatch) -> Result<Promise, ApiError> {
         let mut promise = self.settings.budget.nothing();
         let bytes = declared.saturating_sub(batch.buffer.capacity());
@@ -88,7 +89,7 @@ impl Api {
     }
 
     fn no_memory(&self, unpacked: usize) -> ApiError {
-        let what = format!("a body of {} KiB, unpacked, is refused for now", unpacked >> 10);
+        let what = format!("a body of {} KiB after unpacking is refused for now", unpacked >> 10);
         ApiError::no_memory(&what, &self.settings.budget)
     }
 

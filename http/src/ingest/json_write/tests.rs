@@ -1,4 +1,4 @@
-//! JSON writes: one sample in, or M3's words for what is wrong.
+//! JSON writes: one sample, or M3's text for what is wrong.
 
 use super::*;
 

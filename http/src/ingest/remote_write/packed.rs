@@ -1,27 +1,28 @@
-//! A body read through a small window: time, value and fingerprint of every sample, no label bytes.
+//! Reads a body through a small window: time, value and fingerprint of every sample, no label
+//! bytes.
 //!
-//! A decompressed request is larger than a near cache, and a node that knows all of its series
-//! needs none of it twice. So snappy's elements (`format_description.txt` of snappy) are
-//! decompressed into a window that stays in the cache; each series is read where it lies and
-//! overwritten later. Only what senders usually send is read this way: anything else, also whatever
-//! is corrupt, is left to [`super::Decoder::decompress`] and its errors.
+//! A decompressed request is larger than the near cache, and a node that knows all of its series
+//! reads each byte only once. So snappy's elements (`format_description.txt` of snappy) are
+//! decompressed into a window that stays in the cache; each series is read in place and overwritten
+//! later. Only the usual form of a body is read this way. Any other, and a corrupt one, is left to
+//! [`super::Decoder::decompress`] and its errors.
 //!
-//! Always holds: what is read here is what [`super::Mode::Fast`] says of the same body.
+//! Always holds: the result is the same as that of [`super::Mode::Fast`] for the same body.
 
 use super::{record, split_tail};
 use m3_metric::{FingerprintKey, WriteBatch, fingerprint};
 
-/// What an element may reach back to, as encoders compress: they begin anew after as much.
+/// How far back an element may refer: encoders compress in blocks of this size.
 const HISTORY: usize = 64 << 10;
 /// Bytes of the window. It is read up to [`FILL`], so that an element of [`HISTORY`] bytes fits.
 const WINDOW: usize = 256 << 10;
 const FILL: usize = WINDOW - HISTORY - 1024;
-/// A series of more bytes is left to others.
+/// A longer series is left to the other decoder.
 const SERIES_BYTES_MAX: usize = HISTORY - 16;
-/// Elements are copied in words of this many bytes. Those behind an element's end are overwritten
-/// by the next, or lie behind the last.
+/// Elements are copied in words of this many bytes. Bytes copied beyond an element's end are
+/// overwritten by the next element, or lie behind the last one.
 const WORD: usize = 16;
-/// No copy is longer.
+/// The longest copy.
 const COPY_MAX: usize = 64;
 
 /// Reads bodies, one after the other, through the same window.
@@ -32,7 +33,7 @@ pub(super) struct PackedReader {
 
 impl PackedReader {
     /// Reads the elements of a block of `declared` bytes into the batch's records and fingerprints,
-    /// `samples_max` at most; nothing if any of it is not the usual.
+    /// at most `samples_max`. `None` if any part of it is unusual.
     pub(super) fn read(
         &mut self,
         elements: &[u8],
@@ -101,7 +102,7 @@ impl Pass<'_> {
         Some(())
     }
 
-    /// Reads the series that are whole.
+    /// Reads the series that are complete in the window.
     fn series(&mut self, batch: &mut WriteBatch) -> Option<()> {
         let window = &self.window[..self.filled];
         while let Some((begin, len)) = header(&window[self.read..])? {
@@ -118,7 +119,7 @@ impl Pass<'_> {
         Some(())
     }
 
-    /// Moves what is still needed to the window's front; says how far.
+    /// Moves the unread bytes to the window's front and returns by how much.
     fn slide(&mut self) -> usize {
         let keep = self.read.min(self.filled.saturating_sub(HISTORY));
         self.window.copy_within(keep..self.filled, 0);
@@ -128,8 +129,8 @@ impl Pass<'_> {
     }
 }
 
-/// Where the series at the front of `bytes` begins behind its tag and length, and its length;
-/// nothing in it if there is too little to tell.
+/// Parses the tag and length of the series at the front of `bytes`: returns where its content
+/// begins, and its length. The inner value is `None` if there are too few bytes to tell.
 #[inline(always)]
 fn header(bytes: &[u8]) -> Option<Option<(usize, usize)>> {
     const TAG: u8 = 0x0a;
@@ -147,10 +148,10 @@ fn header(bytes: &[u8]) -> Option<Option<(usize, usize)>> {
     if rest.len() < 3 { Some(None) } else { None }
 }
 
-/// What an element was: bytes behind its tag, and bytes written.
+/// The size of an element: bytes behind its tag, and bytes written.
 type Step = (usize, usize);
 
-/// Writes the literal of `tag` and what follows it.
+/// Writes the literal that `tag` and the bytes behind it describe.
 #[inline(always)]
 fn literal(tag: u8, rest: &[u8], to: &mut [u8]) -> Option<Step> {
     let short = usize::from(tag >> 2) + 1;
@@ -165,7 +166,7 @@ fn literal(tag: u8, rest: &[u8], to: &mut [u8]) -> Option<Step> {
 
 #[inline(never)]
 fn long_literal(short: usize, rest: &[u8], to: &mut [u8]) -> Option<Step> {
-    // From 61 on it says how many bytes the length has, less one, behind the tag.
+    // From 61 on, the length less one follows the tag; the value is 60 plus its number of bytes.
     let extra = short.saturating_sub(60);
     let mut len = short;
     if extra > 0 {
@@ -178,7 +179,7 @@ fn long_literal(short: usize, rest: &[u8], to: &mut [u8]) -> Option<Step> {
     Some((extra + len, len))
 }
 
-/// Writes the copy of `tag` and what follows it.
+/// Writes the copy that `tag` and the bytes behind it describe.
 #[inline(always)]
 fn copy(tag: u8, rest: &[u8], window: &mut [u8], filled: usize) -> Option<Step> {
     let (used, len, offset) = match tag & 3 {
@@ -190,7 +191,7 @@ fn copy(tag: u8, rest: &[u8], window: &mut [u8], filled: usize) -> Option<Step> 
             let offset = u16::from_le_bytes(*rest.first_chunk()?);
             (2, usize::from(tag >> 2) + 1, usize::from(offset))
         }
-        // Farther than the window reaches, as no encoder does.
+        // An offset beyond the window, which no encoder writes.
         _ => return None,
     };
     let from = filled.checked_sub(offset)?;
@@ -208,7 +209,7 @@ fn copy(tag: u8, rest: &[u8], window: &mut [u8], filled: usize) -> Option<Step> 
     Some((used, len))
 }
 
-/// A copy that reads what it writes: of a few bytes, again and again.
+/// A copy that reads its own output, less than a word behind: it repeats a few bytes.
 #[inline(never)]
 fn near_copy(span: &mut [u8], offset: usize) -> Option<()> {
     if offset == 0 {

@@ -1,25 +1,25 @@
-//! The walk over a body, field by field.
+//! Walks a body field by field.
 
 use super::{Contents, IngestError, Mode, is_label_fields, record, split_tail};
 use crate::proto::{Field, Reader, Value};
 use m3_metric::limits::LABEL_BLOCK_BYTES_MAX;
 use m3_metric::{Labels, Record, Timestamp};
 
-/// A body on its way into records.
+/// The state of a walk: a body and what was found in it.
 pub(super) struct Walk<'a> {
     /// The decompressed body.
     pub(super) body: &'a [u8],
     /// Where the walk is.
     pub(super) at: usize,
-    /// What came out so far.
+    /// The records so far.
     pub(super) records: &'a mut Vec<Record>,
-    /// Label fields that did not stand together.
+    /// Label fields that are not contiguous in the body.
     pub(super) gathered: &'a mut Vec<u8>,
     /// What was seen so far.
     pub(super) contents: Contents,
     /// The last of the samples that no namespace could store.
     pub(super) last_refused: Option<RefusedSample>,
-    /// How many samples there may be.
+    /// Most samples that are accepted.
     pub(super) samples_max: usize,
 }
 
@@ -52,8 +52,8 @@ impl Walk<'_> {
         }
     }
 
-    /// What the body held. A text is made for the last refused sample only: one for each would take
-    /// longer than storing them.
+    /// Returns what the body held. Only the last refused sample gets an error text: a text for each
+    /// would take longer than storing the samples.
     pub(super) fn finish(mut self) -> Contents {
         if let Some(RefusedSample { offset, labels: len, ms }) = self.last_refused {
             self.contents.refused.last = Some(match Labels::parse(self.span(offset, len)) {
@@ -68,10 +68,10 @@ impl Walk<'_> {
         self.contents
     }
 
-    /// The `len` label bytes at `offset` of the body with what was gathered behind it.
+    /// The `len` label bytes at `offset` of the body followed by the gathered bytes.
     fn span(&self, offset: usize, len: usize) -> &[u8] {
         match offset.checked_sub(self.body.len()) {
-            // No labels at the body's very end are in either.
+            // An empty span at the body's very end could be in either.
             Some(at) if len > 0 => &self.gathered[at..at + len],
             _ => &self.body[offset..offset + len],
         }
@@ -81,7 +81,8 @@ impl Walk<'_> {
     fn series(&mut self, start: usize, frame: &[u8], mode: Mode) -> Result<(), IngestError> {
         if mode == Mode::Fast
             && let Some((labels, timestamp, value_bits)) = split_tail(frame)
-            // Longer than labels can be: many samples, or an attack that nobody is to hash.
+            // Longer than labels can be: many samples, or an attack whose bytes should not be
+            // hashed.
             && labels <= LABEL_BLOCK_BYTES_MAX
         {
             return self.push(record(start, labels, timestamp, value_bits));
@@ -95,7 +96,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Whether the request may have one more sample beside the records and those that were refused.
+    /// Checks that the request may have one more sample besides the records and the refused
+    /// samples.
     fn claim_one(&self) -> Result<(), IngestError> {
         let seen = self.contents.refused.count.saturating_add(self.records.len() as u64);
         if seen < self.samples_max as u64 {
@@ -104,7 +106,8 @@ impl Walk<'_> {
         Err(IngestError::TooManySamples { limit: self.samples_max })
     }
 
-    /// Two passes: one to find where the labels are, one for the samples, which may stand before.
+    /// Makes two passes, one to find the labels and one for the samples, which may precede the
+    /// labels.
     fn series_strictly(&mut self, start: usize, frame: &[u8]) -> Result<(), IngestError> {
         let (offset, labels) = self.labels(start, frame)?;
         let mut reader = Reader::new(frame);
@@ -134,8 +137,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Where the label fields of `frame` are: in the body if they stand together there, otherwise
-    /// copied together behind it.
+    /// The position of the label fields of `frame`: in the body if they are contiguous there,
+    /// otherwise in the copy behind it.
     fn labels(&mut self, start: usize, frame: &[u8]) -> Result<(usize, usize), IngestError> {
         let (mut first, mut end, mut together) = (0, 0, true);
         let mut reader = Reader::new(frame);
@@ -151,8 +154,8 @@ impl Walk<'_> {
             }
             end = reader.position();
         }
-        // A label that is no message at all spoils the request; one that breaks a rule spoils only
-        // its series, and the owner says so.
+        // Bytes that are not a label message make the request malformed. A label that breaks a rule
+        // affects only its series, and the owner refuses that one.
         let (offset, labels) =
             if together { (start + first, end - first) } else { self.gather(frame)? };
         if labels > LABEL_BLOCK_BYTES_MAX || is_label_fields(self.span(offset, labels)) {

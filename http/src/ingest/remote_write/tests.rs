@@ -1,4 +1,4 @@
-//! Remote write decoding: the fast path against the slow one, and bad bodies.
+//! Remote write decoding: the fast path compared with the strict one, and bad bodies.
 
 use super::*;
 use crate::ingest::{status_of, text_of};
@@ -34,7 +34,7 @@ fn both(message: &[u8]) -> (WriteBatch, Contents) {
     (fast, found)
 }
 
-/// Whether a body can be read packed; if so it says what the fast split says.
+/// Whether a body can be read packed. If so, checks that the result equals that of the fast path.
 fn packed(body: &[u8]) -> bool {
     let key = FingerprintKey::random();
     let mut decoder = Decoder::new(DecodeLimits::default());
@@ -57,7 +57,8 @@ fn packed(body: &[u8]) -> bool {
 const RECORD: Record =
     Record { labels_offset: 0, labels_len: 0, timestamp: Timestamp(0), value_bits: 0 };
 
-/// What senders send: `count` series with a sample, of a hundred to thousands of label bytes.
+/// An ordinary request: `count` series with one sample each, with a hundred to thousands of label
+/// bytes.
 fn usual(count: usize) -> Vec<u8> {
     let mut writer = WriteRequestWriter::default();
     for n in 0..count {
@@ -123,14 +124,14 @@ fn every_kind_of_snappy_element_is_read_or_left_to_others() {
     };
     let all = literal(&message);
     assert!(packed(&with(message.len(), &[&all])));
-    // The same message again, copied by pieces of 64 and what is left.
+    // The same message again, as copies of 64 bytes and one of the rest.
     let far = (message.len() as u16).to_le_bytes();
     let copy = |len: usize| [&[(len as u8 - 1) << 2 | 2], &far[..]].concat();
     let mut copies = vec![copy(64); message.len() / 64];
     copies.push(copy(message.len() % 64));
     let copies = copies.concat();
     assert!(packed(&with(message.len() * 2, &[&all, &copies])));
-    // A label value of one letter again and again is a copy of what is being written.
+    // A label value that repeats one letter is a copy that overlaps its own output.
     let mut writer = WriteRequestWriter::default();
     for near in 1..20 {
         let text: String = ('a'..='s').take(near).collect::<String>().repeat(40);
@@ -230,7 +231,7 @@ fn odd_shapes_mean_the_same() {
     let one = &up[2..usize::from(up[1]) + 2];
     let two = &up[usize::from(up[1]) + 4..];
     let s = sample(TS, 2.0);
-    // Samples first, labels apart, samples between labels.
+    // Samples first, labels that are not contiguous, samples between labels.
     let split = with(&[(1, one), (2, &s), (1, two)]);
     let first = with(&[(2, &s), (1, one), (1, two)]);
     let (batch, found) = both(&request(&[split, first]));
@@ -252,10 +253,10 @@ fn odd_shapes_mean_the_same() {
     assert_eq!(found, Contents { samples: 3, exemplars: 1, metadata: 1, ..Contents::default() });
     let times: Vec<_> = batch.records.iter().map(|r| r.timestamp.to_ms()).collect();
     assert_eq!(times, [1, -5, TS]);
-    // An empty sample is zero at the epoch; a series without labels is the owner's to refuse.
+    // An empty sample is zero at the epoch; a series without labels is refused by the owner.
     let (batch, _) = both(&request(&[with(&[(2, b"")])]));
     assert_eq!((batch.records[0].labels_len, batch.records[0].timestamp.0), (0, 0));
-    // A start timestamp (field 3 of a sample) is passed over.
+    // A start timestamp (field 3 of a sample) is ignored.
     let mut started = sample(TS, 7.0);
     put_varint(&mut started, 3, 5);
     let mut frame = up.clone();
@@ -276,8 +277,8 @@ fn histograms_are_reported_as_not_stored() {
 
 #[test]
 fn a_false_split_is_found_out() {
-    // The value of the last label ends in bytes that look like a sample; the real sample stands
-    // before it. The fast path cannot know; its span is no label fields, and that tells.
+    // The value of the last label ends in bytes that look like a sample; the real sample precedes
+    // it. The fast path cannot know, but its span is not label fields, which reveals it.
     let mut tail = vec![0x12, 0x10];
     tail.extend_from_slice(&sample(TS, 9.0));
     let mut frame = Vec::new();
@@ -311,7 +312,7 @@ fn hostile_bodies_are_refused_before_memory_is_taken() {
     assert_eq!(refuse(&[0xff; 12]), IngestError::Snappy);
     let over = snap::raw::Encoder::new().compress_vec(&vec![0; (1 << 20) + 1]).unwrap();
     assert!(matches!(refuse(&over), IngestError::TooLarge { .. }));
-    // Many tiny samples would need more memory than they came in.
+    // The records of many tiny samples would need more memory than the request.
     let mut frame = labels(&[("a", "b")]);
     (0..101).for_each(|_| put_bytes(&mut frame, 2, b""));
     let message = request(&[frame]);
@@ -354,12 +355,12 @@ fn a_time_that_cannot_be_said_in_nanoseconds_costs_its_own_sample_only() {
         assert_eq!((status_of(&outcome), outcome.bad.count), (400, 1));
         let wanted = format!("id={{__name__=\"up\",i=\"2\"}}, timestamp_unix_millis={ms}");
         assert!(text_of(&outcome).contains(&wanted), "{}", text_of(&outcome));
-        // Among others of its series too.
+        // The same among other samples of the series.
         let message = request(&[series("2", &[TS, ms, TS + 1])]);
         let (batch, contents) = decode(&message, Mode::Strict).unwrap();
         assert_eq!((batch.records.len(), contents.refused.count), (2, 1), "{ms}");
     }
-    // The ends of what nanoseconds can say are records, for the namespace to judge.
+    // The extreme times of nanoseconds become records; the namespace decides about them.
     let mut frame = labels(&[("a", "b")]);
     for ms in [-9_223_372_036_854, 9_223_372_036_854] {
         put_bytes(&mut frame, 2, &sample(ms, 1.0));
@@ -378,7 +379,7 @@ fn refused_samples_count_against_the_limit_of_samples() {
     assert_eq!(refused, Err(IngestError::TooManySamples { limit: 4 }));
 }
 
-/// A small generator: seeded, printed, settable.
+/// A small random generator; its seed is printed and can be set.
 struct Random(u64);
 
 impl Random {
@@ -468,7 +469,7 @@ fn fast_and_strict_agree_on_random_and_mutated_bodies() {
                 assert_eq!(found, strict_found);
                 agreed += 1;
             }
-            // The fast path may meet malformed bytes only where the strict one does.
+            // The fast path may report malformed bytes only if the strict one does.
             (Err(error), Ok(_)) => panic!("{error}: {message:?}"),
         }
     }

@@ -1,4 +1,4 @@
-//! Forms of parts: what is read, what is skipped, what is refused and why.
+//! Multipart forms: what is read, what is skipped, what is refused and why.
 
 use super::*;
 
@@ -8,8 +8,8 @@ fn read(content_type: &str, body: &str) -> Result<Vec<(String, String)>, Multipa
     Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
-/// Reads `body` with each bar as a line's end, with and without carriage returns; in what is read
-/// they are bars again.
+/// Reads `body` with each bar replaced by a line end, with and without carriage returns; in the
+/// result they are bars again.
 fn pairs(body: &str) -> Result<Vec<(String, String)>, MultipartError> {
     let [plain, with_returns] = ["\n", "\r\n"].map(|newline| {
         let read = read("multipart/form-data; boundary=b", &body.replace('|', newline));
@@ -36,8 +36,8 @@ fn parts_are_parameters() {
             &(part("\"match[]\"", "a") + &part("\"match[]\"", "b") + "--b--"),
             &[("match[]", "a"), ("match[]", "b")],
         ),
-        // A value may be empty, also where its line is missing; it may hold line ends, and what
-        // only begins like a boundary.
+        // A value may be empty, even if its line is missing. It may contain line ends, and text
+        // that only begins like a boundary.
         (&(part("a", "") + "--b--"), &[("a", "")]),
         ("--b|Content-Disposition: form-data; name=a||--b--", &[("a", "")]),
         (&(part("a", "1||2|") + "--b--"), &[("a", "1||2|")]),
@@ -45,7 +45,7 @@ fn parts_are_parameters() {
             &(part("a", "x|--bb|--b-|--b--c|--b y|--") + "--b--"),
             &[("a", "x|--bb|--b-|--b--c|--b y|--")],
         ),
-        // Blanks behind a boundary, text before the first and behind the last.
+        // Blanks after a boundary, text before the first and after the last.
         ("hello|--b \t|Content-Disposition: form-data; name=a||1|--b-- |bye", &[("a", "1")]),
         ("--b|content-disposition:form-data;NAME=\"a;\\\"=b\"|X: y||1|--b--", &[("a;\"=b", "1")]),
         (
@@ -56,7 +56,7 @@ fn parts_are_parameters() {
             "--b|Content-Transfer-Encoding: 8BIT|Content-Disposition: form-data; name=a||1|--b--",
             &[("a", "1")],
         ),
-        // A file is no parameter.
+        // A file is not a parameter.
         ("--b|Content-Disposition: form-data; name=a; filename=\"x\"||1|--b--", &[]),
         (
             &("--b|Content-Disposition: form-data; name=a; filename*=UTF-8''x||1|".to_owned()

@@ -28,7 +28,7 @@ fn targets_are_split_and_decoded() {
     assert_eq!(split_ok("*").0, "*");
 }
 
-/// A base URL that ends in a slash means the route all the same.
+/// A request from a client whose base URL ends in a slash finds its route.
 #[test]
 fn slashes_that_follow_each_other_are_one() {
     for target in
@@ -40,7 +40,7 @@ fn slashes_that_follow_each_other_are_one() {
     }
     assert_eq!(split_ok("//").0, "/");
     assert_eq!(split_ok("/a//").0, "/a/");
-    // One that is escaped belongs to a name.
+    // An escaped slash belongs to a name.
     assert_eq!(split_ok("//label/a%2F%2Fb//values").0, "/label/a//b/values");
     assert_eq!(split_ok("/label/\u{fc}//values").0, "/label/\u{fc}/values");
 }
