@@ -1,11 +1,12 @@
-//! What the node says when it starts: one screen, on standard error, before the log lines.
+//! The start-up message: one screen on standard error, before the log lines.
 
 use crate::node::Announcement;
 use m3_shard::commitlog::Ack;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-/// Says where the node listens, what it stores where, which driver it has and what to do next.
+/// Prints where the node listens, where and how it stores data, which driver it uses, and what to
+/// do next.
 pub fn print(announcement: &Announcement) {
     eprint!("{}", text(announcement));
     let driver = announcement.driver;

@@ -1,22 +1,23 @@
-//! The namespaces as storage and queries see them: numbered, with what the registry says of them.
+//! The namespaces as storage and queries see them: their numbers, and their options in the
+//! registry.
 //!
-//! A namespace's number is given once and never again. Number 0 is the implicit namespace, which
-//! exists before anyone has called an admin route; the first unaggregated namespace that is created
-//! adopts the implicit one, data included.
+//! A namespace's number is assigned once and never reused. Number 0 is the implicit namespace,
+//! which exists before any call of an admin route. The first unaggregated namespace that is created
+//! adopts the implicit one, including its data.
 //!
-//! Always holds: there is exactly one implicit or adopted default namespace to write to.
+//! Always holds: there is exactly one implicit or adopted namespace that is the default for writes.
 
 use m3_cluster::namespace::{Aggregation, NamespaceMetadata};
 use m3_metric::{NamespaceId, Span};
 use m3_shard::{StoreOptions, Window};
 use std::collections::BTreeMap;
 
-/// Retention of the implicit namespace: a hundred years, which is for ever. Nobody has said what
-/// may be dropped; a namespace that adopts it says so.
+/// Retention of the implicit namespace: a hundred years, so nothing is dropped as long as no one
+/// has said what may be. A namespace that adopts it brings its own retention.
 pub const IMPLICIT_RETENTION: Span = Span::from_s(100 * 365 * 24 * 3600);
-/// Block size of the implicit namespace: what M3 takes for any retention over thirty days.
+/// Block size of the implicit namespace: M3's choice for any retention over thirty days.
 pub const IMPLICIT_BLOCK: Span = Span::from_s(24 * 3600);
-/// The name by which metrics and headers call the implicit namespace.
+/// The name of the implicit namespace in metrics and headers.
 pub const IMPLICIT_NAME: &str = "implicit";
 
 /// One namespace.
@@ -30,7 +31,7 @@ pub struct Namespace {
     pub options: StoreOptions,
     /// The resolution of an aggregated namespace; `None` is unaggregated.
     pub resolution: Option<Span>,
-    /// Whether it stands in the registry.
+    /// Whether it is in the registry.
     pub registered: bool,
 }
 
@@ -41,12 +42,12 @@ pub struct Catalog {
     pub namespaces: Vec<Namespace>,
 }
 
-/// Which numbers are given out; kept in the KV beside the registry.
+/// The assigned numbers; kept in the KV beside the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Numbers {
-    /// Numbers below this were given out.
+    /// All numbers below this have been assigned.
     pub next: u32,
-    /// The implicit namespace's number, while there is one.
+    /// The implicit namespace's number, as long as there is one.
     pub implicit: Option<u32>,
     /// Numbers of registered namespaces.
     pub by_name: BTreeMap<String, u32>,
@@ -59,8 +60,8 @@ impl Default for Numbers {
 }
 
 impl Numbers {
-    /// Gives every registered namespace its number and takes back those of namespaces that are
-    /// gone. True if anything changed.
+    /// Assigns a number to every registered namespace that has none and drops those of namespaces
+    /// that are gone. Returns whether anything changed.
     pub fn reconcile(&mut self, registered: &[NamespaceMetadata]) -> bool {
         let before = self.clone();
         self.by_name.retain(|name, _| registered.iter().any(|n| n.name == *name));
@@ -79,7 +80,7 @@ impl Numbers {
         *self != before
     }
 
-    /// The numbers as a document for the KV: a line each.
+    /// The numbers as a document for the KV, one line each.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut text = format!("next {}\n", self.next);
@@ -119,7 +120,7 @@ impl Numbers {
 }
 
 impl Catalog {
-    /// The catalog of the registered namespaces under `numbers`.
+    /// The catalog of the registered namespaces with their `numbers`.
     #[must_use]
     pub fn new(registered: &[NamespaceMetadata], numbers: &Numbers) -> Self {
         let mut namespaces: Vec<_> = registered
@@ -143,11 +144,11 @@ impl Catalog {
         Self { namespaces }
     }
 
-    /// The namespace that takes writes and answers queries unless a request says otherwise: the
-    /// unaggregated one of the lowest number.
+    /// The namespace for writes and queries that name none: the unaggregated one with the lowest
+    /// number.
     ///
     /// # Panics
-    /// On an empty catalog; [`Numbers::reconcile`] sees to it that there is one.
+    /// On an empty catalog; [`Numbers::reconcile`] ensures that there is such a namespace.
     #[must_use]
     pub fn unaggregated(&self) -> &Namespace {
         self.namespaces
@@ -156,7 +157,7 @@ impl Catalog {
             .expect("there is always an unaggregated namespace, be it the implicit one")
     }
 
-    /// The aggregated namespace of a resolution and a retention.
+    /// The aggregated namespace with this resolution and retention.
     #[must_use]
     pub fn aggregated(&self, resolution: Span, retention: Span) -> Option<&Namespace> {
         let fits =
@@ -164,14 +165,14 @@ impl Catalog {
         self.namespaces.iter().find(fits)
     }
 
-    /// What each core's store is to hold.
+    /// The namespaces that each core's store is to have.
     #[must_use]
     pub fn storage(&self) -> Vec<(NamespaceId, StoreOptions)> {
         self.namespaces.iter().map(|n| (n.id, n.options)).collect()
     }
 }
 
-/// The resolution of an aggregated namespace, `None` for one that takes samples as they are sent.
+/// The resolution of an aggregated namespace; `None` for an unaggregated one.
 fn resolution(metadata: &NamespaceMetadata) -> Option<Span> {
     let aggregations = metadata.options.aggregations.as_ref()?;
     aggregations.iter().find_map(|aggregation| match aggregation {
@@ -201,7 +202,8 @@ fn namespace_of(metadata: &NamespaceMetadata, id: u32) -> Namespace {
     }
 }
 
-/// Storage blocks are at least this long; a registry may ask for less, which changes no answer.
+/// Storage blocks have at least this length. A registry may ask for shorter ones; answers are the
+/// same.
 const BLOCK_MIN: Span = Span::from_s(60);
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Turns a [`Call`] from the door into what the engine is asked, and its output into a [`Reply`].
+//! Turns a [`Call`] of the HTTP layer into a request to the engine, and its output into a
+//! [`Reply`].
 //!
-//! Every core has a coordinator; it serves the connections that the core accepted. Here the words
-//! of HTTP end: what stands below, the [`Engine`], knows neither routes nor codes.
+//! Every core has a coordinator, which serves the connections that the core accepted. The layer
+//! below, the [`Engine`], knows nothing of HTTP, its routes and status codes.
 
 mod admin;
 mod error;
@@ -35,25 +36,25 @@ pub struct Coordinator {
 /// A write that panicked while it was stored.
 #[derive(Debug)]
 pub struct HalfStored {
-    /// Why.
+    /// The panic.
     pub panicked: Panicked,
-    /// The request's body, where the request no longer has it.
+    /// The request's body, if the request no longer has it.
     pub body: Vec<u8>,
 }
 
 impl Coordinator {
-    /// A coordinator that asks `engine`; `api` decodes what the door left encoded.
+    /// A coordinator that asks `engine`; `api` decodes bodies that the HTTP layer left encoded.
     #[must_use]
     pub fn new(engine: Rc<Engine>, shared: Arc<Shared>, api: Rc<Api>) -> Self {
         let (stopping, half_stored) = Default::default();
         Self { engine, shared, api, stopping, half_stored }
     }
 
-    /// Answers a call. What is not a write is boxed: a connection holds room for the largest of its
-    /// futures, also while it idles.
+    /// Answers a call. The futures of all calls but writes are boxed, because a connection has room
+    /// for its largest future even while it is idle.
     ///
     /// # Errors
-    /// The refusal the client gets.
+    /// The refusal that the client gets.
     pub async fn handle(&self, call: Call) -> Result<Reply, ApiError> {
         match call {
             Call::Write(call) => self.write(call).await,
@@ -84,29 +85,30 @@ impl Coordinator {
         }
     }
 
-    /// From here on the node says that it is stopping.
+    /// From now on the node answers that it is stopping.
     pub fn set_stopping(&self) {
         self.stopping.set(true);
     }
 
-    /// Forgets what the engine remembers of senders' series: a request that it routed panicked.
+    /// Forgets what the engine remembers of senders' series, after the routing of a request
+    /// panicked.
     pub fn forget_routes(&self) {
         self.engine.forget_routes();
     }
 
-    /// What the call that was handled last has left half stored: the node must end.
+    /// The write that the last call left half stored; if there is one, the node must end.
     #[must_use]
     pub fn take_half_stored(&self) -> Option<HalfStored> {
         self.half_stored.take()
     }
 
-    /// The file that holds this body, which ended the node before.
+    /// The file with this body, if the body ended the node before.
     #[must_use]
     pub fn find_in_quarantine(&self, body: &[u8]) -> Option<&Path> {
         self.shared.quarantine.find(body)
     }
 
-    /// Keeps a body that the node is about to end for.
+    /// Saves a body for which the node is about to end.
     pub async fn quarantine(&self, body: Vec<u8>, panicked: &Panicked) {
         self.shared.quarantine.keep(body, panicked).await;
     }
@@ -142,12 +144,12 @@ impl Coordinator {
     }
 }
 
-/// Changes the level of the log, if one is wanted, and says which is in force.
+/// Changes the log level, if one is wanted, and returns the one in force.
 fn log_level(wanted: Option<&str>) -> Result<Reply, ApiError> {
     if let Some(name) = wanted {
         let level = LogLevel::named(name).ok_or_else(|| {
             let words =
-                format!("{name:?} is no level; take one of error, warn, info, debug, trace");
+                format!("{name:?} is not a log level; use one of error, warn, info, debug, trace");
             ApiError::bad_parameter("level", &words)
         })?;
         log::set_level(level);

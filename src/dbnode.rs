@@ -1,9 +1,9 @@
-//! One core's M3DB node: takes messages, drives the namespaces it owns, ticks.
+//! The storage of one core: handles messages, operates the namespaces, drops expired data.
 //!
 //! A write is appended to memory and to the pending payload of the log, some thousand records
-//! without a pause, and answered when the log has acknowledged it. A fetch works on one series
-//! after the other and lets others have the core again and again; the store may change in
-//! between, ordinals do not.
+//! without a pause, and answered when the log has acknowledged it. A fetch reads one series after
+//! the other and yields the core at short intervals. The store may change meanwhile, but ordinals
+//! do not.
 
 use crate::catalog::Catalog;
 use crate::message::{
@@ -28,15 +28,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Records that a write appends before others may have the core and the memory limit is looked at.
+/// Records that a write appends before it yields the core and checks the memory limit.
 const RECORDS_AT_ONCE: usize = 4096;
-/// Series between two looks at the clock.
+/// Series between two checks of the clock.
 const SERIES_PER_LOOK: usize = 4;
-/// Samples between two looks at the clock, where series are long.
+/// Samples between two checks of the clock, for long series.
 const SAMPLES_PER_LOOK: usize = 4_000;
-/// Bytes that a name or value takes on its way to the answer, beside its text.
+/// Memory for a name or value until it is in the answer, besides its text.
 const NAME_BYTES: u64 = 96;
-/// How long a core whose store is half changed waits for the core that keeps the body.
+/// How long a core whose store is half changed waits for the core that saves the body.
 const END_WITHIN: Duration = Duration::from_secs(2);
 /// How often a core drops what is older than its retention.
 const TICK_EVERY: Duration = Duration::from_secs(10);
@@ -44,11 +44,11 @@ const TICK_EVERY: Duration = Duration::from_secs(10);
 /// Samples to be stored on their core.
 #[derive(Default)]
 pub struct Samples<'a> {
-    /// Of series that the sender calls by their ordinals.
+    /// Samples of series that the sender identifies by ordinal.
     pub known: &'a [SeriesSample],
     /// The bytes the records point into.
     pub buffer: &'a [u8],
-    /// Those whose series is to be found by its bytes.
+    /// Records whose series must be found by their label bytes.
     pub records: &'a [Record],
 }
 
@@ -66,7 +66,8 @@ pub struct DbNode {
 }
 
 impl DbNode {
-    /// A core that stores into `store` and logs to `log`, within the node's budget of memory.
+    /// The storage of a core, with `store` in memory and `log` on disk, within the node's memory
+    /// budget.
     #[must_use]
     pub fn new(
         store: CoreStore,
@@ -103,7 +104,7 @@ impl DbNode {
         &self.turns
     }
 
-    /// What is stored, to be looked at.
+    /// The store, for reading.
     #[must_use]
     pub fn store(&self) -> std::cell::Ref<'_, CoreStore> {
         self.store.borrow()
@@ -116,7 +117,7 @@ impl DbNode {
         *self.catalog.borrow_mut() = catalog;
     }
 
-    /// Drops what is older than its retention, for ever.
+    /// Drops samples that are older than their retention, periodically; never returns.
     pub async fn tick(&self) {
         loop {
             time::sleep(TICK_EVERY).await;
@@ -125,7 +126,7 @@ impl DbNode {
         }
     }
 
-    /// Stores samples in memory and in the log's pending payload. What is accepted is durable once
+    /// Stores samples in memory and in the log's pending payload. Accepted samples are durable once
     /// [`Self::acknowledged`] has returned.
     pub async fn append_samples(
         &self,
@@ -153,7 +154,7 @@ impl DbNode {
         answer
     }
 
-    /// Waits until the log has acknowledged what was appended before; the answer says if it cannot.
+    /// Waits until the log has acknowledged all earlier appends, and adds a failure to `answer`.
     pub async fn acknowledged(&self, answer: &mut WriteAnswer) {
         if answer.panicked.is_some() || answer.counts.retryable.count > 0 {
             return;
@@ -163,8 +164,8 @@ impl DbNode {
         }
     }
 
-    /// Appends in memory and to the log's pending payload, some thousand at a time, and adds what
-    /// became of them to `answer`.
+    /// Appends in memory and to the log's pending payload, some thousand records at a time, and
+    /// adds the outcome to `answer`.
     async fn append<T>(
         &self,
         namespace: NamespaceId,
@@ -184,9 +185,9 @@ impl DbNode {
             self.check_whole().map_err(|_| AppendError::ending())?;
             ends_process_future(pin!(self.log.room())).await?;
             let piece = &all[done..all.len().min(done + RECORDS_AT_ONCE)];
-            // A panic in here leaves series half changed, so the node ends. It ends when the core
-            // that has the request's body has kept it (`quarantine.rs`); until then neither the
-            // store nor what is pending is used any more.
+            // A panic in here leaves series half changed, so the node ends, as soon as the core
+            // that has the request's body has saved it (`quarantine.rs`). Until then neither the
+            // store nor the pending payload is used.
             let written = panics::catch_to_end(|| {
                 let mut store = self.store.borrow_mut();
                 let store = store.namespace_mut(namespace)?;
@@ -223,24 +224,25 @@ impl DbNode {
         FetchError::Memory(self.shared.memory.refuse_query())
     }
 
-    /// Does a [`WriteJob`] of another core.
+    /// Carries out a [`WriteJob`] of another core.
     pub async fn write(&self, job: WriteJob) {
         let WriteJob { namespace, buffer, records, known, reply } = job;
         let samples = Samples { known: &known, buffer: &buffer, records: &records };
         let mut answer = self.append_samples(namespace, samples).await;
-        // The sender takes the buffer back once nobody else holds it.
+        // The sender reuses the buffer once no other core holds it.
         drop(buffer);
         self.acknowledged(&mut answer).await;
         let panicked = answer.panicked.clone();
         reply.send(answer);
         if let Some(panicked) = panicked {
-            // The sender's core ends the process when it has kept the body; it may be gone.
+            // The sender's core ends the process after it has saved the body. In case that core is
+            // gone, this one ends it.
             time::sleep(END_WITHIN).await;
             panic!("storing a request panicked: {}", panicked.text);
         }
     }
 
-    /// Does a [`FragmentJob`].
+    /// Carries out a [`FragmentJob`].
     pub async fn fragment(&self, job: Box<FragmentJob>) {
         let mut answer = FragmentAnswer {
             matched: 0,
@@ -331,7 +333,7 @@ impl DbNode {
         matched * store.blocks_within(from_ns, to_ns).max(1)
     }
 
-    /// Does a [`MetadataJob`].
+    /// Carries out a [`MetadataJob`].
     pub async fn metadata(&self, job: MetadataJob) {
         let found = panics::catch_future(pin!(self.find_metadata(&job))).await;
         job.reply.send(found.unwrap_or_else(|panicked| Err(FetchError::Panicked(panicked))));
@@ -387,7 +389,7 @@ impl DbNode {
         Ok(series)
     }
 
-    /// The values of a label, which are listed without a pause and so are promised before.
+    /// The values of a label. They are listed without a pause, so their memory is reserved first.
     fn values(
         &self,
         store: &NamespaceStore,
@@ -416,7 +418,7 @@ impl DbNode {
         found_names.map(tag).collect()
     }
 
-    /// Does a [`ReadJob`].
+    /// Carries out a [`ReadJob`].
     pub async fn read(&self, job: ReadJob) {
         let read = panics::catch_future(pin!(self.read_series(&job))).await;
         job.reply.send(read.unwrap_or_else(|panicked| Err(FetchError::Panicked(panicked))));
@@ -498,7 +500,7 @@ impl From<LogFailed> for AppendError {
     }
 }
 
-/// The oldest instant a namespace still serves.
+/// The oldest instant that a namespace still serves.
 fn kept_from(store: &NamespaceStore) -> i64 {
     time::wall_ns().saturating_sub(store.options().retention.0)
 }
@@ -522,7 +524,7 @@ fn count_metric(metrics: &mut BTreeMap<String, (u64, u64)>, labels: &[u8], has_s
     if has_samples { counts.0 += 1 } else { counts.1 += 1 }
 }
 
-/// A fetch's share of the core: it gives way after each slice and ends when its time is up or the
+/// A fetch's share of the core: it yields after each slice, and ends when its time is up or the
 /// node has no memory left.
 struct Slice<'a> {
     node: &'a DbNode,
@@ -533,7 +535,7 @@ struct Slice<'a> {
 }
 
 impl Slice<'_> {
-    /// Between two series; `samples` were read from the last.
+    /// To be called between two series; `samples` were read from the last one.
     async fn pause(&mut self, samples: usize) -> Result<(), FetchError> {
         failpoint("fetch", b"");
         self.series += 1;
@@ -550,7 +552,7 @@ impl Slice<'_> {
                 return Err(self.node.no_memory());
             }
             self.turn.next().await;
-            // Others had the core, and a write of theirs may have broken the store.
+            // Other tasks ran, and a write of theirs may have broken the store.
             self.node.check_whole()?;
         }
         Ok(())

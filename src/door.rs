@@ -1,8 +1,8 @@
-//! The door of one core: a request becomes a call, its result a response.
+//! The HTTP handler of one core: a request becomes a call, its result a response.
 //!
 //! A panic in the work of one request ends that request with 500 and nothing else, because such
 //! work changes nothing that outlives it. Storing does, so a panic there ends the node
-//! ([`DbNode`]); the request's body is kept first, so that the node refuses it from then on
+//! ([`DbNode`]). The request's body is saved first, so that the node refuses it from then on
 //! ([`crate::quarantine`]).
 //!
 //! [`DbNode`]: crate::dbnode::DbNode
@@ -23,16 +23,16 @@ pub(crate) struct Door {
     listener: Listener,
     api: Rc<Api>,
     coordinator: Rc<Coordinator>,
-    /// Where many large bodies are here at once, one is unpacked at a time, with a look at the
-    /// sockets before each: whoever asks for little would otherwise wait for all of them.
+    /// If there are many large bodies, they are unpacked one at a time, and the sockets are polled
+    /// before each. Small requests would otherwise wait for all of them.
     unpacking: Semaphore,
-    /// Requests with a large body that are not answered yet.
+    /// Requests with a large body that are in progress.
     large: Gate,
 }
 
-/// Bytes of a large body.
+/// Smallest large body.
 const LARGE_BODY_BYTES: usize = 16 << 10;
-/// How many of them are many.
+/// Number of large bodies from which on they wait for each other.
 const LARGE_BODIES_MANY: usize = 8;
 
 impl Door {
@@ -41,7 +41,7 @@ impl Door {
         Self { listener, api, coordinator, unpacking, large }
     }
 
-    /// Waits for the turn of a large body among many.
+    /// Waits until a large body may be unpacked.
     async fn turn(&self) -> Option<Permit> {
         if self.large.inside() < LARGE_BODIES_MANY {
             return None;
@@ -58,7 +58,7 @@ impl Door {
         let handled = pin!(self.coordinator.handle(call));
         let handled = panics::catch_future(handled);
         let result = if is_given_up {
-            // A query that nobody waits for any more gives its core back. A write goes on.
+            // A query whose client has gone is dropped. A write goes on.
             match race(handled, request.client_gone()).await {
                 Either::Left(result) => result,
                 Either::Right(()) => {
@@ -79,7 +79,7 @@ impl Door {
         })
     }
 
-    /// Ends the node after a panic while it stored the request, once the body is kept.
+    /// Saves the body, then ends the node, after a panic while the request was stored.
     async fn end(&self, half_stored: HalfStored, request: &Request) -> ! {
         let HalfStored { panicked, body } = half_stored;
         let body = if body.is_empty() { request.body.clone() } else { body };
@@ -87,7 +87,7 @@ impl Door {
         panics::ends_process(|| panic!("storing a request panicked: {}", panicked.text))
     }
 
-    /// Refuses a write that ended the node before.
+    /// Refuses a write whose body ended the node before.
     fn check_quarantine(&self, request: &Request) -> Result<(), ApiError> {
         match self.coordinator.find_in_quarantine(&request.body) {
             None => Ok(()),

@@ -1,9 +1,8 @@
-//! The engine of one core: what a node can do with samples, whoever asks.
+//! The engine of one core: queries, searches and writes, independent of any protocol.
 //!
-//! The HTTP door asks it today; whatever else reads or writes (rules, aggregation, other protocols,
-//! other nodes) asks the same calls. It speaks of queries, samples and namespaces and knows no
-//! protocol. Every core has one; what the own core stores is reached directly, what others store by
-//! [`Message`].
+//! Today HTTP requests use it; whatever else reads or writes (rules, aggregation, other protocols,
+//! other nodes) uses the same calls. Its types are queries, samples and namespaces. Every core has
+//! one. It reaches the core's own data directly, and that of other cores by [`Message`].
 //!
 //! Suggested reading order: [`request`] (what can be asked), [`write`], `router` (which core owns a
 //! series), [`query`], [`metadata`], [`error`].
@@ -42,14 +41,14 @@ pub struct Engine {
     node: Rc<DbNode>,
     port: Rc<Port<Message>>,
     shared: Arc<Shared>,
-    /// By namespace; with several cores only.
+    /// One for each namespace; used only with several cores.
     routers: RefCell<BTreeMap<NamespaceId, Router>>,
-    /// What the routers' fingerprints are taken with, and a decoder's.
+    /// The key of the fingerprints, for the routers and a decoder.
     fingerprints: Arc<FingerprintKey>,
     stats: RefCell<CallStats>,
 }
 
-/// Limits of one fetch, defaults filled in; `u64::MAX` is none.
+/// Limits of one fetch with the defaults applied; `u64::MAX` means none.
 struct Limits {
     series: u64,
     docs: u64,
@@ -75,13 +74,13 @@ impl Engine {
         self.node.catalog()
     }
 
-    /// What memory there is.
+    /// The memory budget.
     #[must_use]
     pub fn memory(&self) -> &Memory {
         &self.shared.memory
     }
 
-    /// What the calls have counted.
+    /// The counters of the calls.
     #[must_use]
     pub fn stats(&self) -> CallStats {
         self.stats.borrow().clone()
@@ -106,7 +105,7 @@ impl Engine {
         self.port.peers()
     }
 
-    /// The namespace that a request means.
+    /// The namespace that a request names.
     fn namespace(&self, storage: Option<&StorageRestriction>) -> Result<Namespace, EngineError> {
         let catalog = self.node.catalog();
         match storage {
@@ -118,12 +117,12 @@ impl Engine {
         }
     }
 
-    /// Which series the request may see: as it says, or else as configured.
+    /// The restriction of the series that a request may see: its own, or else the configured one.
     fn restriction<'a>(&'a self, fetch: &'a FetchOptions) -> Option<&'a TagRestriction> {
         fetch.restriction.as_ref().or(self.shared.restriction.as_ref())
     }
 
-    /// When a request with these options must have ended.
+    /// When a request with these options must end.
     fn deadline(fetch: &FetchOptions) -> Monotonic {
         time::now().plus(fetch.timeout)
     }
@@ -138,7 +137,8 @@ impl Engine {
         }
     }
 
-    /// To what a range of `matched` milliseconds is to be cut; `None`: it may stay.
+    /// The length to which a range of `matched` milliseconds must be cut; `None` if it is within
+    /// the limit.
     fn range_limit(&self, fetch: &FetchOptions, matched: i64) -> Result<Option<i64>, EngineError> {
         let limit_ms = fetch.range_max_ms.unwrap_or(self.shared.query.range_max_ms());
         if limit_ms == 0 || matched <= limit_ms {
@@ -156,7 +156,7 @@ impl Engine {
         )))
     }
 
-    /// Has memory for an answer of about `bytes` promised, until `notes` are dropped.
+    /// Reserves memory for an answer of about `bytes` until `notes` is dropped.
     fn hold(&self, notes: &mut Notes, bytes: u64) -> Result<(), EngineError> {
         notes.held = Some(self.shared.memory.admit_answer(bytes)?);
         Ok(())

@@ -1,8 +1,8 @@
-//! `m3ring health`: asks a running node whether it is well, for an image without a shell.
+//! `m3ring health`: checks whether a running node is healthy, for an image without a shell.
 //!
-//! One blocking GET of `/health` over a socket of its own, before any core exists. Always holds:
-//! the whole question ends within [`PATIENCE`] and reads at most [`HEAD_BYTES_MAX`] bytes, whatever
-//! listens there.
+//! One blocking GET of `/health` over its own socket, before any core exists. Always holds: the
+//! check ends within [`PATIENCE`] and reads at most [`HEAD_BYTES_MAX`] bytes, whatever listens
+//! there.
 
 use m3_io::time;
 use std::fmt;
@@ -13,22 +13,22 @@ use std::time::Duration;
 /// How long a node may take to connect and to answer, together.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Bytes of an answer in which its status line has to end.
+/// Bytes of an answer within which its status line must end.
 pub const HEAD_BYTES_MAX: usize = 1024;
 
-/// Why a node is not well.
+/// Why a node is not healthy.
 #[derive(Debug)]
 pub enum Unwell {
-    /// Nothing listens, or it does not answer.
+    /// Nothing listens, or there is no answer.
     Silent {
-        /// Who was asked.
+        /// The address that was asked.
         addr: SocketAddr,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// It answers with something other than 200.
     Answered {
-        /// Who was asked.
+        /// The address that was asked.
         addr: SocketAddr,
         /// The first line of the answer.
         line: String,
@@ -57,11 +57,11 @@ impl std::error::Error for Unwell {
     }
 }
 
-/// Asks the node that listens on `listen`, an address as the configuration has it: the unspecified
-/// address stands for this machine's own. Returns who answered.
+/// Asks the node that listens on `listen`, an address from the configuration; for an unspecified
+/// address, this machine's own. Returns the address that answered.
 ///
 /// # Errors
-/// [`Unwell`] if nobody answers within [`PATIENCE`], or not with 200.
+/// [`Unwell`] if there is no answer within [`PATIENCE`], or one other than 200.
 pub fn ask(listen: SocketAddr) -> Result<SocketAddr, Unwell> {
     let addr = own(listen);
     let line = status_line(addr, PATIENCE).map_err(|source| Unwell::Silent { addr, source })?;
@@ -73,7 +73,7 @@ pub fn ask(listen: SocketAddr) -> Result<SocketAddr, Unwell> {
     Err(Unwell::Answered { addr, line })
 }
 
-/// The address by which this machine reaches what listens on `listen`.
+/// The address by which this machine reaches a server that listens on `listen`.
 fn own(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -109,7 +109,7 @@ fn status_line(addr: SocketAddr, patience: Duration) -> io::Result<String> {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(read) => len += read,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            // The kernel's word for a timeout of a blocking socket is misleading to a person.
+            // The kernel's text for a timeout of a blocking socket would mislead the reader.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 return Err(io::ErrorKind::TimedOut.into());
             }

@@ -1,11 +1,11 @@
-//! The node: wires the parts. The only crate that knows them all.
+//! The node: connects all other crates. Only this crate knows all of them.
 //!
-//! Suggested reading order: [`settings`] and [`shared`] (what everything else stands on), [`node`]
-//! (start and stop), `door` (a request becomes a call), [`message`] (what cores ask each other),
-//! [`coordinator`] (a call becomes what the engine is asked), [`engine`] (what a node can do,
-//! whoever asks), [`dbnode`] (one core's storage), [`catalog`]
-//! (namespaces), [`memory`], [`turn`], [`quarantine`], [`telemetry`], [`log`], [`limits`],
-//! [`banner`], [`health`].
+//! Suggested reading order: [`settings`] and [`shared`] (used by everything else), [`node`] (start
+//! and stop), `door` (a request becomes a call), [`message`] (what cores ask each other),
+//! [`coordinator`] (a call becomes a request to the engine), [`engine`] (queries, searches and
+//! writes, without a protocol), [`dbnode`] (one core's storage), [`catalog`] (namespaces),
+//! [`memory`], [`turn`], [`quarantine`], [`telemetry`], [`log`], [`limits`], [`banner`],
+//! [`health`].
 
 pub mod banner;
 pub mod catalog;

@@ -1,17 +1,18 @@
-//! What is said at the start about limits of the process that are too low, with the remedy.
+//! Warnings at the start about limits of the process that are too low, with the remedy.
 
 use crate::settings::Settings;
 use m3_io::driver::locked_bytes_wanted;
 use m3_io::limits::Limits;
 use m3_io::runtime::RING_ENTRIES_DEFAULT;
 
-/// Files beside the connections: the log, the KV, rings, pipes.
+/// Files besides connections: the log, the KV, rings, pipes.
 const OWN_FILES: u64 = 1024;
-/// Connections that nobody has to allow for just because there are many cores.
+/// Connections above which no warning is given: many cores alone do not mean that so many are
+/// needed.
 const CONNECTIONS_WANTED_MAX: u64 = 65_536;
 
-/// A line for each limit that the node may come to meet. `rings_are_locked` says whether this
-/// kernel counts rings of io_uring as locked memory.
+/// A warning for each limit that the node may reach. `rings_are_locked` says whether this kernel
+/// counts io_uring's rings as locked memory.
 #[must_use]
 pub fn warnings(settings: &Settings, limits: Limits, rings_are_locked: bool) -> Vec<String> {
     let mut lines = Vec::new();
@@ -30,9 +31,9 @@ pub fn warnings(settings: &Settings, limits: Limits, rings_are_locked: bool) -> 
     let wanted = locked_bytes_wanted(cores, RING_ENTRIES_DEFAULT);
     if rings_are_locked && limits.locked_bytes < wanted {
         lines.push(format!(
-            "{} bytes may be locked in memory, of which this kernel takes those of io_uring: {cores} \
-             cores may want {wanted}. Raise it (LimitMEMLOCK={wanted} in a systemd unit, docker run \
-             --ulimit memlock={wanted}), or start a kernel of 5.12 or later",
+            "{} bytes of memory may be locked, and this kernel counts io_uring's rings among them: \
+             {cores} cores may need {wanted}. Raise it (LimitMEMLOCK={wanted} in a systemd unit, \
+             docker run --ulimit memlock={wanted}), or start a kernel of 5.12 or later",
             limits.locked_bytes
         ));
     }

@@ -1,7 +1,7 @@
 //! The log: lines on standard error, as text or JSON, at a level that can be changed while the node
 //! runs (`/debug/log/level`).
 //!
-//! A process has one log, so it is the one thing here that is global; cores only read its filter.
+//! A process has one log, so its level is global, the only global state here; cores only read it.
 
 use crate::config::{Config, LogFormat, LogLevel};
 use std::io::IsTerminal;
@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt, reload};
 
-/// What changes the filter, once there is a log.
+/// Changes the filter, once there is a log.
 type Change = Box<dyn Fn(LogLevel) + Send + Sync>;
 
 static LOG: OnceLock<(Change, Mutex<LogLevel>)> = OnceLock::new();
@@ -31,7 +31,7 @@ fn open(config: &Config) -> Change {
         }
     };
     tracing_subscriber::registry().with(filter).with(lines).init();
-    // It fails only after the log is gone, which lives as long as the process.
+    // It fails only if the log is gone, but the log lives as long as the process.
     Box::new(move |level| drop(handle.reload(self::filter(level))))
 }
 
@@ -51,7 +51,7 @@ pub fn level() -> Option<LogLevel> {
     Some(*level.lock().expect("setting a level does not panic"))
 }
 
-/// From here on lines of `level` and above are written, on all cores.
+/// From now on lines of `level` and above are written, on all cores.
 pub fn set_level(level: LogLevel) {
     let Some((change, current)) = LOG.get() else { return };
     let mut current = current.lock().expect("setting a level does not panic");

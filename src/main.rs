@@ -7,7 +7,7 @@ use m3ring::settings::Settings;
 use m3ring::{banner, limits, log, node};
 use std::process::ExitCode;
 
-/// Many small buffers of many sizes: the general allocator fragments under them.
+/// The node has many small buffers of many sizes; the general allocator fragments under them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -57,7 +57,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says whether a node would start with this configuration, and what it would leave undone.
+/// Says whether a node would start with this configuration, and which parts of it would have no
+/// effect.
 fn check(config: &Config) -> ExitCode {
     if let Err(text) = Settings::from_config(config) {
         return fail(&text, EXIT_USAGE);

@@ -1,10 +1,10 @@
 //! The memory budget: at the limit writes are refused for now and queries fail with the reason, so
-//! that the node is never killed for memory.
+//! that the node is never killed for its memory use.
 //!
-//! What counts is what the process holds, and what requests in flight were promised
+//! The budget counts what the process holds and what is reserved for requests in flight
 //! ([`m3_io::budget`]): heads and bodies while they arrive (`http::server`), bodies while they are
-//! unpacked (`http::api`), answers while they are written. Whoever takes memory step by step, a
-//! write its new series and a query its samples, looks again every few milliseconds.
+//! unpacked (`http::api`), answers while they are written. A write that adds series and a query
+//! that reads samples take memory step by step, and check the limit again every few milliseconds.
 
 use m3_io::budget::{Budget, Promise};
 use m3_io::time::{self, Monotonic};
@@ -14,32 +14,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The limit where there are `available` bytes and nobody has named one: nine tenths, and less
-/// where that would leave less room than [`ROOM_MIN`] for what arrives between two readings and for
-/// the kernel's share of a cgroup.
+/// The limit if `available` bytes exist and none is configured: nine tenths, or less if that would
+/// leave less than [`ROOM_MIN`] for what arrives between two readings and for the kernel's share of
+/// a cgroup.
 #[must_use]
 pub fn share_of(available: u64) -> u64 {
     available - (available / 10).max(ROOM_MIN.min(available / 3))
 }
 
-/// Bytes above the limit that the node may come to hold for a moment.
+/// Bytes above the limit that the node may hold for a moment.
 const ROOM_MIN: u64 = 96 << 20;
 
-/// How often a core looks whether memory is scarce.
+/// How often a core checks whether memory is scarce.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// The least time between two attempts of a core to give memory back, unless there is this part of
-/// the limit more in use than the last has left.
+/// The shortest time between two attempts of a core to give memory back, unless memory in use has
+/// grown since the last one by this part of the limit.
 const COLLECT_EVERY: Duration = Duration::from_secs(2);
 const COLLECT_GROWTH_PART: u64 = 128;
 /// Memory is scarce when less than this part of the limit is left.
 const SCARCE_PART: u64 = 8;
-/// Writes that met the limit are let in again when this part of it is free. A node at its limit
-/// that let in whatever fits would store some requests of many, for the little that comes free.
+/// After writes were refused, they are admitted again when this part of the limit is free.
+/// Otherwise a node at its limit would store a few requests out of many, for the little memory that
+/// becomes free.
 const FREE_AGAIN_PART: u64 = 32;
 
 /// Gives this core's free memory back to the system while memory is scarce. The allocator keeps
-/// what a large query has freed, and gives it back as it is asked for more; a core that is asked
-/// for nothing would keep it.
+/// what a large query has freed and returns it only as it is used; without this, an idle core would
+/// keep it.
 pub async fn give_back(memory: &Memory) {
     loop {
         time::sleep(LOOK_EVERY).await;
@@ -50,7 +51,7 @@ pub async fn give_back(memory: &Memory) {
 }
 
 thread_local! {
-    /// When this core last gave memory back, and how much was in use after that.
+    /// When this core last gave memory back, and how much was in use afterwards.
     static COLLECTED: Cell<Option<(Monotonic, u64)>> = const { Cell::new(None) };
 }
 
@@ -61,13 +62,13 @@ fn give_back_all() {
     unsafe { libmimalloc_sys::mi_collect(true) }
 }
 
-/// Memory for an admin document that is not asked for.
+/// Size of an admin document up to which the limit is not checked.
 const DOCUMENT_BYTES_SURE: u64 = 4 << 20;
 
-/// The memory limit is reached; the text says what follows from it and what can be done.
+/// The memory limit is reached; the text says what was refused and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoMemory {
-    /// What a sender is told.
+    /// The text for the client.
     pub text: String,
 }
 
@@ -77,13 +78,13 @@ impl fmt::Display for NoMemory {
     }
 }
 
-/// What memory there is and how much of it is in use.
+/// The memory budget of the node and its counters.
 #[derive(Debug)]
 pub struct Memory {
     budget: Arc<Budget>,
     refused_writes: AtomicU64,
     refused_queries: AtomicU64,
-    /// Whether a write was refused and little came free since.
+    /// Whether a write was refused and little memory has become free since.
     writes_wait: AtomicBool,
 }
 
@@ -99,26 +100,26 @@ impl Memory {
         Self { budget, refused_writes, refused_queries, writes_wait }
     }
 
-    /// The budget, for those who take memory before a call is made.
+    /// The budget, for memory that is taken before a call is made.
     #[must_use]
     pub const fn budget(&self) -> &Arc<Budget> {
         &self.budget
     }
 
-    /// The limit in bytes; 0 is none.
+    /// The limit in bytes; 0 means no limit.
     #[must_use]
     pub fn limit(&self) -> u64 {
         self.budget.limit()
     }
 
-    /// Whether the limit is reached, also when this core has given back what it keeps for later.
+    /// Whether the limit is reached even after this core has given its free memory back.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.budget.is_full() && (!self.collect() || self.budget.is_full())
     }
 
     /// Gives this core's free memory back, unless it did so a moment ago and little was taken
-    /// since. Says whether it did.
+    /// since. Returns whether it did.
     fn collect(&self) -> bool {
         let now = time::now();
         let little = self.limit() / COLLECT_GROWTH_PART;
@@ -141,10 +142,11 @@ impl Memory {
         (read(&self.refused_writes), read(&self.refused_queries))
     }
 
-    /// Lets a write in, unless the limit is reached, or was and little came free since.
+    /// Admits a write, unless the limit is reached, or was reached and little memory has become
+    /// free since.
     ///
     /// # Errors
-    /// [`NoMemory`]; later it may be let in.
+    /// [`NoMemory`]; a later attempt may succeed.
     pub fn admit_write(&self) -> Result<(), NoMemory> {
         let waits = self.writes_wait.load(Ordering::Relaxed);
         if self.is_full() || waits && !self.budget.has_room(self.limit() / FREE_AGAIN_PART) {
@@ -156,7 +158,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Why a write that met the limit is not stored, or not all of it.
+    /// The refusal of a write, or of the rest of it, at the limit.
     #[must_use]
     pub fn refuse_write(&self) -> NoMemory {
         self.refused_writes.fetch_add(1, Ordering::Relaxed);
@@ -164,26 +166,26 @@ impl Memory {
         self.refusal("the write is refused for now")
     }
 
-    /// Lets a query in or go on, unless the limit is reached.
+    /// Admits a query, or lets it go on, unless the limit is reached.
     ///
     /// # Errors
-    /// [`NoMemory`]; later it may be let in.
+    /// [`NoMemory`]; a later attempt may succeed.
     pub fn admit_query(&self) -> Result<(), NoMemory> {
         if self.is_full() { Err(self.refuse_query()) } else { Ok(()) }
     }
 
-    /// Why a query that met the limit is not answered.
+    /// The refusal of a query at the limit.
     #[must_use]
     pub fn refuse_query(&self) -> NoMemory {
         self.refused_queries.fetch_add(1, Ordering::Relaxed);
         self.refusal("the query is refused")
     }
 
-    /// Lets an answer be written that will take about `bytes`, unless they are more than is left.
-    /// They are promised until what is given is dropped.
+    /// Reserves about `bytes` for writing an answer, unless that is more than is left, until the
+    /// result is dropped.
     ///
     /// # Errors
-    /// [`NoMemory`]; later it may be let in.
+    /// [`NoMemory`]; a later attempt may succeed.
     pub fn admit_answer(&self, bytes: u64) -> Result<Promise, NoMemory> {
         self.budget.promise(bytes).ok_or_else(|| {
             self.refused_queries.fetch_add(1, Ordering::Relaxed);
@@ -191,11 +193,11 @@ impl Memory {
         })
     }
 
-    /// Lets an admin document be read that may take `bytes`, unless they are more than is left; a
-    /// small one always is, for it may be what frees memory.
+    /// Reserves `bytes` for reading an admin document, unless that is more than is left. A small
+    /// document is always admitted, because it may free memory.
     ///
     /// # Errors
-    /// [`NoMemory`]; later it may be let in.
+    /// [`NoMemory`]; a later attempt may succeed.
     pub fn admit_document(&self, bytes: u64) -> Result<Promise, NoMemory> {
         let mut promise = self.budget.nothing();
         if bytes <= DOCUMENT_BYTES_SURE || promise.extend(bytes) {

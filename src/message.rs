@@ -1,8 +1,8 @@
-//! What one core may ask another: a closed enum, one message per core and request.
+//! The messages between cores: a closed enum, one message for each core and request.
 //!
-//! A full inbox makes the sender wait (back-pressure reaches the client's socket); nothing is
-//! dropped. Every message carries the way back; an answer that never comes (the asking connection
-//! is gone) is dropped without effect.
+//! If an inbox is full, the sender waits, so back-pressure reaches the client's socket; no message
+//! is dropped. Every message carries its reply channel; a reply whose receiver is gone (the client
+//! closed its connection) has no effect.
 
 use crate::catalog::Catalog;
 use crate::memory::NoMemory;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// What one core asks another.
 pub enum Message {
-    /// Store records. From the core that decoded a request to an owner of some of its samples.
+    /// Store records. Sent by the core that decoded a request to each other owner of its samples.
     Write(WriteJob),
     /// Evaluate a fragment of a query over this core's series.
     Fragment(Box<FragmentJob>),
@@ -30,11 +30,11 @@ pub enum Message {
     Read(ReadJob),
     /// An admin request, to core 0, which keeps the KV.
     Admin(AdminRequest, ReplyTo<AdminReply>),
-    /// The namespaces are these from now on. From core 0 to all.
+    /// Use this catalog of namespaces from now on. From core 0 to all.
     Catalog(Arc<Catalog>, ReplyTo<()>),
-    /// The core's counters.
+    /// Return the core's counters.
     Stats(ReplyTo<Box<CoreStats>>),
-    /// All cores have replayed: listen. From core 0 to the others.
+    /// All cores have replayed: start to listen. From core 0 to the others.
     Serve,
     /// Take no more requests and answer when those in progress are done. From core 0 to all.
     Drain(ReplyTo<()>),
@@ -43,7 +43,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// What kind of message it is, for a log.
+    /// The kind of message, for the log.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -67,28 +67,29 @@ const _: () = assert!(size_of::<Message>() <= 256, "a message is moved often: bo
 pub struct WriteJob {
     /// The namespace.
     pub namespace: NamespaceId,
-    /// The bytes the records point into; nothing where there are no records.
+    /// The bytes the records point into; empty if there are no records.
     pub buffer: Arc<Vec<u8>>,
     /// The records that belong to the receiving core, as far as the sender knows.
     pub records: Vec<Record>,
-    /// Samples of series whose ordinals the receiving core has told the sender.
+    /// Samples of series whose ordinals the receiving core has reported to the sender.
     pub known: Vec<SeriesSample>,
-    /// The way back.
+    /// The reply channel.
     pub reply: ReplyTo<WriteAnswer>,
 }
 
-/// What became of a [`WriteJob`]; sent when it is acknowledged by the log.
+/// The outcome of a [`WriteJob`]; sent when the log has acknowledged it.
 #[derive(Debug, Default)]
 pub struct WriteAnswer {
     /// The count of samples.
     pub counts: WriteOutcome,
-    /// Records whose label bytes are no label fields; they are among the bad ones.
+    /// Records whose label bytes are not label fields; they are counted as bad too.
     pub malformed: u64,
-    /// The series of the records by their position in the job, which the sender may from now on
-    /// call by their ordinals. Ordinals hold as long as the namespace's number, which is given
-    /// once, and the process.
+    /// The series of the records by their position in the job. From now on the sender may refer to
+    /// them by ordinal. Ordinals are valid as long as the process runs; a namespace's number, to
+    /// which they belong, is never reused.
     pub known: Vec<KnownRecord>,
-    /// Storing the job panicked. The node ends; the sender's core first keeps the request's body.
+    /// Storing the job panicked. The node ends after the sender's core has saved the request's
+    /// body.
     pub panicked: Option<Panicked>,
 }
 
@@ -98,13 +99,13 @@ pub struct FragmentJob {
     pub namespace: NamespaceId,
     /// What to evaluate.
     pub fragment: Fragment,
-    /// Series this core may fetch; beyond it the job is refused, or cut.
+    /// Series this core may fetch; if there are more, the job is refused or cut.
     pub series_max: u64,
     /// Whether to cut instead of refuse.
     pub cut: bool,
     /// When the query's time is up.
     pub deadline: Monotonic,
-    /// The way back.
+    /// The reply channel.
     pub reply: ReplyTo<FragmentAnswer>,
 }
 
@@ -112,7 +113,7 @@ pub struct FragmentJob {
 pub struct FragmentAnswer {
     /// Series that matched, fetched or not.
     pub matched: u64,
-    /// Those times the blocks they are in.
+    /// The number of matched series times the blocks they are in.
     pub docs: u64,
     /// Series with a sample in the range.
     pub with_samples: u64,
@@ -120,7 +121,7 @@ pub struct FragmentAnswer {
     pub bytes: u64,
     /// Series by metric name: with samples, without; at most [`METRIC_NAMES_MAX`] names.
     pub metrics: Vec<(String, u64, u64)>,
-    /// The result, or why there is none.
+    /// The result, or the error.
     pub partial: Result<Partial, FetchError>,
 }
 
@@ -154,17 +155,17 @@ pub enum FetchError {
 pub struct MetadataJob {
     /// The namespace.
     pub namespace: NamespaceId,
-    /// Selectors whose union is meant; none: all series.
+    /// Selectors; the search covers their union. None: all series.
     pub selectors: Vec<Vec<Matcher>>,
-    /// From, in milliseconds since the epoch.
+    /// Start, in milliseconds since the epoch.
     pub start_ms: i64,
-    /// To, inclusive.
+    /// End, inclusive.
     pub end_ms: i64,
     /// What is wanted.
     pub want: MetadataWant,
     /// When the search's time is up.
     pub deadline: Monotonic,
-    /// The way back.
+    /// The reply channel.
     pub reply: ReplyTo<Result<MetadataAnswer, FetchError>>,
 }
 
@@ -203,9 +204,9 @@ pub struct ReadJob {
     pub namespace: NamespaceId,
     /// All of these must match.
     pub matchers: Vec<Matcher>,
-    /// From, in milliseconds since the epoch.
+    /// Start, in milliseconds since the epoch.
     pub start_ms: i64,
-    /// To, inclusive.
+    /// End, inclusive.
     pub end_ms: i64,
     /// Series this core may read.
     pub series_max: u64,
@@ -213,8 +214,8 @@ pub struct ReadJob {
     pub cut: bool,
     /// Samples this core may read.
     pub samples_max: u64,
-    /// When time is up.
+    /// When the read's time is up.
     pub deadline: Monotonic,
-    /// The way back.
+    /// The reply channel.
     pub reply: ReplyTo<Result<Vec<Series>, FetchError>>,
 }

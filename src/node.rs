@@ -1,8 +1,9 @@
 //! The life of a node: lock the data, choose the driver, start the cores, replay, serve, stop.
 //!
-//! Core 0 keeps the KV. It loads the namespaces and tells every core; each core replays its logs
-//! and answers; when all have, core 0 says so and all listen. To stop, all finish what clients are
-//! waiting for first, and close their logs after that, since a write may concern two cores.
+//! Core 0 keeps the KV. It loads the namespaces and sends them to every core. Each core replays its
+//! logs and reports that; when all have, core 0 tells all cores to listen. To stop, all cores first
+//! finish the requests in progress and then close their logs, because a write may involve two
+//! cores.
 
 mod core;
 mod keeper;
@@ -32,10 +33,10 @@ pub const LOCAL_SHARDS: u32 = 64;
 /// Messages that may wait for one core.
 const MESH_CAPACITY: usize = 4096;
 
-/// Why a node did not start or did not stay.
+/// Why a node did not start or ended.
 #[derive(Debug)]
 pub enum NodeError {
-    /// The machine refused something.
+    /// An operation of the system failed.
     Io(IoError),
     /// A directory cannot be used.
     Directory {
@@ -44,7 +45,7 @@ pub enum NodeError {
         /// Why.
         source: std::io::Error,
     },
-    /// A core could not begin its work; the text says which and why.
+    /// A core could not start; the text says which and why.
     Start(String),
 }
 
@@ -71,7 +72,7 @@ impl From<IoError> for NodeError {
     }
 }
 
-/// What one core is started with.
+/// What one core starts with.
 struct CorePlan {
     settings: Settings,
     shared: Arc<Shared>,
@@ -82,12 +83,12 @@ struct CorePlan {
     port: Port<Message>,
 }
 
-/// What a node that is about to serve says of itself.
+/// What a node reports of itself just before it serves.
 #[derive(Debug)]
 pub struct Announcement<'a> {
-    /// What it was started with.
+    /// The settings of the node.
     pub settings: &'a Settings,
-    /// The driver it has.
+    /// The I/O driver in use.
     pub driver: &'a DriverReport,
     /// Where the API listens.
     pub api: SocketAddr,
@@ -95,11 +96,11 @@ pub struct Announcement<'a> {
     pub metrics: SocketAddr,
 }
 
-/// Runs a node until SIGTERM or SIGINT. Once it has what it needs from the machine, `announce` is
-/// told.
+/// Runs a node until SIGTERM or SIGINT. `announce` is called when all resources are acquired,
+/// before the node serves.
 ///
 /// # Errors
-/// When it cannot start. Once it serves, a fault of a core or of the log ends the process.
+/// The node could not start. Once it serves, a fault of a core or of the log ends the process.
 pub fn run(settings: &Settings, announce: impl FnOnce(&Announcement)) -> Result<(), NodeError> {
     let log_dir = settings.config.data_dir.join("commitlog");
     let directory =

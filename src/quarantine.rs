@@ -1,9 +1,10 @@
-//! Bodies that ended the node when they were stored: kept on disk, and refused from then on.
+//! Request bodies that ended the node when they were stored: saved to disk, and refused from then
+//! on.
 //!
-//! A sender repeats what got no answer, so a body that makes the node panic while the store changes
-//! would end it again after every start. Before the process ends such a body is written to
-//! `quarantine/` in the data directory; a node that starts reads what is there, and the door
-//! answers 400 to the same bytes, so that the sender goes on with its next body.
+//! A sender repeats a request that got no answer. So a body that makes the node panic while the
+//! store changes would end it again after every start. Before the process ends, such a body is
+//! written to `quarantine/` in the data directory. At its start a node reads that directory, and
+//! the HTTP layer answers 400 to the same bytes, so that the sender goes on with its next body.
 
 use m3_io::panics::Panicked;
 use m3_io::{blocking, file, time};
@@ -11,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// The directory inside the data directory.
 const DIRECTORY: &str = "quarantine";
-/// Bytes of all bodies together that a node refuses; the newest count.
+/// Total bytes of the bodies that a node refuses; the newest come first.
 const BODIES_BYTES_MAX: u64 = 64 << 20;
-/// The end of the name of a file that holds a body, exactly as it came.
+/// The suffix of a file that holds a body exactly as it was received.
 const BODY_SUFFIX: &str = ".body";
 
 /// The bodies that a node refuses.
@@ -24,8 +25,8 @@ pub struct Quarantine {
 }
 
 impl Quarantine {
-    /// What is kept in the data directory. What cannot be read is named in the log and left out:
-    /// the node must start.
+    /// Loads the bodies in the data directory. Files that cannot be read are named in the log and
+    /// skipped, because the node must start.
     #[must_use]
     pub fn load(data_dir: &Path) -> Self {
         let dir = data_dir.join(DIRECTORY);
@@ -33,36 +34,36 @@ impl Quarantine {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
-                tracing::warn!(%error, "bodies that ended the node before are not known");
+                tracing::warn!(%error, "cannot list bodies that ended the node");
                 Vec::new()
             }
         };
         found.retain(|entry| entry.name.ends_with(BODY_SUFFIX));
         let mut bodies = Vec::new();
         let mut left = BODIES_BYTES_MAX;
-        // Names are times of the same number of digits, so the newest stand last.
+        // Names are times with the same number of digits, so the newest are last.
         for entry in found.iter().rev() {
             let path = dir.join(&entry.name);
             match blocking::read_file(&path, left) {
                 Ok(body) => {
                     left -= body.len() as u64;
-                    tracing::warn!(file = %path.display(), "a body is refused: it ended the node");
+                    tracing::warn!(file = %path.display(), "this body ended the node: refused");
                     bodies.push((path, body));
                 }
-                Err(error) => tracing::warn!(%error, "a body that ended the node is not refused"),
+                Err(error) => tracing::warn!(%error, "cannot read a body that ended the node"),
             }
         }
         Self { dir, bodies }
     }
 
-    /// The file that holds exactly these bytes.
+    /// The file with exactly these bytes.
     #[must_use]
     pub fn find(&self, body: &[u8]) -> Option<&Path> {
         let found = self.bodies.iter().find(|(_, kept)| kept == body);
         found.map(|(path, _)| path.as_path())
     }
 
-    /// Keeps a body that the node is about to end for, and why.
+    /// Saves a body for which the node is about to end, and the reason.
     pub async fn keep(&self, body: Vec<u8>, panicked: &Panicked) {
         let name = format!("{:020}", time::wall_ns());
         let path = self.dir.join(format!("{name}{BODY_SUFFIX}"));
@@ -74,8 +75,8 @@ impl Quarantine {
             file::replace_file(&reason, why).await.map_err(std::io::Error::other)
         };
         match kept.await {
-            Ok(()) => tracing::error!(file = %path.display(), "kept the body that ends the node"),
-            Err(error) => tracing::error!(%error, "the body that ends the node is not kept"),
+            Ok(()) => tracing::error!(file = %path.display(), "saved the body that ends the node"),
+            Err(error) => tracing::error!(%error, "cannot save the body that ends the node"),
         }
     }
 }

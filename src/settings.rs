@@ -6,7 +6,7 @@ use m3_io::runtime;
 use m3_metric::fetch::TagRestriction;
 use m3_metric::{MatchOp, Matcher};
 
-/// What a node is started with; every value is checked already.
+/// The settings of a node; every value is checked already.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The configuration.

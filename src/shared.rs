@@ -1,4 +1,4 @@
-//! What every core of a node can see: facts of its start, and the budget of memory.
+//! The data that all cores share: facts of the node's start, and the memory budget.
 
 use crate::config::QueryConfig;
 use crate::memory::Memory;
@@ -8,12 +8,12 @@ use m3_io::time::Monotonic;
 use m3_metric::fetch::TagRestriction;
 use m3_shard::ShardMap;
 
-/// What all cores know and none changes.
+/// The data that all cores share and none changes.
 #[derive(Debug)]
 pub struct Shared {
     /// When the cores were started.
     pub started: Monotonic,
-    /// How series are spread.
+    /// How series are distributed over cores.
     pub shards: ShardMap,
     /// The driver in use.
     pub driver: DriverReport,
@@ -23,7 +23,7 @@ pub struct Shared {
     pub restriction: Option<TagRestriction>,
     /// What memory there is and how much of it is in use.
     pub memory: Memory,
-    /// Series of one namespace on this node; 0 is no bound.
+    /// Series of one namespace on this node; 0 means no limit.
     pub series_per_namespace_max: u64,
     /// Bodies that ended the node before and are refused now.
     pub quarantine: Quarantine,

@@ -1,7 +1,7 @@
-//! The node's own metrics: every core's plain counters, gathered at a scrape and rendered as text.
+//! The node's own metrics: every core's plain counters, collected at a scrape and rendered as text.
 //!
-//! Families that M3's coordinator has keep M3's names; what is ours alone begins with `m3ring_`.
-//! Always holds: counters are plain fields of one core; nothing is shared to be counted.
+//! Families that exist in M3's coordinator have M3's names; our own begin with `m3ring_`. Always
+//! holds: counters are plain fields of one core; nothing is shared between cores for counting.
 
 mod exposition;
 mod families;
@@ -23,9 +23,9 @@ pub const LATENCY_BOUNDS_S: [f64; 12] =
 /// A histogram of latencies.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Latency {
-    /// Observations by bucket; the last is the rest.
+    /// Observations by bucket; the last bucket holds all longer ones.
     pub buckets: [u64; LATENCY_BOUNDS_S.len() + 1],
-    /// Seconds of all observations.
+    /// Sum of all observations in seconds.
     pub sum_s: f64,
 }
 
@@ -47,7 +47,7 @@ impl Latency {
     }
 }
 
-/// What a coordinator counts.
+/// The counters of a coordinator.
 #[derive(Clone, Debug, Default)]
 pub struct CallStats {
     /// Writes answered with 200.
@@ -56,17 +56,17 @@ pub struct CallStats {
     pub write_errors: u64,
     /// Samples acknowledged.
     pub samples: u64,
-    /// Samples refused for good.
+    /// Samples refused permanently.
     pub samples_bad: u64,
-    /// Samples not stored now.
+    /// Samples that were not stored but may be sent again.
     pub samples_retryable: u64,
-    /// From the call to its acknowledgment.
+    /// Time from the call to its acknowledgment.
     pub write_latency: Latency,
     /// Queries answered.
     pub queries: u64,
     /// Queries refused or failed.
     pub query_errors: u64,
-    /// From the call to its answer.
+    /// Time from the call to its answer.
     pub query_latency: Latency,
 }
 
@@ -95,7 +95,7 @@ impl CallStats {
     }
 }
 
-/// What one namespace on one core shows.
+/// The counters of one namespace on one core.
 #[derive(Clone, Debug)]
 pub struct NamespaceStats {
     /// Which.
@@ -108,14 +108,14 @@ pub struct NamespaceStats {
     pub memory_bytes: u64,
 }
 
-/// Everything one core has counted.
+/// All counters of one core.
 #[derive(Clone, Debug, Default)]
 pub struct CoreStats {
     /// By namespace.
     pub namespaces: Vec<NamespaceStats>,
     /// The commit log.
     pub log: LogStats,
-    /// What the start replayed.
+    /// What was replayed at the start.
     pub replay: ReplayStats,
     /// Calls.
     pub calls: CallStats,
@@ -134,7 +134,7 @@ pub struct CoreStats {
 }
 
 impl CoreStats {
-    /// Copies what `node` and its coordinator have counted.
+    /// Copies the counters of `node` and its coordinator.
     #[must_use]
     pub fn gather(node: &DbNode, calls: CallStats) -> Self {
         let store = node.store();

@@ -1,17 +1,17 @@
-//! Queries take turns on a core, one slice at a time, and ingest goes before them.
+//! Queries take turns on a core, one slice at a time, and ingest has priority.
 //!
-//! However many queries there are, only one of them works between two looks at sockets and disks;
-//! then everybody else goes on until nobody has work left. A core that ingest fills leaves them one
-//! part in five all the same: a dashboard becomes slow, not dead.
+//! However many queries there are, only one of them runs between two polls of sockets and disks;
+//! then all other tasks run until none has work left. On a core that ingest keeps busy, queries
+//! still get one part in five: a dashboard becomes slow, but does not stop.
 
 use m3_io::time::{self, Monotonic};
 use m3_io::{Permit, Semaphore, give_way};
 use std::time::Duration;
 
-/// How long a query works before others may have the core. A write waits for the core several times
-/// (its body, its frame, the sync, its answer), and each time for one slice.
+/// How long a query runs before other tasks may have the core. A write waits for the core several
+/// times (its body, its frame, the sync, its answer), each time for one slice.
 const SLICE: Duration = Duration::from_micros(200);
-/// How long others may have it, at most, before a query goes on.
+/// How long other tasks may run, at most, before a query goes on.
 const OTHERS_MAX: Duration = SLICE.saturating_mul(4);
 
 /// The turns of one core. Cloning shares them.

@@ -6,7 +6,7 @@ use m3_cluster::{AdminRequest, AdminRoute, Registry, handle};
 use m3_io::driver::Driver;
 use m3_io::runtime::run_here;
 
-/// The namespaces that a registry holds after these were added; true is aggregated.
+/// A registry's namespaces after these were added; true is aggregated.
 fn registered(wanted: &[(&str, bool)]) -> Vec<NamespaceMetadata> {
     run_here(Driver::Epoll, async {
         let kv = MemoryKv::default();

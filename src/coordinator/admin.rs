@@ -1,4 +1,4 @@
-//! Admin calls: handed to core 0, which keeps the KV.
+//! Admin calls: passed on to core 0, which keeps the KV.
 
 use super::Coordinator;
 use super::error::refuse;
@@ -11,11 +11,11 @@ use m3_io::CoreId;
 /// The core that keeps the KV.
 const KEEPER: CoreId = CoreId(0);
 
-/// Bytes that a value of a JSON document may take while it is read: itself, in a list that doubles,
-/// and the lists before.
+/// Memory that parsing takes for each value of a JSON document: the value itself, in a list that
+/// doubles, and the earlier lists.
 const VALUE_BYTES: usize = 256;
 
-/// Memory that reading `document` may take.
+/// Memory that parsing `document` may take.
 fn wanted_for(document: &[u8]) -> u64 {
     let separators = document.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
     (4 * document.len() + VALUE_BYTES * separators) as u64

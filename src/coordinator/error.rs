@@ -1,13 +1,13 @@
-//! The engine's errors as the door says them: M3's and Prometheus' texts and codes.
+//! The engine's errors as M3's and Prometheus' texts and status codes.
 
 use crate::engine::EngineError;
 use m3_http::api::ApiError;
 use m3_query::QueryError;
 
-/// Seconds after which a node that stops may be back.
+/// Seconds after which a node that stops may be running again.
 const STOPPING_RETRY_S: u32 = 5;
 
-/// What a client is told.
+/// The error that a client gets.
 pub(super) fn refuse(error: EngineError) -> ApiError {
     match error {
         EngineError::Query(error) => refuse_query(&error),

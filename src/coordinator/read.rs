@@ -10,7 +10,7 @@ use m3_http::api::{
     RemoteReadCall, Reply, SERIES_LIMIT_APPLIED, SearchCall,
 };
 
-/// The `M3-Results-Limited` entry where the limit of the range left its earlier part out.
+/// The `M3-Results-Limited` entry if the limit of the range left the earlier part out.
 const RANGE_LIMIT_APPLIED: &str = "max_fetch_range_limit_applied";
 
 impl Coordinator {

@@ -1,5 +1,4 @@
-//! Writes: what the door has decoded goes to the engine, and back for more decoding where that is
-//! needed.
+//! Writes: decoded samples go to the engine, and come back for more decoding if that is needed.
 
 use super::error::refuse;
 use super::{Coordinator, HalfStored};
@@ -21,21 +20,21 @@ impl Coordinator {
         }
         let mut appended = self.append(namespace, &mut call).await?;
         if appended.malformed > 0 && matches!(call.source, WriteSource::RemoteWriteFast { .. }) {
-            // The fast split takes a series' last bytes for its sample. Where the rest is not
-            // labels the guess was wrong, and the body is parsed field by field. What was stored
-            // already is stored again, which changes nothing.
+            // The fast split takes a series' last bytes for its sample. If the rest is not labels,
+            // the guess was wrong, and the body is parsed field by field. Samples that were stored
+            // already are stored again, which changes nothing.
             self.api.decode_strictly(&mut call)?;
             appended = self.append_batch(namespace, &mut call.batch).await;
         }
         if let Some(panicked) = appended.panicked {
-            // The door ends the node for it.
+            // The HTTP layer ends the node after this.
             let error = ApiError::internal(panicked.to_string());
             self.half_stored.set(Some(HalfStored { panicked, body: call.body }));
             return Err(error);
         }
         let mut outcome = std::mem::take(&mut call.outcome);
         outcome += appended.counts;
-        // The batch's memory goes to the next request, if that was not done yet.
+        // The batch's memory goes to the next request, unless it was given back already.
         if call.batch.buffer.capacity() > 0 {
             self.api.recycle(call.batch);
         }

@@ -1,4 +1,4 @@
-//! Why the engine does not do what it is asked. Each asker says it in its own way.
+//! Why the engine refuses a request or fails. Each protocol turns this into its own errors.
 
 use crate::memory::NoMemory;
 use crate::message::FetchError;
@@ -11,7 +11,7 @@ use std::fmt;
 /// Why the engine refuses or fails.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EngineError {
-    /// The request is wrong, or over a limit of its own; the text says what would be right.
+    /// The request is wrong or exceeds a limit; the text says what would be right.
     Invalid(String),
     /// A selector does not parse; the text says where.
     Selector(String),
@@ -19,11 +19,11 @@ pub enum EngineError {
     Query(QueryError),
     /// No namespace has this storage policy.
     NoSuchPolicy(StoragePolicy),
-    /// It took longer than it may.
+    /// The request took longer than it may.
     Timeout,
-    /// The node's memory limit is reached; later it may be let in.
+    /// The node's memory limit is reached; a later attempt may succeed.
     Memory(NoMemory),
-    /// The node stops, or ends.
+    /// The node is stopping or about to end.
     Stopping,
     /// The work panicked; it changed nothing.
     Panicked(Panicked),
@@ -62,7 +62,7 @@ impl From<NoMemory> for EngineError {
     }
 }
 
-/// Another core that does not answer has closed.
+/// A core that does not answer has closed.
 impl From<Gone> for EngineError {
     fn from(Gone: Gone) -> Self {
         Self::Stopping

@@ -1,4 +1,4 @@
-//! Label names, label values, series and tags: asked of every core, merged, sorted.
+//! Label names, label values, series and tags: collected from every core, merged and sorted.
 
 use super::request::{
     FetchOptions, Limited, NamesOutput, Notes, SearchRequest, Selectors, SeriesOutput, TagsOutput,
@@ -99,8 +99,8 @@ impl Engine {
         Ok(TagsOutput { tags: tags.collect(), notes })
     }
 
-    /// What M3 does where a request names a limit and as much is found: it refuses the search, or
-    /// tells that it is cut. Nothing but series is cut here.
+    /// Does what M3 does if a request names a limit and at least as many are found: refuses the
+    /// search, or notes that it is limited. Only series are really cut.
     fn check_size(
         &self,
         fetch: &FetchOptions,
@@ -121,18 +121,19 @@ impl Engine {
         Ok(())
     }
 
-    /// The labels that answers lose.
+    /// The labels that are removed from answers.
     fn strip(&self, fetch: &FetchOptions) -> Vec<String> {
         let restriction = self.restriction(fetch);
         restriction.map(|restriction| restriction.strip.clone()).unwrap_or_default()
     }
 
-    /// The selectors of a request, restricted as it must be.
+    /// The selectors of a request, with the restriction applied.
     fn selectors(&self, request: &SearchRequest) -> Result<Vec<Vec<Matcher>>, EngineError> {
         let mut selectors = match &request.selectors {
             Selectors::Matchers(matchers) => vec![matchers.clone()],
             Selectors::Texts(texts) => {
-                // As `run_until` in query.rs: M3's own manners in a namespace of M3's making.
+                // As in `run_until` of query.rs: a namespace that M3's routes created behaves as in
+                // M3.
                 let is_m3 = self.namespace(request.fetch.storage.as_ref())?.registered;
                 let parse = if is_m3 { promql::parse_any_selector } else { promql::parse_selector };
                 let parsed: Result<_, _> = texts.iter().map(|text| parse(text)).collect();
@@ -160,7 +161,8 @@ impl Engine {
         let selectors = self.selectors(request)?;
         self.shared.memory.admit_query()?;
         if cost_of_all(selectors.iter().flatten()) > PATTERNS_COST_MAX {
-            let text = "the patterns of all selectors are too large together";
+            let text =
+                "the patterns of all selectors are too large together: send fewer or shorter ones";
             return Err(EngineError::Invalid(text.to_owned()));
         }
         let deadline = Self::deadline(fetch);
@@ -194,7 +196,7 @@ impl Engine {
     }
 }
 
-/// Bytes that an answer takes, about.
+/// Approximate bytes of an answer.
 fn bytes_of(answer: &MetadataAnswer) -> u64 {
     let texts = |texts: &[String]| texts.iter().map(|text| text.len() as u64 + 32).sum::<u64>();
     match answer {

@@ -1,4 +1,4 @@
-//! Queries: parse, plan, fan the fragments out to the cores, put the results together.
+//! Queries: parse, plan, send the fragments to the cores, combine the results.
 //!
 //! Selector, range function and aggregation run on the core that owns the series; only partial
 //! results travel. Every core works on every fragment at once.
@@ -19,15 +19,15 @@ use std::collections::BTreeMap;
 /// The step of subqueries that name none: Prometheus' default evaluation interval.
 const DEFAULT_STEP_MS: i64 = 60_000;
 
-/// Bytes that a sample takes in the text of an answer, about: a time, a value, brackets.
+/// Approximate bytes of a sample in the text of an answer: a time, a value, brackets.
 const ANSWER_SAMPLE_BYTES: u64 = 32;
 
-/// Prometheus' warning where its `limit` left results out.
+/// Prometheus' warning if its `limit` left results out.
 const WARNING_TRUNCATED: &str = "results truncated due to limit";
-/// M3's warning where a fetch limit left series out.
+/// M3's warning if a fetch limit left series out.
 const WARNING_NOT_EXHAUSTIVE: &str = "m3db exceeded query limit: results not exhaustive";
 
-/// What a query needs from here on.
+/// The state of a query that is being fetched.
 struct Running {
     namespace: Namespace,
     limits: Limits,
@@ -71,9 +71,9 @@ impl Engine {
     ) -> Result<QueryOutput, EngineError> {
         let QueryRequest { text, fetch, .. } = request;
         let namespace = self.namespace(fetch.storage.as_ref())?;
-        // A namespace that was created by M3's routes answers as M3's engine does, which is that
-        // of Prometheus 2: other edges, and no annotations. The implicit namespace answers as
-        // Prometheus 3 does.
+        // A namespace that M3's routes created answers as M3's engine does, which is that of
+        // Prometheus 2: other interval bounds, and no annotations. The implicit namespace answers
+        // as Prometheus 3 does.
         let is_annotated = !namespace.registered;
         let expr = promql::parse(text).map_err(QueryError::from)?;
         let mut plan = plan(expr, self.params(request, &namespace))?.with_text(text);
@@ -84,7 +84,8 @@ impl Engine {
         let mut limits = self.limits(fetch);
         let mut shown_max = request.series_shown_max.filter(|limit| *limit > 0);
         if namespace.registered {
-            // M3 has one limit, that of the fetch, and its header goes before the parameter.
+            // M3 has only the limit of the fetch, and its header takes precedence over the
+            // parameter.
             if fetch.series_max.is_none() && request.series_shown_max.is_some() {
                 limits.series = shown_max.unwrap_or(u64::MAX);
             }
@@ -119,7 +120,7 @@ impl Engine {
         Ok(QueryOutput { value: output.value, notes })
     }
 
-    /// Refuses a plan that fetches too long a range, or cuts it to its latest part.
+    /// Refuses a plan that fetches too long a range, or cuts the range to its latest part.
     fn limit_range(&self, plan: &mut Plan, fetch: &FetchOptions) -> Result<Notes, EngineError> {
         let mut notes = Notes::default();
         let Some((start, end)) = plan.fetch_range_ms() else { return Ok(notes) };
@@ -130,7 +131,7 @@ impl Engine {
         Ok(notes)
     }
 
-    /// The partial results of every fragment, of all cores in their order.
+    /// The partial results of every fragment from all cores, in the order of the cores.
     async fn fetch(
         &self,
         plan: &Plan,
@@ -200,7 +201,8 @@ impl Engine {
     }
 }
 
-/// What each core may fetch, if all together found more than allowed and the answer may be cut.
+/// How many series each core may fetch, if all together found more than the limit and the answer
+/// may be cut.
 fn over_limit(
     answers: &[FragmentAnswer],
     running: &mut Running,
@@ -208,7 +210,7 @@ fn over_limit(
     let matched: u64 = answers.iter().map(|a| a.matched).sum();
     let docs: u64 = answers.iter().map(|a| a.docs).sum();
     let limits = &running.limits;
-    // As in M3, a limit is reached by as many as it names; without one it is out of reach.
+    // As in M3, a limit counts as exceeded when it is reached exactly.
     if matched < limits.series && docs < limits.docs {
         return Ok(None);
     }
@@ -260,8 +262,8 @@ fn add_stats(
     }
 }
 
-/// Leaves the first `most` series of a result and says whether there were more. A scalar or a
-/// string is no list and stays, as in Prometheus.
+/// Cuts a result to its first `most` series and returns whether there were more. A scalar or a
+/// string is not a list and stays, as in Prometheus.
 fn cut(value: &mut Value, most: u64) -> bool {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let len = match value {
@@ -280,7 +282,7 @@ fn cut(value: &mut Value, most: u64) -> bool {
     len > most
 }
 
-/// Samples of a value.
+/// The number of samples in a value.
 fn samples(value: &Value) -> u64 {
     match value {
         Value::Scalar { .. } | Value::String { .. } => 1,

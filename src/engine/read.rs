@@ -1,4 +1,4 @@
-//! Whole series, as remote read asks for them.
+//! Raw samples of whole series, for remote read.
 
 use super::request::{FetchOptions, Limited, Notes, ReadOutput, ReadRequest, Selection};
 use super::{Engine, EngineError, Limits};
@@ -11,7 +11,7 @@ use m3_metric::value::Series;
 use m3_query::{QueryError, promql};
 
 impl Engine {
-    /// Reads the series of each request; the outputs are in their order.
+    /// Reads the series of each request; the outputs have the same order.
     ///
     /// # Errors
     /// Why there is no result.
@@ -47,7 +47,7 @@ impl Engine {
             outputs.push(output);
         }
         let mut notes = Notes::default();
-        // Raw samples take about what they took here; the JSON form takes more.
+        // In the protobuf form samples take about as much memory as here; the JSON form takes more.
         self.hold(&mut notes, 2 * stats.bytes)?;
         if is_cut {
             notes.limited.push(Limited::Series);

@@ -1,4 +1,4 @@
-//! What the engine can be asked, and what it answers: no text of any protocol, no codes.
+//! The engine's requests and outputs. They contain no texts or codes of any protocol.
 
 use m3_io::budget::Promise;
 use m3_metric::fetch::{FetchStats, StorageRestriction, TagRestriction};
@@ -23,16 +23,16 @@ pub struct QueryRequest {
     pub fetch: FetchOptions,
 }
 
-/// How to fetch; what is `None` is as the node is configured.
+/// How to fetch; `None` means the node's configuration.
 #[derive(Clone, Debug, Default)]
 pub struct FetchOptions {
     /// Which namespaces; `None` is the unaggregated one.
     pub storage: Option<StorageRestriction>,
     /// How long it may take.
     pub timeout: Duration,
-    /// How long a sample stands for its series, in milliseconds.
+    /// How long a sample stays valid for its series, in milliseconds.
     pub lookback_ms: Option<i64>,
-    /// What every selector is restricted to.
+    /// The restriction of every selector.
     pub restriction: Option<TagRestriction>,
     /// Series; 0 is no limit.
     pub series_max: Option<u64>,
@@ -49,11 +49,11 @@ pub struct FetchOptions {
 pub struct QueryOutput {
     /// The result.
     pub value: Value,
-    /// What else is to be said.
+    /// What the answer says besides its data.
     pub notes: Notes,
 }
 
-/// What an answer says beside its data.
+/// What an answer says besides its data.
 #[derive(Debug, Default)]
 pub struct Notes {
     /// Prometheus' `warnings`.
@@ -64,16 +64,16 @@ pub struct Notes {
     pub limited: Vec<Limited>,
     /// What the fetch cost; `None` when nothing was fetched.
     pub fetched: Option<FetchStats>,
-    /// The memory that writing the answer takes, to be kept until it is written.
+    /// The memory that is reserved until the answer is written.
     pub held: Option<Promise>,
 }
 
 /// A limit that left something out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limited {
-    /// Of series or index documents.
+    /// The limit of series or index documents.
     Series,
-    /// Of the range, whose earlier part was left out.
+    /// The limit of the range, whose earlier part was left out.
     Range,
 }
 
@@ -90,10 +90,10 @@ pub struct SearchRequest {
     pub fetch: FetchOptions,
 }
 
-/// Selectors whose union is meant; none: all series.
+/// Selectors; the search covers their union. None: all series.
 #[derive(Clone, Debug)]
 pub enum Selectors {
-    /// As PromQL writes them.
+    /// In PromQL.
     Texts(Vec<String>),
     /// All of these matchers.
     Matchers(Vec<Matcher>),
@@ -113,9 +113,9 @@ pub struct ReadRequest {
 /// Which series to read.
 #[derive(Clone, Debug)]
 pub enum Selection {
-    /// Those that match all of these.
+    /// Series that match all of these matchers.
     Matchers(Vec<Matcher>),
-    /// Those of this PromQL selector.
+    /// Series of this PromQL selector.
     Text(String),
 }
 
@@ -133,7 +133,7 @@ pub struct ReadOutput {
 pub struct NamesOutput {
     /// The names or values.
     pub names: Vec<String>,
-    /// What else is to be said.
+    /// What the answer says besides its data.
     pub notes: Notes,
 }
 
@@ -142,7 +142,7 @@ pub struct NamesOutput {
 pub struct SeriesOutput {
     /// Their labels.
     pub series: Vec<Labels>,
-    /// What else is to be said.
+    /// What the answer says besides its data.
     pub notes: Notes,
 }
 
@@ -151,6 +151,6 @@ pub struct SeriesOutput {
 pub struct TagsOutput {
     /// Name and values.
     pub tags: Vec<(String, Vec<String>)>,
-    /// What else is to be said.
+    /// What the answer says besides its data.
     pub notes: Notes,
 }

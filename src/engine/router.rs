@@ -1,15 +1,17 @@
-//! Which core owns a record, and its series' ordinal there, found by the core that decoded it.
+//! Finds which core owns a record, and its series' ordinal there, on the core that decoded the
+//! record.
 //!
-//! As in the owner's table, series are followed: every entry remembers its successor. The next
-//! record is the successor's if its bytes have the successor's length and fingerprint. Once the
-//! owner has told the series' ordinal, what goes to it is the ordinal and the sample: the owner
-//! compares nothing, and reads nothing of the request. A miss looks the fingerprint up, an unknown
-//! one is parsed for the owner by the rule.
+//! As in the owner's table, every entry remembers its successor: the next record belongs to it if
+//! its bytes have the successor's length and fingerprint. Once the owner has reported the series'
+//! ordinal, only ordinal and sample are sent to it, so the owner compares no bytes and reads
+//! nothing of the request. Otherwise the fingerprint is looked up in a hash table, and if it is
+//! unknown, the labels are parsed and hashed to find the owner's shard.
 //!
-//! The fingerprint stands for the bytes because those fit into no cache: comparing with where they
-//! are kept was what the second core cost most (docs/decisions/0011).
+//! The fingerprint is compared instead of the bytes because those exceed every cache: comparing
+//! them with the stored ones was the largest cost of a second core (docs/decisions/0011).
 //!
-//! Always holds: an entry's ordinal was told by its owner for a record of exactly its bytes.
+//! Always holds: an entry's ordinal was reported by its owner for a record with exactly these
+//! bytes.
 
 use hashbrown::HashTable;
 use m3_metric::batch::labels_in;
@@ -17,8 +19,8 @@ use m3_metric::{CoreId, Fingerprint, FingerprintKey, Labels, Record, WriteBatch}
 use m3_shard::{KnownRecord, SeriesSample, ShardMap};
 use std::sync::Arc;
 
-/// Entries after which the router forgets everything and learns anew: 32 bytes each and some
-/// more for the table, a twentieth of what a core holds for a series.
+/// Entries at which the router forgets everything and starts over. An entry takes 32 bytes and some
+/// more in the table, a twentieth of what a core holds for a series.
 const ENTRIES_MAX: usize = 16 << 20;
 const NONE: u32 = u32::MAX;
 
@@ -26,7 +28,7 @@ struct Entry {
     fingerprint: Fingerprint,
     labels_len: u32,
     next: u32,
-    /// The series' ordinal, once its owner has told.
+    /// The series' ordinal, once its owner has reported it.
     series: u32,
     owner: u16,
 }
@@ -58,7 +60,7 @@ impl OwnerShare {
     }
 }
 
-/// The owners that one core has learnt, of one namespace's series.
+/// The owners of one namespace's series, as far as one core has learned them.
 pub(super) struct Router {
     shards: ShardMap,
     key: Arc<FingerprintKey>,
@@ -67,7 +69,7 @@ pub(super) struct Router {
 }
 
 impl Router {
-    /// A router that knows nothing.
+    /// An empty router.
     #[must_use]
     pub(super) fn new(shards: ShardMap, key: Arc<FingerprintKey>) -> Self {
         Self { shards, key, entries: Vec::new(), by_hash: HashTable::new() }
@@ -111,7 +113,7 @@ impl Router {
                 }
                 entry => {
                     let owner = entry.map_or_else(|| self.owner(bytes), |entry| Some(entry.owner));
-                    // Core 0 says why bytes are no labels.
+                    // Core 0 refuses bytes that are not labels.
                     let owner = owner.unwrap_or(CoreId(0).0);
                     let part = &mut parts[usize::from(owner)];
                     part.records.push(*record);
@@ -137,7 +139,7 @@ impl Router {
         }
     }
 
-    /// The entry of the record that came after the one of entry `previous`, if there is one.
+    /// The entry of the record that follows the one of entry `previous`, if it is known.
     #[inline(always)]
     fn follow(&mut self, previous: u32, fingerprint: Fingerprint, len: usize) -> Option<u32> {
         let next = self.entries.get(previous as usize).map_or(NONE, |entry| entry.next);
@@ -163,8 +165,8 @@ impl Router {
         }
     }
 
-    /// As [`Self::follow`], and what is not there is added; none for bytes that are too long for a
-    /// fingerprint, or no labels.
+    /// As [`Self::follow`], but adds an entry if there is none. `NONE` if the bytes are too long
+    /// for a fingerprint or are not labels.
     #[inline(always)]
     fn follow_or_add(&mut self, previous: u32, bytes: &[u8]) -> u32 {
         let Some(fingerprint) = self.key.fingerprint(bytes) else { return NONE };
@@ -176,7 +178,7 @@ impl Router {
         at
     }
 
-    /// A new entry of these bytes; none if they are no labels.
+    /// Adds an entry for these bytes; `NONE` if they are not labels.
     #[cold]
     fn add(&mut self, fingerprint: Fingerprint, bytes: &[u8]) -> u32 {
         let Some(owner) = self.owner(bytes) else { return NONE };
@@ -198,7 +200,7 @@ impl Router {
         at
     }
 
-    /// The owner by the rule, of bytes that are labels.
+    /// The owner of the labels `bytes` by their shard; `None` if they are not labels.
     fn owner(&self, bytes: &[u8]) -> Option<u16> {
         let labels = Labels::parse(bytes).ok()?;
         Some(self.shards.owner(self.shards.shard_of(labels.as_bytes())).0)

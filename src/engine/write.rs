@@ -1,10 +1,10 @@
 //! Writes: split a batch by owner, store, answer when every part is durable.
 //!
 //! With one core a batch goes straight into the store. With several, the router knows each record's
-//! owner; the own part is stored directly, every other owner gets one message. Series whose
-//! ordinals their owners have told go as ordinals, the rest shares the batch's buffer. With several
-//! cores, samples known by ordinal are stored before records: if a batch repeats a series and
-//! timestamp, either value may win.
+//! owner. The core's own part is stored directly, and every other owner gets one message. Series
+//! whose ordinals are known are sent as ordinals; the other records share the batch's buffer. With
+//! several cores, samples known by ordinal are stored before records: if a batch repeats a series
+//! and timestamp, either value may win.
 
 use super::Engine;
 use super::error::EngineError;
@@ -19,15 +19,15 @@ use m3_metric::{NamespaceId, WriteBatch, WriteOutcome};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a sender is told of a part whose core takes no more messages.
+/// The error for a part whose core accepts no more messages.
 const STOPPING: &str = "the node is stopping";
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Default)]
 pub struct Appended {
-    /// The count of its samples; what is accepted is acknowledged by the log.
+    /// The count of its samples; accepted samples are acknowledged by the log.
     pub counts: WriteOutcome,
-    /// Records whose label bytes are no label fields; they are among the bad ones.
+    /// Records whose label bytes are not label fields; they are counted as bad too.
     pub malformed: u64,
     /// Storing it panicked half-way: the store must not be used any more, and the node must end.
     pub panicked: Option<Panicked>,
@@ -37,10 +37,10 @@ pub struct Appended {
 pub struct KnownParts(Vec<OwnerShare>);
 
 impl Engine {
-    /// Lets a write in and says which namespace it goes to.
+    /// Admits a write and returns the namespace that it goes to.
     ///
     /// # Errors
-    /// There is no memory, or no such namespace.
+    /// There is no memory, or there is no such namespace.
     pub fn admit_write(
         &self,
         storage: Option<&StorageRestriction>,
@@ -49,18 +49,18 @@ impl Engine {
         Ok(self.namespace(storage)?.id)
     }
 
-    /// The samples of a batch of which only fingerprints were read, if all its series are known.
+    /// The samples of a batch with only fingerprints, if all its series are known.
     pub fn known_parts(&self, namespace: NamespaceId, batch: &WriteBatch) -> Option<KnownParts> {
         self.route(namespace, |router| router.split_known(batch)).map(KnownParts)
     }
 
-    /// Stores samples of series that are known.
+    /// Stores samples of known series.
     pub async fn append_known(&self, namespace: NamespaceId, parts: KnownParts) -> Appended {
         self.store_parts(namespace, &Arc::default(), parts.0).await
     }
 
-    /// Stores a batch. As soon as nobody needs it any more it is handed to `spare`, for then its
-    /// memory is still in the caches; where label bytes are malformed it stays with the caller.
+    /// Stores a batch. It is handed to `spare` as soon as it is no longer needed, while its memory
+    /// is still in the caches. If label bytes are malformed, it stays with the caller.
     pub async fn append(
         &self,
         namespace: NamespaceId,
@@ -106,19 +106,19 @@ impl Engine {
         self.stats.borrow_mut().write(outcome, span);
     }
 
-    /// Forgets the routes of namespaces that are no more; what is deleted does not come back under
-    /// its number.
+    /// Forgets the routes of namespaces that were deleted. A deleted namespace's number is never
+    /// used again.
     pub fn forget_deleted(&self, catalog: &Catalog) {
         let is_there = |id: &NamespaceId| catalog.namespaces.iter().any(|n| n.id == *id);
         self.routers.borrow_mut().retain(|id, _| is_there(id));
     }
 
-    /// Forgets all routes: routing a request panicked, and what it left is not known.
+    /// Forgets all routes, because routing a request panicked and may have left them inconsistent.
     pub fn forget_routes(&self) {
         self.routers.borrow_mut().clear();
     }
 
-    /// Asks the router of a namespace.
+    /// Calls `ask` with the router of a namespace.
     fn route<T>(&self, namespace: NamespaceId, ask: impl FnOnce(&mut Router) -> T) -> T {
         let mut routers = self.routers.borrow_mut();
         let new = || Router::new(self.shared.shards, Arc::clone(&self.fingerprints));
@@ -146,7 +146,8 @@ impl Engine {
             let (reply, answer) = oneshot();
             let job = WriteJob {
                 namespace,
-                // Only records point into it, and who holds it keeps it from being used again.
+                // Only records need the buffer, and it cannot be reused as long as another core
+                // holds it.
                 buffer: if part.records.is_empty() { Arc::default() } else { Arc::clone(buffer) },
                 records: part.records.clone(),
                 known: std::mem::take(&mut part.known),

@@ -1,11 +1,11 @@
-//! What listens may be anything: a node, another server, nothing.
+//! Anything may listen on the port: a node, another server, nothing.
 
 use super::{HEAD_BYTES_MAX, Unwell, ask, own, status_line};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-/// A server that answers one connection with `pieces`, then waits for its end.
+/// A server that answers one connection with `pieces`, then waits until it is closed.
 fn server(pieces: &'static [&'static [u8]]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -19,7 +19,7 @@ fn server(pieces: &'static [&'static [u8]]) -> SocketAddr {
             for piece in pieces {
                 stream.write_all(piece).unwrap();
             }
-            // Open until the other side has what it wants.
+            // Keeps the connection open until the client has read the answer.
             let _ = stream.read(&mut asked);
         })
         .unwrap();

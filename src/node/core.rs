@@ -27,13 +27,13 @@ const BATCH: usize = 64;
 /// How long requests in progress may take when the node stops.
 const DRAIN: Duration = Duration::from_millis(1200);
 
-/// Runs core `id` until the node stops. The error says why the core could not begin.
+/// Runs core `id` until the node stops. The error says why the core could not start.
 pub(super) async fn run(id: CoreId, plan: CorePlan) -> Result<(), String> {
     let begun = match start::begin(id, &plan).await {
         Ok(begun) => begun,
         Err(NotBegun::Closed) => return Ok(()),
         Err(NotBegun::Failed(text)) => {
-            // The others wait for this core: tell them that it will not come.
+            // The others wait for this core: tell them that it will not start.
             for core in plan.port.peers().filter(|core| *core != id) {
                 let _ = plan.port.send(core, Message::Close).await;
             }
@@ -96,7 +96,7 @@ struct Core {
     replay: ReplayStats,
     /// Closed when the servers are to stop.
     stop: Gate,
-    /// Entered by each server; empty when all have drained.
+    /// Entered by each server; drained when all servers have stopped.
     served: Gate,
     api_stats: Rc<ServerStats>,
     metrics_stats: Rc<ServerStats>,
@@ -131,13 +131,14 @@ impl Core {
         Ok(())
     }
 
-    /// Handles messages until the node closes, those that came `early` first; then closes the log.
+    /// Handles messages, the `early` ones first, until the node closes; then closes the log.
     async fn serve(self: &Rc<Self>, early: Vec<Message>) {
         let log = self.node.log().clone();
         let writing = log.clone();
         spawn(async move {
             if let Err(failed) = writing.run().await {
-                // What the log could not write must not be served as if it had been: the node ends.
+                // Samples that the log could not write must not be served as if they were stored:
+                // the node ends.
                 panic!("{failed}");
             }
         });
@@ -176,7 +177,7 @@ impl Core {
             Message::Stats(back) => back.send(Box::new(self.stats())),
             Message::Admin(request, back) => {
                 let Some(keeper) = self.keeper.clone() else {
-                    tracing::error!("an admin request reached a core that keeps no KV");
+                    tracing::error!("an admin request reached a core that has no KV");
                     return;
                 };
                 let port = Rc::clone(&self.port);
@@ -195,7 +196,7 @@ impl Core {
             Message::Serve | Message::Close => {
                 tracing::error!(
                     message = message.name(),
-                    "a message that a serving core never gets"
+                    "a serving core received an unexpected message"
                 );
             }
         }

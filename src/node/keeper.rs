@@ -1,4 +1,4 @@
-//! The KV and what follows from it: kept by core 0, told to all cores.
+//! The KV and what follows from it, on core 0: all other cores are told of changes.
 
 use crate::catalog::{Catalog, Numbers};
 use crate::message::Message;
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
-/// The key under which namespace numbers are kept.
+/// The key of the namespace numbers.
 const NUMBERS_KEY: &str = "_m3ring/namespace-numbers";
 
 /// The KV of a node.
@@ -21,14 +21,14 @@ pub(super) struct Keeper {
     admin: Admin,
     numbers: RefCell<Numbers>,
     registered: RefCell<Vec<NamespaceMetadata>>,
-    /// The KV may say more than the numbers, the catalog and the cores know.
+    /// The KV may be ahead of the numbers, the catalog and the cores.
     is_behind: Cell<bool>,
-    /// One admin request at a time: each sees what the one before it did.
+    /// Admits one admin request at a time, so that each sees the effects of the one before it.
     turn: Semaphore,
 }
 
 impl Keeper {
-    /// Opens the KV of the data directory and reads what it says.
+    /// Opens the KV of the data directory and loads the namespaces.
     pub(super) async fn open(data_dir: &Path, admin: Admin) -> Result<Self, Error> {
         let kv = FileKv::open(data_dir.join("kv").join("store.kv")).await?;
         let numbers = match kv.get(NUMBERS_KEY).await? {
@@ -50,12 +50,12 @@ impl Keeper {
         Ok(keeper)
     }
 
-    /// The namespaces as they stand.
+    /// The current namespaces.
     pub(super) fn catalog(&self) -> Catalog {
         Catalog::new(&self.registered.borrow(), &self.numbers.borrow())
     }
 
-    /// Namespace numbers below this were given out.
+    /// All namespace numbers below this have been assigned.
     pub(super) fn numbers_below(&self) -> u32 {
         self.numbers.borrow().next
     }
@@ -71,11 +71,11 @@ impl Keeper {
         Ok(())
     }
 
-    /// Answers an admin request; where namespaces changed, every core knows before the client does.
+    /// Answers an admin request. If namespaces changed, all cores are told before the client is.
     pub(super) async fn admin(&self, port: &Port<Message>, request: AdminRequest) -> AdminReply {
         let _turn = self.turn.acquire(1).await;
-        // A change that could not be followed is followed first: a namespace that is created under
-        // the name of a deleted one must not be given the number, and with it the data, of that.
+        // An earlier change that could not be applied is applied first: otherwise a namespace that
+        // is created under the name of a deleted one would get its number, and with it its data.
         if let Err(error) = self.follow(port).await {
             return AdminReply::failed(&error);
         }

@@ -1,10 +1,10 @@
-//! How a core begins: from its first message to the moment it may serve.
+//! The start of a core: from its first message until it may serve.
 //!
-//! Core 0 leads. It opens the KV, sends every core the catalog, replays its own log as all do,
-//! waits until all have replayed, and says `Serve`. The others follow: they wait for the catalog,
-//! replay, answer, and wait for `Serve`. Some core serves first and may ask another one before that
-//! has its `Serve`; such messages are kept and handled once it serves. `Close` at any time means
-//! that some core cannot begin, which says why itself.
+//! Core 0 leads. It opens the KV, sends every core the catalog, replays its own log, waits until
+//! all have replayed, and sends `Serve`. The others wait for the catalog, replay, report that, and
+//! wait for `Serve`. A core that serves already may send a request to one that has not received
+//! `Serve` yet; such messages are kept and handled once it serves. `Close` at any time means that
+//! some core could not start, and that core reports why.
 
 use super::CorePlan;
 use super::keeper::Keeper;
@@ -20,21 +20,21 @@ use m3_shard::commitlog::{self, CommitLog, writer};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a core has that may serve.
+/// The state of a core that may serve.
 pub(super) struct Begun {
     pub(super) node: DbNode,
-    /// On core 0.
+    /// The KV; only on core 0.
     pub(super) keeper: Option<Keeper>,
     pub(super) replay: ReplayStats,
-    /// Messages of cores that serve already.
+    /// Messages from cores that serve already.
     pub(super) early: Vec<Message>,
 }
 
 /// Why a core does not serve.
 pub(super) enum NotBegun {
-    /// Another core could not begin, or the node stops.
+    /// Another core could not start, or the node is stopping.
     Closed,
-    /// This core could not; the text says why.
+    /// This core could not start; the text says why.
     Failed(String),
 }
 
@@ -44,7 +44,7 @@ impl From<String> for NotBegun {
     }
 }
 
-/// Brings core `id` to where it may serve.
+/// Starts core `id` up to the point where it may serve.
 pub(super) async fn begin(id: CoreId, plan: &CorePlan) -> Result<Begun, NotBegun> {
     if id == CoreId(0) { lead(plan).await } else { follow(id, plan).await }
 }
@@ -60,7 +60,7 @@ async fn lead(plan: &CorePlan) -> Result<Begun, NotBegun> {
     let replies = send_catalog(plan, &catalog).await?;
     let (store, replay) = replay(plan, &catalog, keeper.numbers_below()).await?;
     for reply in replies {
-        // A core that goes away without an answer has said why.
+        // A core that drops its reply has reported the reason itself.
         reply.await.map_err(|_| NotBegun::Closed)?;
     }
     for core in followers(plan) {
@@ -98,7 +98,7 @@ async fn send_catalog(
     Ok(replies)
 }
 
-/// The first message of a core that follows.
+/// Receives the first message of a core that follows.
 async fn receive_catalog(
     id: CoreId,
     plan: &CorePlan,
@@ -113,7 +113,7 @@ async fn receive_catalog(
     }
 }
 
-/// Waits for `Serve` and gives what came before it.
+/// Waits for `Serve` and returns the messages that arrived before it.
 async fn wait_for_serve(plan: &CorePlan) -> Result<Vec<Message>, NotBegun> {
     let mut early = Vec::new();
     loop {
@@ -131,7 +131,7 @@ async fn next(plan: &CorePlan) -> Message {
     inbox.pop().unwrap_or(Message::Close)
 }
 
-/// What the commit log holds, in memory.
+/// Replays the commit log into memory.
 async fn replay(
     plan: &CorePlan,
     catalog: &Catalog,
@@ -151,14 +151,15 @@ async fn replay(
     let stats = replay::replay(&options, &plan.listing, &mut store)
         .await
         .map_err(|e| format!("core {id} cannot read the commit log: {e}"))?;
-    // Only now: what was acknowledged is served, whatever the limits say today.
+    // Set only after the replay: samples that were acknowledged are served, whatever the limit is
+    // today.
     store.set_series_max(series_per_core(&plan.shared));
     store.set_label_limits(plan.settings.config.labels);
     report(id, &stats, time::now().since(begun));
     Ok((store, stats))
 }
 
-/// The core's storage with a log that is open for writing.
+/// Opens the core's storage, with a log that accepts writes.
 async fn open(
     plan: &CorePlan,
     store: CoreStore,
@@ -182,7 +183,8 @@ async fn open(
     Ok(DbNode::new(store, log, catalog, Arc::clone(&plan.shared)))
 }
 
-/// Series of one namespace on one core: its share of the node's limit, which murmur spreads evenly.
+/// Most series of one namespace on one core: its share of the node's limit, because the hash
+/// spreads series evenly.
 fn series_per_core(shared: &Shared) -> u32 {
     match shared.series_per_namespace_max {
         0 => u32::MAX,

@@ -69,7 +69,7 @@ impl<'a> Exposition<'a> {
     }
 }
 
-/// A label value, escaped as the format wants it.
+/// A label value, escaped for the format.
 pub(super) fn escape(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

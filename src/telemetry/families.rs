@@ -1,4 +1,4 @@
-//! Which families there are and where their values come from.
+//! The metric families and where their values come from.
 
 use super::exposition::{Exposition, escape};
 use super::{CoreStats, LATENCY_BOUNDS_S, Latency};
@@ -27,9 +27,9 @@ fn build(text: &mut Exposition<'_>, shared: &Shared) {
         escape(option_env!("M3RING_REVISION").unwrap_or("unknown"))
     );
     let build = [(version.clone(), 1.0)];
-    text.family("coordinator_build_information", "What is running.", "gauge", build);
+    text.family("coordinator_build_information", "The node's version.", "gauge", build);
     let up = m3_io::time::now().since(shared.started).as_secs_f64();
-    text.gauge("m3ring_uptime_seconds", "Since the cores started.", up);
+    text.gauge("m3ring_uptime_seconds", "Seconds since the cores started.", up);
 }
 
 fn calls(text: &mut Exposition<'_>, cores: &[CoreStats]) {
@@ -87,7 +87,7 @@ fn http(text: &mut Exposition<'_>, cores: &[CoreStats]) {
     );
     text.histogram(
         "coordinator_http_handler_http_handler_latency",
-        "Seconds to an answer.",
+        "Seconds from a request to its answer.",
         latencies,
     );
     let sum = |of: fn(&StatsSnapshot) -> u64| servers().map(of).sum::<u64>();
@@ -99,7 +99,7 @@ fn http(text: &mut Exposition<'_>, cores: &[CoreStats]) {
     text.counter("m3ring_http_accept_exhausted_total", help, sum(|s| s.accept_exhausted));
     let help = "Requests refused before they reached a route.";
     text.counter("m3ring_http_bad_requests_total", help, sum(|s| s.bad_requests));
-    let help = "Connections given up because the client was too slow.";
+    let help = "Connections closed because the client was too slow.";
     text.counter("m3ring_http_timeouts_total", help, sum(|s| s.timeouts));
     text.counter("m3ring_http_received_bytes_total", "Bytes read.", sum(|s| s.bytes_in));
     text.counter("m3ring_http_sent_bytes_total", "Bytes written.", sum(|s| s.bytes_out));
@@ -125,17 +125,17 @@ fn storage(text: &mut Exposition<'_>, catalog: &Catalog, cores: &[CoreStats]) {
     family("m3ring_series", "Series held.", "gauge", |n| n.series);
     family("m3ring_memory_bytes", "Memory held, estimated.", "gauge", |n| n.memory_bytes);
     family("m3ring_samples_stored_total", "Samples stored.", "counter", |n| n.writes.accepted);
-    family("m3ring_samples_refused_total", "Samples outside the window.", "counter", |n| {
+    family("m3ring_samples_refused_total", "Samples refused for their time.", "counter", |n| {
         n.writes.refused
     });
-    family("m3ring_samples_exhausted_total", "Samples of series over the limit.", "counter", |n| {
+    family("m3ring_samples_exhausted_total", "Samples refused by a limit.", "counter", |n| {
         n.writes.exhausted
     });
     family("m3ring_samples_late_total", "Samples out of order.", "counter", |n| n.writes.late);
-    family("m3ring_samples_duplicate_total", "Samples there already.", "counter", |n| {
+    family("m3ring_samples_duplicate_total", "Samples that were stored already.", "counter", |n| {
         n.writes.duplicate
     });
-    family("m3ring_series_followed_total", "Records found by following.", "counter", |n| {
+    family("m3ring_series_followed_total", "Records found as a successor.", "counter", |n| {
         n.writes.found.followed
     });
     family("m3ring_series_looked_up_total", "Records found by hash.", "counter", |n| {
@@ -185,7 +185,7 @@ fn driver(text: &mut Exposition<'_>, shared: &Shared, cores: &[CoreStats]) {
     let tasks = cores.iter().enumerate().map(|(at, core)| (of_core(at), core.tasks as f64));
     text.family("m3ring_tasks", "Tasks alive.", "gauge", tasks.collect::<Vec<_>>());
     let backlog = cores.iter().enumerate().map(|(at, core)| (of_core(at), core.backlog as f64));
-    let help = "Messages from other cores that wait.";
+    let help = "Messages from other cores that are waiting.";
     text.family("m3ring_mesh_backlog", help, "gauge", backlog.collect::<Vec<_>>());
 }
 
@@ -213,6 +213,6 @@ fn process(text: &mut Exposition<'_>) {
     let resident = usage.resident_bytes as f64;
     text.gauge("process_resident_memory_bytes", "Memory in RAM.", resident);
     text.gauge("process_virtual_memory_bytes", "Address space.", usage.virtual_bytes as f64);
-    text.gauge("process_virtual_memory_max_bytes", "Limit of address space, -1 is none.", -1.0);
-    text.gauge("process_start_time_seconds", "Start, unix seconds.", usage.start_seconds);
+    text.gauge("process_virtual_memory_max_bytes", "Limit of address space, -1 for none.", -1.0);
+    text.gauge("process_start_time_seconds", "Start time in unix seconds.", usage.start_seconds);
 }

@@ -1,4 +1,4 @@
-//! However many queries there are, one works at a time, and the others' work goes between.
+//! However many queries there are, one runs at a time, and other tasks run in between.
 
 use super::*;
 use m3_io::driver::{self, DriverChoice};

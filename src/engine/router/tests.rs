@@ -1,4 +1,5 @@
-//! The router agrees with the rule, and calls a record by an ordinal only if that is its series.
+//! The router finds the same owner as the shard map does, and sends an ordinal only if it is that
+//! of the record's series.
 
 use super::*;
 use m3_metric::{NamespaceId, Span, Timestamp};
@@ -93,7 +94,7 @@ impl Cores {
         }
     }
 
-    /// Writes a request as the coordinator does; gives how many samples went by ordinals.
+    /// Writes a request as the coordinator does; returns how many samples were sent by ordinal.
     fn write(&mut self, buffer: &[u8], records: &[Record]) -> usize {
         let mut known = 0;
         let fingerprints =
@@ -146,11 +147,11 @@ fn what_owners_have_told_goes_by_ordinals() {
         let (buffer, records) = batch(5000, 'a');
         assert_eq!(cores.write(&buffer, &records), 0);
         assert_eq!(cores.write(&buffer, &records), 5000);
-        // In another order they are looked up.
+        // In another order they are found by the look-up.
         let reversed: Vec<_> = records.iter().rev().copied().collect();
         assert_eq!(cores.write(&buffer, &reversed), 5000);
         assert_eq!(cores.whole, 2);
-        // One that is new, and the request is taken apart.
+        // With one new series the request must be split by its labels.
         let (buffer, records) = batch(5001, 'a');
         assert_eq!(cores.write(&buffer, &records), 5000);
         assert_eq!((cores.whole, cores.write(&buffer, &records), cores.whole), (2, 5001, 3));
@@ -207,7 +208,7 @@ fn what_is_told_of_routes_that_were_forgotten_meanwhile_does_no_harm() {
     let mut fresh = Router::new(shards(2), key());
     fresh.learn(&buffer, &parts[0], &outcome.known);
     assert_eq!(known(&mut fresh), 0);
-    // The entries are there again, and others' by their numbers.
+    // The entries exist again, but their numbers belong to other series.
     let (others, other_records) = batch(1000, 'b');
     let mut fresh = Router::new(shards(2), key());
     fresh.split(&others, &other_records);
@@ -232,7 +233,7 @@ fn every_sample_lands_in_its_series_whatever_senders_change() {
     let mut order: Vec<Labels> = (0..600).map(|number| labels(number, 'a')).collect();
     let mut by_ordinal = 0;
     for round in 0..60 {
-        // Series come, go, trade places, and are replaced by ones that look alike.
+        // Series come, go, change places, and are replaced by similar ones.
         for _ in 0..below(20) {
             let (a, b) = (below(order.len()), below(order.len()));
             match below(4) {
