@@ -1,5 +1,6 @@
-//! Multipart forms: they give parameters, or a refusal with its reason, and can be written and read
-//! again. The first line of `data` is the content type; the rest is the body.
+//! Multipart forms: each gives parameters or an error with its reason, and the parameters can be
+//! written as a form and read again. The first line of `data` is the content type; the rest is the
+//! body.
 
 use m3_http::api::form;
 use m3_http::wire::multipart::{MultipartError, read_params};

@@ -1,5 +1,5 @@
-//! The whole node: writes, queries and admin requests with the numbers in the input run one after
-//! another on a simulated node; then everything is read back.
+//! The whole node: writes, queries and admin requests with numbers from the input run one after
+//! another on a simulated node; then all samples are read back.
 //!
 //! `data` is lines of text. Each is a request whose fields are separated by tabs; other lines are
 //! ignored:
@@ -14,8 +14,8 @@
 //! | `g TARGET` | a GET of this path and query |
 //! | `p TARGET BODY` | a POST of it |
 //!
-//! Must hold: every request is answered, and none with 500. Nothing panics. Of a write, exactly the
-//! samples within retention are stored, whatever else is in the body.
+//! Must hold: every request is answered, and none with 500. Nothing panics. Of each write, exactly
+//! the samples within retention are stored, whatever else is in the body.
 
 use m3_http::api::{ReadQuery, Selection, TIME_MS_MAX, TIME_MS_MIN};
 use m3_http::proto::read::{decode_response, encode_request};
@@ -37,7 +37,7 @@ const MARGIN_MS: i64 = 3_600_000;
 const KEPT_MS: i64 = 100 * 365 * 86_400_000;
 const AHEAD_MS: i64 = 86_400_000;
 
-/// Runs the program.
+/// Runs the requests in `data`.
 ///
 /// # Panics
 /// If the node breaks a promise.
@@ -47,7 +47,7 @@ pub fn run(data: &[u8]) {
     let lines = text.lines().filter(fits).take(LINES_MAX);
     let lines: Vec<String> = lines.map(str::to_owned).collect();
     let caught = panics::caught();
-    // Every other program runs on two cores, so that samples travel between them.
+    // Every other input runs on two cores, so that samples are sent between them.
     let cores = 1 + data.len() % 2;
     let end = Session::with(1, |session| {
         session.life(cores, |client| async move { Talk::new(client).all(&lines).await })
@@ -62,7 +62,7 @@ struct Talk {
     /// By series and time: the value, and whether it must be stored; `None` means that it may be.
     sent: BTreeMap<(usize, i64), (f64, Option<bool>)>,
     value: f64,
-    /// Whether namespaces may have changed, so that nothing is known about what is stored.
+    /// Whether namespaces may have changed, so that it is unknown what is stored.
     is_changed: bool,
 }
 
@@ -138,7 +138,7 @@ impl Talk {
         }
     }
 
-    /// Sends a request, which must be answered, and not with a server error.
+    /// Sends a request, which must be answered without a server error.
     async fn ask(&mut self, method: &str, target: &str, body: &[u8]) -> Answer {
         let answer = self.client.send(method, target, &[], body).await;
         let answer = answer.unwrap_or_else(|_| panic!("{method} {target} is not answered"));

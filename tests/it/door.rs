@@ -1,4 +1,4 @@
-//! The door: HTTP as clients really speak it, and what the node says of itself.
+//! The HTTP layer: requests as real clients send them, and what the node reports of itself.
 
 use crate::harness::{Client, Node, Response, escape, now_ms, parse_exposition, write_body};
 use flate2::read::GzDecoder;
@@ -7,7 +7,8 @@ use std::io::{Read, Write};
 
 const JSON: &str = "application/json";
 
-/// A node with `count` series of `metric`, one sample each, at the returned time in milliseconds.
+/// A node with `count` series of `metric`, with one sample each at the returned time in
+/// milliseconds.
 fn node_with(metric: &str, count: usize) -> (Node, i64) {
     let node = Node::start(&["--cores", "0"]);
     let ms = now_ms();
@@ -42,7 +43,7 @@ fn post_with_parameters_in_the_url_and_no_body() {
     let mut client = node.client();
     let answer = client.send("POST", &path, &[], b"").expect(200);
     assert_eq!(value(&answer), "3");
-    // Without any length at all too, as curl -X POST sends it.
+    // Also without any length, as curl -X POST sends it.
     let raw = format!("POST {path} HTTP/1.1\r\nHost: x\r\n\r\n");
     client.write_raw(raw.as_bytes()).unwrap();
     assert_eq!(value(&client.read_response(false).unwrap().expect(200)), "3");
@@ -131,7 +132,7 @@ fn gzip_both_ways() {
     assert_eq!(value(&client.query("zipped", seconds(ms))), "7");
 }
 
-/// `version` is Prometheus', whose clients ask here; ours is the one that everything else says.
+/// `version` is that of Prometheus, for its clients; our own is in all other places.
 #[test]
 fn the_versions_of_the_language_and_of_the_node() {
     let node = Node::start(&["--cores", "0"]);
@@ -181,7 +182,7 @@ fn wrong_methods_and_paths_are_told_what_is_right() {
     }
 }
 
-/// A base URL that ends in a slash; answered as the route it means, by any method.
+/// A client whose base URL ends in a slash gets the answer of the route, with any method.
 #[test]
 fn a_path_may_repeat_its_slashes() {
     let node = Node::start(&["--cores", "0"]);
@@ -200,7 +201,7 @@ fn a_path_may_repeat_its_slashes() {
     }
     client.get("//health").expect(200);
     client.get("//nosuch").expect(404);
-    // What stands behind the slashes is not what stands before them.
+    // The path after the slashes is not ignored.
     client.send("DELETE", "/api/v1/services/m3db/placement//", &[], b"").expect(404);
 }
 
@@ -209,7 +210,7 @@ fn bad_bodies_are_refused_and_the_connection_lives() {
     let node = Node::start(&["--cores", "0"]);
     let mut client = node.client();
     client.remote_write(b"this is not snappy").expect(400);
-    // A length that is a lie: 4 GiB declared, nothing behind it.
+    // A false length: 4 GiB declared, nothing follows.
     client.remote_write(&[0xff, 0xff, 0xff, 0xff, 0x0f, 0x00]).expect(413);
     let not_protobuf = snap::raw::Encoder::new().compress_vec(b"\x0a\xff\xff").unwrap();
     let answer = client.remote_write(&not_protobuf).expect(400);
@@ -226,14 +227,14 @@ fn bad_bodies_are_refused_and_the_connection_lives() {
     }
     let mut client = node.client();
     let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(1 << 20));
-    // The node may close before it has read all of this; what counts is that it answers others.
+    // The node may close before it has read all of this; it only has to go on answering others.
     let _ = client.write_raw(long.as_bytes());
     let refused = client.read_response(false).map(|answer| answer.status);
     assert!(refused.as_ref().map_or(true, |status| [400, 431].contains(status)), "{refused:?}");
     node.client().get("/health").expect(200);
 }
 
-/// A dashboard's variable of many values asks by GET only, and names all of them.
+/// A dashboard's variable with many values is sent by GET only, with all of them in the URL.
 #[test]
 fn a_selector_of_many_values_is_taken_by_every_route() {
     let (node, ms) = node_with("a", 3);
@@ -293,7 +294,7 @@ fn forms_in_parts_are_read_by_every_route_that_reads_forms() {
     for (headers, body, why) in [
         (&headers[..], cut, "the body ends before the boundary"),
         (&[("Content-Type", "multipart/form-data")], whole.as_bytes(), "names no boundary"),
-        // What is not read is not taken for an empty query.
+        // A body that is not read is not taken for an empty query.
         (&[("Content-Type", JSON)], b"{\"query\":\"a\"}", "its Content-Type is application/json"),
     ] {
         let answer = client.send("POST", "/api/v1/query", headers, body).expect(400);
@@ -355,8 +356,8 @@ fn limits_by_header() {
     assert_eq!(values.expect(200).json()["data"].as_array().unwrap().len(), 4);
 }
 
-/// Prometheus' parameter cuts the answer with a warning. In a namespace that M3's routes have made
-/// it is M3's, which refuses a fetch of so many series.
+/// Prometheus' parameter cuts the answer with a warning. In a namespace that M3's routes created it
+/// is M3's, which refuses a fetch of as many series.
 #[test]
 fn the_parameter_limit_is_prometheus_and_in_m3s_namespaces_m3s() {
     let (node, ms) = node_with("a", 4);
@@ -379,7 +380,8 @@ fn the_parameter_limit_is_prometheus_and_in_m3s_namespaces_m3s() {
             assert_eq!(answer.json()["warnings"], truncated);
         }
     }
-    // Not where there is nothing to cut: as many as may be, no limit, and what is no list.
+    // Without a warning if nothing is cut: as many as the limit, no limit, and results that are not
+    // lists.
     for more in ["limit=4", "limit=5", "limit=0", "limit="] {
         for answer in ask("a", more) {
             let answer = answer.expect(200);
@@ -393,7 +395,7 @@ fn the_parameter_limit_is_prometheus_and_in_m3s_namespaces_m3s() {
         assert!(instant.json().get("warnings").is_none(), "{query}");
         assert_eq!(count(&instant), 2, "a time and a value: {query}");
     }
-    // What is cut is the answer, not what it is made of.
+    // The answer is cut, not the data it is computed from.
     for answer in ask("count(a)", "limit=1") {
         let text = answer.expect(200).text();
         assert!(text.contains("\"4\""), "{text}");
@@ -516,7 +518,7 @@ fn epoll_serves_as_io_uring_does() {
     assert!(metrics.lines().any(|l| l.contains("io_driver") && l.contains("epoll")), "{metrics}");
 }
 
-/// And a body without `Content-Encoding` is snappy all the same.
+/// Also, a body without `Content-Encoding` is taken for snappy.
 #[test]
 fn metadata_and_exemplars_are_skipped() {
     let node = Node::start(&["--cores", "0"]);

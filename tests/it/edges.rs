@@ -1,8 +1,8 @@
-//! Numbers at the edge of what can be said: in samples, in parameters, in queries and in documents.
+//! Extreme numbers: in samples, in parameters, in queries and in documents.
 
 use crate::harness::{Client, Node, escape, now_ms, write_body};
 
-/// Milliseconds around the ends of what nanoseconds and integers hold, and wrong units.
+/// Milliseconds around the limits of nanoseconds and of integers, and times in wrong units.
 fn edges(now: i64) -> Vec<i64> {
     let mut all = vec![now * 1000, now * 1_000_000, now / 1000 - 62_135_596_800_000];
     for end in [i64::MIN, -9_223_372_036_854, 9_223_372_036_854, i64::MAX] {
@@ -85,7 +85,7 @@ fn queries_with_numbers_at_the_edge_are_answered() {
         let is_sane = answer.status < 500 || answer.status == 504;
         assert!(is_sane, "{target}: {} {}", answer.status, answer.text());
     }
-    // The ends of time that clients send for "no start" and "no end" find what is there.
+    // The extreme times that clients send for "no start" and "no end" find all samples.
     for (start, end) in [
         ("-292273086-05-16T16:47:06Z", "292277025-08-18T07:12:54.999999999Z"),
         ("-9223372036854776", "9223372036854776"),

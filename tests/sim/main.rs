@@ -1,5 +1,5 @@
-//! The whole node in the simulator: seeds, stories of panics and of starts, and the mutants that
-//! show what seeds see.
+//! The whole node in the simulator: random seeds, scripted panics and starts, and the mutants that
+//! show what the seeds detect.
 
 mod mutants;
 mod panics;

@@ -1,4 +1,5 @@
-//! The mutants' patches must fit the code they break; `sim/mutants/run` shows that each is caught.
+//! The mutants' patches must apply to the code they break; `sim/mutants/run` shows that each is
+//! caught.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A panic in the work of one request: what it ends, and what it must not end.
+//! A panic in the work of one request: which ones end the request only, and which end the node.
 
 use m3_http::proto::write::WriteRequestWriter;
 use m3_io::sim::{End, World};
@@ -32,7 +32,7 @@ async fn metric(name: &str) -> f64 {
     line.trim().parse().expect("a number")
 }
 
-/// A world in which `name` panics for whatever holds `bytes`, as a bug would make it.
+/// A world in which failpoint `name` panics for data that contains `bytes`, as a bug would.
 fn arm(world: &Rc<World>, name: &str, bytes: &str) {
     world.arm(name, bytes.as_bytes());
 }
@@ -88,8 +88,8 @@ fn reading_a_body_or_an_admin_document_that_panics_fails_alone() {
     });
 }
 
-/// A body that ends the node is refused from the next start on, and whatever was acknowledged
-/// before is there.
+/// A body that ends the node is refused after the next start, and all samples acknowledged before
+/// are there.
 #[test]
 fn a_body_that_ended_the_node_does_not_end_it_again() {
     for (seed, cores) in [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (6, 3), (7, 3), (8, 3)] {
@@ -99,7 +99,10 @@ fn a_body_that_ended_the_node_does_not_end_it_again() {
             let again = poisoned.clone();
             let end = session.life(cores, |mut client| async move {
                 assert_eq!(write(&mut client, &body("before")).await.unwrap().status, 200);
-                assert!(write(&mut client, &again).await.is_none(), "a node that ends answers not");
+                assert!(
+                    write(&mut client, &again).await.is_none(),
+                    "a node that ends does not answer"
+                );
             });
             let End::Panicked(text) = end else { panic!("seed {seed}: {end:?}") };
             assert!(text.contains("failpoint store"), "{text}");
@@ -109,7 +112,7 @@ fn a_body_that_ended_the_node_does_not_end_it_again() {
                 assert!(answer.text().contains("ended the node"), "{}", answer.text());
                 assert_eq!(write(&mut client, &body("after")).await.unwrap().status, 200);
                 let answer = query(&mut client, "count(up)").await.text();
-                assert!(answer.contains("\"2\""), "before and after are there: {answer}");
+                assert!(answer.contains("\"2\""), "both samples are there: {answer}");
             });
             assert_eq!(end, End::Returned, "seed {seed}, {cores} cores");
         });

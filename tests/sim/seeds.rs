@@ -38,7 +38,7 @@ fn acknowledged_is_readable_and_readable_was_sent() {
     });
     let total = total.into_inner().unwrap();
     println!("seeds {from} to {end}: {total:?}");
-    // A simulator in which nothing happens would keep every promise.
+    // A simulator in which nothing happens would break no promise.
     if end - from >= SEEDS {
         assert!(total.acked > 10_000 && total.read > 10_000, "{total:?}");
         let ends = [total.kills, total.cuts, total.stops, total.faults];

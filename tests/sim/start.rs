@@ -1,10 +1,10 @@
-//! The start of a node: requests that come while some of its cores have not begun to serve.
+//! The start of a node: requests that arrive while some of its cores do not serve yet.
 
 use m3_io::sim::End;
 use m3_sim::session::Session;
 
-/// The first core that listens may get a request, and ask the others, before they are told that
-/// the node serves.
+/// The first core that listens may get a request, and ask the others for data, before they are told
+/// that the node serves.
 #[test]
 fn a_request_to_the_first_core_that_listens_is_answered_by_all() {
     let seeds = std::env::var("M3RING_START_SEEDS").map_or(300, |text| text.parse().unwrap());

@@ -413,7 +413,7 @@ fn a_stop_answers_what_has_begun_and_ends_the_rest() {
         // The next connection of the helper finds a closed port.
         std::thread::sleep(Duration::from_millis(50));
     });
-    assert!(begun.elapsed() < STUCK / 2, "who is stuck is not waited for");
+    assert!(begun.elapsed() < STUCK / 2, "a request that is stuck is not waited for");
 }
 
 /// The limit is less than any process takes, so it is always reached. Small bodies are accepted all
