@@ -27,7 +27,7 @@ pub struct Namespace {
     pub id: NamespaceId,
     /// Its name.
     pub name: String,
-    /// What storage needs to know.
+    /// The options that storage needs.
     pub options: StoreOptions,
     /// The resolution of an aggregated namespace; `None` is unaggregated.
     pub resolution: Option<Span>,

@@ -110,8 +110,8 @@ impl DbNode {
         self.store.borrow()
     }
 
-    /// The namespaces are these from now on. Nothing in it waits or fails: what is stored stays as
-    /// it is, whatever became of its namespace's options.
+    /// Replaces the catalog. This neither waits nor fails: stored data stays unchanged, whatever
+    /// the new options of its namespace.
     pub fn set_catalog(&self, catalog: Arc<Catalog>) {
         self.store.borrow_mut().set_namespaces(&catalog.storage());
         *self.catalog.borrow_mut() = catalog;
@@ -467,7 +467,7 @@ impl DbNode {
 }
 
 impl WriteAnswer {
-    /// Adds what a store answered.
+    /// Adds the result of a store.
     fn add(&mut self, written: StoreOutcome) {
         self.counts += written.counts;
         self.malformed += written.malformed;

@@ -36,7 +36,8 @@ fn main() -> ExitCode {
     };
     match m3_io::privilege::take_empty_dir(&settings.config.data_dir) {
         Ok(true) => {
-            tracing::info!(dir = %settings.config.data_dir.display(), "took the empty directory over")
+            let dir = settings.config.data_dir.display();
+            tracing::info!(%dir, "took over the empty directory");
         }
         Ok(false) => {}
         Err(error) => tracing::warn!(%error, "a privilege could not be used or given up"),

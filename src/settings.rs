@@ -15,16 +15,16 @@ pub struct Settings {
     pub cpus: Vec<usize>,
     /// Resident bytes at which writes and queries are refused.
     pub memory_limit: u64,
-    /// What every query is restricted to unless it says otherwise.
+    /// The restriction of every query that names none.
     pub restriction: Option<TagRestriction>,
-    /// Bytes at which a segment of the commit log is followed by the next.
+    /// Bytes after which the next segment of the commit log begins.
     pub segment_bytes: u64,
     /// `hashing.seed`.
     pub hash_seed: u32,
 }
 
 impl Settings {
-    /// What a configuration means here.
+    /// The settings of a configuration on this machine.
     ///
     /// # Errors
     /// A restriction that cannot be read, or no cpu to run on.

@@ -19,9 +19,9 @@ pub struct Shared {
     pub driver: DriverReport,
     /// Bounds and defaults of queries.
     pub query: QueryConfig,
-    /// What every query is restricted to unless it says otherwise.
+    /// The restriction of every query that names none.
     pub restriction: Option<TagRestriction>,
-    /// What memory there is and how much of it is in use.
+    /// The memory budget.
     pub memory: Memory,
     /// Series of one namespace on this node; 0 means no limit.
     pub series_per_namespace_max: u64,

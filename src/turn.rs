@@ -33,7 +33,8 @@ impl QueryTurns {
     }
 }
 
-/// A query's turn; it ends when this is dropped. Nothing else is waited for in it.
+/// A query's turn; it ends when this is dropped. The query must not wait for anything else during
+/// it.
 pub struct QueryTurn {
     turns: QueryTurns,
     permit: Option<Permit>,
@@ -41,7 +42,7 @@ pub struct QueryTurn {
 }
 
 impl QueryTurn {
-    /// Whether the others may have the core now.
+    /// Whether the slice is used up and other tasks should run.
     #[must_use]
     pub fn is_over(&self) -> bool {
         time::now().since(self.begun) >= SLICE

@@ -2,8 +2,8 @@
 //! node answers ([`Reply`]) and how it refuses ([`ApiError`]).
 //!
 //! [`route::Api::route`] turns a request into a [`Routed`]: a `Call` or an error, and the
-//! [`crate::reply::ReplyFormat`] that knows how this route wants its answer written. Parameters are
-//! parsed and checked here; PromQL text is not, it travels as text to the query crate.
+//! [`crate::reply::ReplyFormat`] in which this route's answer is written. Parameters are parsed and
+//! checked here. PromQL is passed on as text; the query crate parses it.
 //!
 //! Suggested reading order: [`call`], [`reply`], [`error`], [`route`].
 

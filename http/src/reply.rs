@@ -1,7 +1,7 @@
 //! Replies as responses: status, headers and JSON as M3 and Prometheus write them.
 //!
-//! A [`ReplyFormat`] is made with the route and knows what the request wanted of its answer: whose
-//! manners, which limits on what is returned, which headers.
+//! A [`ReplyFormat`] is made when the request is routed. It holds how the answer is to be written:
+//! in which engine's format, with which limits on what is returned and which headers.
 //!
 //! Always holds: `resultType` precedes `result`, lists are never null, JSON bodies end in a newline
 //! as Go's encoder writes it, and the `returned_*` limits are applied only here.
@@ -34,7 +34,7 @@ pub const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Bytes of an error's text. A refusal quotes what it refuses, and that may be a megabyte.
 const ERROR_BYTES_MAX: usize = 8 << 10;
 
-/// What kind of route answers.
+/// The kind of route that answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Family {
     /// Queries and everything else that speaks Prometheus' JSON.

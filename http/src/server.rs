@@ -227,7 +227,7 @@ fn admit<H: Handler>(shared: &Rc<Shared<H>>, stream: TcpStream, peer: SocketAddr
     } else {
         try_spawn(async move {
             theirs.stats.note_opened();
-            // A panic outside of what a client can be told about closes its connection.
+            // A panic at a point where the client can no longer be told closes its connection.
             let _ = panics::catch_future(pin!(connection::run(&theirs, stream, peer))).await;
             theirs.stats.note_closed();
             drop(pass);

@@ -54,7 +54,7 @@ pub(super) struct OwnerShare {
 }
 
 impl OwnerShare {
-    /// Nothing is in it.
+    /// Whether the part is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.known.is_empty() && self.records.is_empty()
     }
@@ -75,7 +75,7 @@ impl Router {
         Self { shards, key, entries: Vec::new(), by_hash: HashTable::new() }
     }
 
-    /// Parts with nothing in them, with room for `count` records in all.
+    /// Empty parts with room for `count` records in all.
     fn parts(&self, count: usize) -> Vec<OwnerShare> {
         let cores = usize::from(self.shards.core_count);
         let room = count / cores + count / 8 + 1;
@@ -83,8 +83,8 @@ impl Router {
         std::iter::repeat_with(part).take(cores).collect()
     }
 
-    /// The samples of each core, of a batch that has fingerprints and no label bytes; nothing if
-    /// any of the series is not known.
+    /// The samples for each core, from a batch that has fingerprints and no label bytes; `None` if
+    /// any of its series is unknown.
     pub(super) fn split_known(&mut self, batch: &WriteBatch) -> Option<Vec<OwnerShare>> {
         let mut parts = self.parts(batch.records.len());
         let mut previous = NONE;
@@ -100,7 +100,7 @@ impl Router {
         Some(parts)
     }
 
-    /// The records of each core, in their order.
+    /// The records for each core, in their order.
     pub(super) fn split(&mut self, buffer: &[u8], records: &[Record]) -> Vec<OwnerShare> {
         let mut parts = self.parts(records.len());
         let mut previous = NONE;
@@ -124,8 +124,8 @@ impl Router {
         parts
     }
 
-    /// Notes the ordinals that an owner has told of the records of its part. Entries may have been
-    /// forgotten since it was asked, and others be where they were: bytes are looked at anew.
+    /// Records the ordinals that an owner reported for the records of its part. Meanwhile entries
+    /// may have been forgotten and replaced by others, so the bytes are compared once more.
     pub(super) fn learn(&mut self, buffer: &[u8], part: &OwnerShare, told: &[KnownRecord]) {
         for KnownRecord { position, series } in told {
             let at = *position as usize;

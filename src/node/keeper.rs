@@ -93,7 +93,7 @@ impl Keeper {
         }
     }
 
-    /// Brings this node to what the KV says, if it may have changed since.
+    /// Applies the KV to this node, if it may have changed since.
     async fn follow(&self, port: &Port<Message>) -> Result<(), String> {
         if !self.is_behind.get() {
             return Ok(());
@@ -115,7 +115,7 @@ impl Keeper {
     }
 }
 
-/// Only a node that is about to end has a core that takes no message.
+/// Only a core of a node that is about to end accepts no messages.
 fn not_told(core: CoreId) -> String {
     format!("core {core} has stopped and was not told of the change; it holds after a restart")
 }

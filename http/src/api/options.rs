@@ -1,8 +1,8 @@
 //! Options of queries and writes from headers and parameters: M3's limits, restrictions, engine and
 //! timeout. Errors have M3's texts where M3 has one.
 //!
-//! Always holds: a header wins over the parameter of the same meaning, and an empty one counts as
-//! absent.
+//! Always holds: a header takes precedence over the parameter of the same meaning, and an empty one
+//! counts as absent.
 #![warn(clippy::arithmetic_side_effects)]
 
 use super::{ApiError, EngineName, FetchLimits, QueryOptions, WriteOptions, duration};

@@ -52,7 +52,7 @@ pub struct Api {
 pub struct Routed {
     /// How the answer is to be written.
     pub shape: ReplyFormat,
-    /// What is asked, or why it is refused.
+    /// What is asked, or why the request is refused.
     pub call: Result<Call, ApiError>,
 }
 
@@ -188,7 +188,7 @@ impl Api {
         self.fetch_options(request, pinned, limit)
     }
 
-    /// The options of a request; what it does not say is as the node is configured.
+    /// The options of a request, with the node's defaults where it has none.
     fn fetch_options(
         &self,
         request: &Request,

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Entries of `M3-Metric-Stats`, as in M3.
 pub const METRIC_STATS_MAX: u64 = 4;
 
-/// What the door must know of the node.
+/// The settings of the node that the HTTP layer needs.
 #[derive(Clone, Debug)]
 pub struct ApiSettings {
     /// How long a query may take when it does not say; M3's 30 s.
@@ -20,9 +20,9 @@ pub struct ApiSettings {
     pub budget: Arc<Budget>,
     /// The key of the fingerprints, on a node that knows series by their fingerprints.
     pub fingerprints: Option<Arc<FingerprintKey>>,
-    /// Entries of `M3-Metric-Stats` where a request does not say.
+    /// Entries of `M3-Metric-Stats` unless the request says otherwise.
     pub metric_stats_max: u64,
-    /// Whether `/labels` must name its range.
+    /// Whether a request to `/labels` must name its range.
     pub labels_need_range: bool,
     /// Whether a request to `/series` must name its range.
     pub series_need_range: bool,

@@ -54,7 +54,7 @@ impl From<WireError> for End {
     }
 }
 
-/// Runs a step before anything of the answer is sent: if it panics the client gets a 500.
+/// Runs a step that precedes the first byte of the answer. If it panics, the client gets a 500.
 async fn caught<T>(step: Pin<&mut impl Future<Output = Result<T, End>>>) -> Result<T, End> {
     panics::catch_future(step)
         .await

@@ -116,7 +116,7 @@ struct Parts<'a> {
 
 /// A part.
 struct FormPart<'a> {
-    /// Its headers, with the empty line behind them.
+    /// Its headers, with the empty line after them.
     head: &'a [u8],
     value: &'a [u8],
 }
@@ -150,7 +150,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The next part, or `None` behind the last boundary.
+    /// The next part, or `None` after the last boundary.
     fn next(&mut self) -> Result<Option<FormPart<'a>>, MultipartError> {
         if self.is_last {
             return Ok(None);
@@ -189,7 +189,7 @@ fn behind<'a>(rest: &'a [u8], newline: &[u8]) -> Option<Behind<'a>> {
     match rest[blank..].strip_prefix(newline) {
         Some(_) if is_last => Some(Behind::End),
         Some(part) => Some(Behind::FormPart(part)),
-        // The last line of a body may lack its end.
+        // The last line of a body may have no line end.
         None if is_last && blank == rest.len() => Some(Behind::End),
         None => None,
     }

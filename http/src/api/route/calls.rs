@@ -1,4 +1,4 @@
-//! Parameters of the read routes, with Prometheus' texts.
+//! Parameters of the read routes; errors have Prometheus' texts.
 #![warn(clippy::arithmetic_side_effects)]
 
 use crate::api::{

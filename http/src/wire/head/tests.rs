@@ -45,9 +45,9 @@ fn a_scan_looks_at_bytes_once_and_gives_up_early() {
     assert_eq!(refuse(text, 20), 431);
 }
 
-/// One byte of a good head is another: the head is refused, or it still means what it did. Above
-/// all the body is as long as it was, unless the byte is of the line that says so: else a sender
-/// could put a request where a body is looked for.
+/// One byte of a valid head is changed: the head is refused, or its meaning stays the same. Above
+/// all the length of the body stays the same, unless the byte is in the line that gives it.
+/// Otherwise a sender could hide a request in what looks like a body.
 #[test]
 fn a_head_with_one_wrong_byte_is_refused_or_means_the_same() {
     let base = "POST /a?b=%20 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\
