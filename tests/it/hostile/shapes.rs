@@ -86,7 +86,7 @@ fn framings_of_bodies() {
     let declared = format!("{head}Content-Length: 9223372036854775807\r\n\r\n").into_bytes();
     arena.shots("a length of 2^63 - 1", count, &[413], "request body too large", &declared);
     let declared = format!("{head}Content-Length: 99999999999999999999\r\n\r\n").into_bytes();
-    arena.shots("a length of 20 digits", count, &[400], "no number of bytes", &declared);
+    arena.shots("a length of 20 digits", count, &[400], "not a number of bytes", &declared);
     let chunk = format!("{head}Transfer-Encoding: chunked\r\n\r\n7fffffffffffff\r\n").into_bytes();
     arena.shots("a chunk of 2^55 bytes", count, &[413], "request body too large", &chunk);
     let chunk = format!("{head}Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n");
