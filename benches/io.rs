@@ -140,18 +140,17 @@ async fn group_commit(run: Runner, name: &str) {
     written.expect("the file can be written");
     log.sync_all().await.expect("the file can be synced");
     for frames in [1usize, 4, 16] {
-        let mut bufs: Vec<Vec<u8>> = (0..frames).map(|_| vec![0xa5; FRAME_BYTES]).collect();
+        let mut buf = vec![0xa5; frames * FRAME_BYTES];
         let mut offset = 0;
         let commits = run.size(100);
         let title = format!("{name}: {frames} x 64 KiB and a sync, a KiB");
         let kib = commits * frames * (FRAME_BYTES >> 10);
         run.case_on_core(&title, kib, async || {
             for _ in 0..commits {
-                let (written, back) =
-                    log.write_vectored_all_at(std::mem::take(&mut bufs), offset).await;
+                let (written, back) = log.write_all_at(std::mem::take(&mut buf), offset).await;
                 written.expect("the file can be written");
                 log.sync_data().await.expect("the file can be synced");
-                bufs = back;
+                buf = back;
                 offset = (offset + (frames * FRAME_BYTES) as u64) % FILE_BYTES as u64;
             }
         })

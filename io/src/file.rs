@@ -28,6 +28,3 @@ pub use tree::{
 };
 
 pub use crate::blocking::{DirEntry, DirLock, LIST_DIR_MAX};
-
-/// Most buffers in one vectored write; more are written by several calls.
-const VECTOR_MAX: usize = 1024;

@@ -21,9 +21,6 @@ use crate::{blocking, pool};
 pub use tcp::{AcceptError, TcpListener, TcpStream};
 pub use udp::UdpSocket;
 
-/// Most buffers in one vectored write; more are written by several calls.
-const VECTOR_MAX: usize = 1024;
-
 /// How a socket is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {

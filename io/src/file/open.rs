@@ -4,12 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use compio::BufResult;
-use compio::buf::{IntoInner, IoBuf, IoVectoredBuf};
+use compio::buf::{IntoInner, IoBuf};
 use compio::driver::ToSharedFd;
 use compio::fs::OpenOptions;
 use compio::io::{AsyncReadAt, AsyncWriteAt};
 
-use super::VECTOR_MAX;
 use super::allocate::Allocate;
 use crate::error::at_path;
 use crate::pool;
@@ -224,61 +223,6 @@ impl File {
         let mut inner = self.real();
         let BufResult(result, slice) = inner.write_at(buf.slice(begin..), at).await;
         (result, slice.into_inner())
-    }
-
-    /// Writes all buffers at `offset` back to back, in as few calls as possible.
-    ///
-    /// # Errors
-    /// The operating system's error; how much was written is then unknown.
-    pub async fn write_vectored_all_at(
-        &self,
-        mut bufs: Vec<Vec<u8>>,
-        mut offset: u64,
-    ) -> (io::Result<()>, Vec<Vec<u8>>) {
-        let mut written = Vec::new();
-        loop {
-            let rest =
-                if bufs.len() > VECTOR_MAX { bufs.split_off(VECTOR_MAX) } else { Vec::new() };
-            let total = bufs.iter().map(Vec::len).sum::<usize>();
-            let (result, back) = self.write_vector_at(bufs, total, offset).await;
-            if written.is_empty() {
-                written = back;
-            } else {
-                written.extend(back);
-            }
-            if result.is_err() || rest.is_empty() {
-                written.extend(rest);
-                return (result, written);
-            }
-            bufs = rest;
-            offset += total as u64;
-        }
-    }
-
-    async fn write_vector_at(
-        &self,
-        mut bufs: Vec<Vec<u8>>,
-        total: usize,
-        offset: u64,
-    ) -> (io::Result<()>, Vec<Vec<u8>>) {
-        #[cfg(feature = "sim")]
-        if let Backend::Sim(_) = &self.backend {
-            return (self.write_all_at(bufs.concat(), offset).await.0, bufs);
-        }
-        let mut done = 0;
-        while done < total {
-            let permit = pool::write_permit().await;
-            let at = offset + done as u64;
-            let BufResult(result, slice) =
-                self.real().write_vectored_at(bufs.slice(done), at).await;
-            drop(permit);
-            bufs = slice.into_inner();
-            match advance(result) {
-                Ok(written) => done += written,
-                Err(e) => return (Err(self.context("write")(e)), bufs),
-            }
-        }
-        (Ok(()), bufs)
     }
 
     /// Waits until earlier writes are on the disk, with the metadata that is needed to read them

@@ -39,23 +39,6 @@ fn what_was_written_is_read_back_from_any_offset() {
     });
 }
 
-#[test]
-fn vectored_writes_of_any_number_keep_their_order() {
-    on_each(|_| async {
-        let dir = TempDir::new();
-        let file = File::create_new(dir.path().join("log")).await.unwrap();
-        let bufs: Vec<Vec<u8>> = (0..3000u32).map(|n| vec![n as u8; (n % 7) as usize]).collect();
-        let flat = bufs.concat();
-        let (done, back) = file.write_vectored_all_at(bufs.clone(), 3).await;
-        done.unwrap();
-        assert_eq!(back, bufs);
-        let (done, got) = file.read_exact_at(Vec::new(), flat.len(), 3).await;
-        done.unwrap();
-        assert!(got == flat);
-        file.write_vectored_all_at(Vec::new(), 0).await.0.unwrap();
-    });
-}
-
 /// The direct-write flags of every open descriptor of `path`, according to the kernel.
 fn flags(path: &std::path::Path) -> Vec<i32> {
     let mut found = Vec::new();

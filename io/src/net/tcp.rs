@@ -9,11 +9,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use compio::BufResult;
-use compio::buf::{IntoInner, IoBuf, IoBufMut, IoVectoredBuf};
+use compio::buf::{IntoInner, IoBuf, IoBufMut};
 use compio::io::{AsyncRead, AsyncWrite};
 use socket2::{Protocol, SockRef, Type};
 
-use super::{Options, VECTOR_MAX, bind, bind_error, new_socket, no_room};
+use super::{Options, bind, bind_error, new_socket, no_room};
 use crate::error::IoError;
 use crate::{task, time};
 
@@ -307,56 +307,6 @@ impl TcpStream {
         let BufResult(result, slice) = inner.write(buf.slice(begin..)).await;
         in_flight.done();
         (result, slice.into_inner())
-    }
-
-    /// Writes all buffers back to back, in as few calls as possible.
-    ///
-    /// # Errors
-    /// The operating system's error; how much was sent is then unknown.
-    pub async fn write_vectored_all(
-        &self,
-        mut bufs: Vec<Vec<u8>>,
-    ) -> (io::Result<()>, Vec<Vec<u8>>) {
-        let mut written = Vec::new();
-        loop {
-            let rest =
-                if bufs.len() > VECTOR_MAX { bufs.split_off(VECTOR_MAX) } else { Vec::new() };
-            let (result, back) = self.write_vector(bufs).await;
-            if written.is_empty() {
-                written = back;
-            } else {
-                written.extend(back);
-            }
-            if result.is_err() || rest.is_empty() {
-                written.extend(rest);
-                return (result, written);
-            }
-            bufs = rest;
-        }
-    }
-
-    async fn write_vector(&self, mut bufs: Vec<Vec<u8>>) -> (io::Result<()>, Vec<Vec<u8>>) {
-        #[cfg(feature = "sim")]
-        if let StreamBackend::Sim(_) = &self.shared.backend {
-            return (self.write_all(bufs.concat()).await.0, bufs);
-        }
-        let total = bufs.iter().map(Vec::len).sum::<usize>();
-        let mut done = 0;
-        while done < total {
-            let in_flight = self.begin();
-            let mut inner = self.shared.real();
-            let BufResult(result, slice) = inner.write_vectored(bufs.slice(done)).await;
-            in_flight.done();
-            bufs = slice.into_inner();
-            match result {
-                Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), bufs),
-                Ok(sent) => done += sent,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return (Err(e), bufs),
-            }
-        }
-        task::spend().await;
-        (Ok(()), bufs)
     }
 
     /// Says that nothing more will be sent; reading still works. Does not wait.
