@@ -4,8 +4,8 @@
 //! and stop), `door` (a request becomes a call), [`message`] (what cores ask each other),
 //! [`coordinator`] (a call becomes a request to the engine), [`engine`] (queries, searches and
 //! writes, without a protocol), [`dbnode`] (one core's storage), [`catalog`] (namespaces),
-//! [`memory`], [`turn`], [`quarantine`], [`telemetry`], [`log`], [`limits`], [`banner`],
-//! [`health`].
+//! [`memory`], [`turn`], [`quarantine`], [`telemetry`], [`log`], [`start_warnings`],
+//! [`banner`], [`health`].
 
 pub mod banner;
 pub mod catalog;
@@ -15,7 +15,6 @@ pub mod dbnode;
 pub(crate) mod door;
 pub mod engine;
 pub mod health;
-pub mod limits;
 pub mod log;
 pub mod memory;
 pub mod message;
@@ -23,5 +22,6 @@ pub mod node;
 pub mod quarantine;
 pub mod settings;
 pub mod shared;
+pub mod start_warnings;
 pub mod telemetry;
 pub mod turn;

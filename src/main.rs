@@ -1,10 +1,10 @@
 //! The binary: read the command line, start the log, run the node, give an exit code.
 
 use m3_io::blocking;
-use m3_io::limits::rings_are_locked_memory;
+use m3_io::rlimits::rings_are_locked_memory;
 use m3ring::config::{Command, Config};
 use m3ring::settings::Settings;
-use m3ring::{banner, limits, log, node};
+use m3ring::{banner, log, node, start_warnings};
 use std::process::ExitCode;
 
 /// The node has many small buffers of many sizes; the general allocator fragments under them.
@@ -42,8 +42,8 @@ fn main() -> ExitCode {
         Ok(false) => {}
         Err(error) => tracing::warn!(%error, "a privilege could not be used or given up"),
     }
-    let raised = m3_io::limits::raise();
-    for line in limits::warnings(&settings, raised, rings_are_locked_memory()) {
+    let raised = m3_io::rlimits::raise();
+    for line in start_warnings::about_limits(&settings, raised, rings_are_locked_memory()) {
         tracing::warn!("{line}");
     }
     if let Some(line) = config.idle_line() {

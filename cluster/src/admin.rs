@@ -21,9 +21,9 @@ use serde_json::{Map, Value, json};
 use crate::Error;
 use crate::jsonpb::{self, BadDocument, MessageSchema};
 use crate::kv::Kv;
-use crate::limits::ADMIN_BODY_BYTES_MAX;
 use crate::namespace::BadNamespace;
 use crate::placement::{BadPlacement, LOCAL_ID, PlacementKind};
+use m3_metric::limits::ADMIN_BODY_BYTES_MAX;
 
 /// JSON, the content type of most answers.
 pub const JSON: &str = "application/json";

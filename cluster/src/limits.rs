@@ -14,8 +14,6 @@ pub const HISTORY_BYTES_PER_KEY_MAX: usize = 4 << 20;
 pub const STORE_BYTES_MAX: usize = 64 << 20;
 /// Tasks that wait for a key to change.
 pub const WATCHERS_MAX: usize = 1_024;
-/// Bytes of an admin request's body.
-pub const ADMIN_BODY_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a namespace's name.
 pub const NAMESPACE_NAME_BYTES_MAX: usize = 255;
 /// Namespaces in a registry.

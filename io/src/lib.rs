@@ -3,8 +3,8 @@
 //! Suggested reading order: [`driver`] (io_uring or epoll, and why), [`runtime`] (one pinned thread
 //! per core), [`task`] and [`local`] (within a core), [`time`], [`mesh`] and [`oneshot`] (between
 //! cores), [`file`], [`net`], [`idle`] (CPU-heavy work), [`signal`], [`process`], [`budget`],
-//! [`panics`], [`blocking`] and [`held`] (before the cores start); with the feature `sim`, `sim` (a
-//! simulated world in one thread).
+//! [`panics`], [`rlimits`], [`blocking`] and [`held`] (before the cores start); with the feature
+//! `sim`, `sim` (a simulated world in one thread).
 //!
 //! Always holds: no type of the underlying runtime appears in a public signature, so another
 //! backend (`sim`, with a seeded clock, disk and network) fits behind the same names. Buffers are
@@ -19,7 +19,6 @@ mod failpoint;
 pub mod file;
 pub mod held;
 pub mod idle;
-pub mod limits;
 pub mod local;
 pub mod mesh;
 pub mod net;
@@ -28,6 +27,7 @@ pub mod panics;
 mod pool;
 pub mod privilege;
 pub mod process;
+pub mod rlimits;
 pub mod runtime;
 pub mod signal;
 #[cfg(feature = "sim")]

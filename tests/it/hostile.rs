@@ -42,7 +42,7 @@ pub fn scaled(normal: u64, most: u64) -> usize {
 /// is lower.
 pub fn sockets(normal: u64, most: u64) -> usize {
     let wanted = scaled(normal, most);
-    let can = usize::try_from(m3_io::limits::raise().open_files).unwrap_or(usize::MAX);
+    let can = usize::try_from(m3_io::rlimits::raise().open_files).unwrap_or(usize::MAX);
     let can = can.saturating_sub(400);
     if can < wanted {
         println!("{wanted} sockets are wanted; ulimit -n lets {can} be");

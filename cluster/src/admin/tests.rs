@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::{AdminReply, AdminRequest, AdminRoute, Service, handle};
 use crate::kv::Kv;
 use crate::kv::memory::MemoryKv;
-use crate::limits::ADMIN_BODY_BYTES_MAX;
 use crate::namespace::Registry;
+use m3_metric::limits::ADMIN_BODY_BYTES_MAX;
 
 /// Runs a future that never waits, such as one over a store in memory.
 fn ready<T>(future: impl Future<Output = T>) -> T {

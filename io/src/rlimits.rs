@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Limits in force; `u64::MAX` means none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ResourceLimits {
     /// Files and sockets that may be open at once.
     pub open_files: u64,
     /// Bytes of locked memory. Kernels before 5.12 count io_uring rings in it.
@@ -15,8 +15,8 @@ pub struct Limits {
 }
 
 /// Raises the soft limits to the hard limits and returns the limits then in force.
-pub fn raise() -> Limits {
-    Limits { open_files: raised(Resource::Nofile), locked_bytes: raised(Resource::Memlock) }
+pub fn raise() -> ResourceLimits {
+    ResourceLimits { open_files: raised(Resource::Nofile), locked_bytes: raised(Resource::Memlock) }
 }
 
 fn raised(resource: Resource) -> u64 {

@@ -2,7 +2,7 @@
 
 use crate::settings::Settings;
 use m3_io::driver::locked_bytes_wanted;
-use m3_io::limits::Limits;
+use m3_io::rlimits::ResourceLimits;
 use m3_io::runtime::RING_ENTRIES_DEFAULT;
 
 /// Files besides connections: the log, the KV, rings, pipes.
@@ -14,7 +14,11 @@ const CONNECTIONS_WANTED_MAX: u64 = 65_536;
 /// A warning for each limit that the node may reach. `rings_are_locked` says whether this kernel
 /// counts io_uring's rings as locked memory.
 #[must_use]
-pub fn warnings(settings: &Settings, limits: Limits, rings_are_locked: bool) -> Vec<String> {
+pub fn about_limits(
+    settings: &Settings,
+    limits: ResourceLimits,
+    rings_are_locked: bool,
+) -> Vec<String> {
     let mut lines = Vec::new();
     let cores = settings.cpus.len();
     let connections = (settings.config.http.connections as u64).saturating_mul(cores as u64);
@@ -42,10 +46,10 @@ pub fn warnings(settings: &Settings, limits: Limits, rings_are_locked: bool) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::warnings;
+    use super::about_limits;
     use crate::config::{Command, Config};
     use crate::settings::Settings;
-    use m3_io::limits::Limits;
+    use m3_io::rlimits::ResourceLimits;
 
     fn settings() -> Settings {
         let args = ["--cores", "0,1"].map(str::to_owned);
@@ -56,15 +60,15 @@ mod tests {
 
     #[test]
     fn what_is_too_low_is_named_with_its_remedy() {
-        let enough = Limits { open_files: 1 << 20, locked_bytes: 8 << 20 };
-        assert!(warnings(&settings(), enough, true).is_empty());
-        let few = Limits { open_files: 4096, ..enough };
-        let lines = warnings(&settings(), few, true);
+        let enough = ResourceLimits { open_files: 1 << 20, locked_bytes: 8 << 20 };
+        assert!(about_limits(&settings(), enough, true).is_empty());
+        let few = ResourceLimits { open_files: 4096, ..enough };
+        let lines = about_limits(&settings(), few, true);
         assert!(lines[0].starts_with("4096 files"), "{lines:?}");
         assert!(lines[0].contains("LimitNOFILE=21024") && lines.len() == 1, "{lines:?}");
-        let little = Limits { locked_bytes: 64 << 10, ..enough };
-        let lines = warnings(&settings(), little, true);
+        let little = ResourceLimits { locked_bytes: 64 << 10, ..enough };
+        let lines = about_limits(&settings(), little, true);
         assert!(lines[0].contains("--ulimit memlock=8388608"), "{lines:?}");
-        assert!(warnings(&settings(), little, false).is_empty());
+        assert!(about_limits(&settings(), little, false).is_empty());
     }
 }
