@@ -10,7 +10,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::go_duration;
+use m3_metric::go_duration;
 use m3_metric::quote::quote;
 
 /// A message: its name for errors, and its fields in order of output.

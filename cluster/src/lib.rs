@@ -2,8 +2,8 @@
 //! that show and change them.
 //!
 //! Suggested reading order: [`kv`] (versioned keys; [`kv::file`] is the embedded store), [`jsonpb`]
-//! and [`go_duration`] (how M3 writes documents), [`namespace`], [`placement`], [`topic`] (the
-//! documents and their rules, pure), [`admin`] (the routes).
+//! (how M3 writes documents), [`namespace`], [`placement`], [`topic`] (the documents and their
+//! rules, pure), [`admin`] (the routes).
 //!
 //! Always holds: only [`kv::file`] does I/O, and only through `m3_io::file`. A document is stored
 //! as the JSON that the routes return, so stored and shown cannot differ. A damaged store is
@@ -11,7 +11,6 @@
 
 pub mod admin;
 mod error;
-pub mod go_duration;
 pub mod jsonpb;
 pub mod kv;
 pub mod limits;

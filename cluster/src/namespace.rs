@@ -21,10 +21,10 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use crate::Error;
-use crate::go_duration;
 use crate::jsonpb::{self, BadDocument, Canonical};
 use crate::kv::Kv;
 use crate::limits::{NAMESPACE_NAME_BYTES_MAX, NAMESPACES_MAX};
+use m3_metric::go_duration;
 
 /// A namespace: its name and options.
 #[derive(Clone, Debug, PartialEq)]

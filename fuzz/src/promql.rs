@@ -2,8 +2,7 @@
 //! written and read again, and its text is then stable.
 
 use m3_query::promql::{
-    DurationExpr, Expr, ExprKind, ParseError, Place, Pos, VectorSelector, parse, parse_duration_ms,
-    parse_selector,
+    DurationExpr, Expr, ExprKind, ParseError, Place, Pos, VectorSelector, parse, parse_selector,
 };
 
 /// Reads `data` as a query, a selector and a duration.
@@ -12,7 +11,7 @@ use m3_query::promql::{
 /// If a promise of the reader is broken.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let _ = parse_duration_ms(text);
+    let _ = m3_metric::promql_duration::parse_ms(text);
     if let Err(error) = parse_selector(text) {
         check_error(text, &error);
     }

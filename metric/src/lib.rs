@@ -1,7 +1,8 @@
 //! The nouns that all crates share: time, labels, matchers, samples, batches, limits.
 //!
 //! Suggested reading order: [`time`], [`labels`], [`sample`], [`batch`], [`fingerprint`],
-//! [`outcome`], [`matcher`], [`fetch`], [`pattern`], [`quote`], [`limits`].
+//! [`outcome`], [`matcher`], [`fetch`], [`pattern`], [`quote`], [`go_duration`],
+//! [`promql_duration`], [`limits`].
 //!
 //! Always holds: no I/O, no clock, no other crate of ours. Values can be sent to another core or
 //! written to disk as they are.
@@ -9,12 +10,14 @@
 pub mod batch;
 pub mod fetch;
 pub mod fingerprint;
+pub mod go_duration;
 pub mod labels;
 pub mod limits;
 pub mod matcher;
 pub mod murmur3;
 pub mod outcome;
 pub mod pattern;
+pub mod promql_duration;
 pub mod quote;
 pub mod sample;
 pub mod time;

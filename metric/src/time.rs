@@ -177,41 +177,8 @@ const fn civil_from_days(days: i64) -> (i64, i64, i64) {
 /// As Go prints a `time.Duration`: `1h2m3.5s`, `250ms`, `0s`.
 impl std::fmt::Display for Span {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0 == 0 {
-            return f.write_str("0s");
-        }
-        if self.0 < 0 {
-            f.write_str("-")?;
-        }
-        let ns = self.0.unsigned_abs();
-        match ns {
-            0..1_000 => write!(f, "{ns}ns"),
-            1_000..1_000_000 => write!(f, "{}\u{b5}s", with_fraction(ns, 1_000)),
-            1_000_000..1_000_000_000 => write!(f, "{}ms", with_fraction(ns, 1_000_000)),
-            _ => {
-                let seconds = ns / 1_000_000_000;
-                let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-                if hours > 0 {
-                    write!(f, "{hours}h")?;
-                }
-                if hours > 0 || minutes > 0 {
-                    write!(f, "{minutes}m")?;
-                }
-                write!(f, "{}s", with_fraction(ns % 60_000_000_000, 1_000_000_000))
-            }
-        }
+        crate::go_duration::write(f, self.0)
     }
-}
-
-#[expect(clippy::arithmetic_side_effects, reason = "a unit is not zero")]
-fn with_fraction(ns: u64, unit: u64) -> String {
-    let fraction = ns % unit;
-    if fraction == 0 {
-        return (ns / unit).to_string();
-    }
-    let width = unit.ilog10() as usize;
-    let digits = format!("{fraction:0width$}");
-    format!("{}.{}", ns / unit, digits.trim_end_matches('0'))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod quote;
 mod tests;
 mod token;
 
-pub use duration::{DurationError, parse_duration_ms};
+pub use duration::DurationError;
 pub use error::{ParseError, Place};
 pub use literal::{LabelMatcher, Literal};
 pub use parser::{parse, parse_any_selector, parse_selector};

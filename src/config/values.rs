@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use m3_cluster::go_duration;
+use m3_metric::go_duration;
 use m3_shard::commitlog::Ack;
 
 /// How log lines are written.

@@ -11,8 +11,8 @@ use super::{
     Aggregation, BadNamespace, IndexOptions, NamespaceMetadata, NamespaceOptions, RetentionOptions,
     StagingStatus, check_resolution,
 };
-use crate::go_duration;
 use crate::jsonpb::Canonical;
+use m3_metric::go_duration;
 
 const MINUTE_NS: i64 = 60_000_000_000;
 const HOUR_NS: i64 = 60 * MINUTE_NS;

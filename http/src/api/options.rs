@@ -9,8 +9,8 @@ use super::{ApiError, EngineName, FetchLimits, QueryOptions, WriteOptions, durat
 use crate::message::Request;
 use m3_metric::fetch::{StoragePolicy, StorageRestriction, TagRestriction};
 use m3_metric::limits::QUERY_BYTES_MAX;
-use m3_metric::quote::{quote, quote_as_time};
-use m3_metric::{MatchOp, Matcher, Span};
+use m3_metric::quote::quote;
+use m3_metric::{MatchOp, Matcher, Span, go_duration};
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -161,11 +161,8 @@ fn timeout(request: &Request) -> Result<Option<Duration>, ApiError> {
         ApiError::bad_data(format!("could not parse timeout: err=invalid 'timeout': {why}"))
     };
     // The parameter is Prometheus' too, where a bare number is seconds; the header is M3's alone.
-    if header.is_some_and(|text| text != "0" && text.parse::<f64>().is_ok_and(f64::is_finite)) {
-        return Err(refuse(format!("time: missing unit in duration {}", quote_as_time(text))));
-    }
-    let ns = duration::parse_any(text)
-        .ok_or_else(|| refuse(format!("time: invalid duration {}", quote_as_time(text))))?;
+    let read = if header.is_some() { duration::parse_with_unit } else { duration::parse_any };
+    let ns = read(text).map_err(|error| refuse(error.to_string()))?;
     let length = Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
     if length.is_zero() {
         return Err(refuse(format!("less than or equal to zero {}", Span(ns))));
@@ -185,7 +182,7 @@ fn lookback(request: &Request) -> Result<Option<i64>, ApiError> {
                 ApiError::bad_parameter(name, "\"step\" needs the parameter step")
             })?;
         }
-        let ns = duration::parse_any(text).ok_or_else(|| {
+        let ns = duration::parse_any(text).map_err(|_| {
             ApiError::bad_parameter(
                 name,
                 &format!("cannot parse {} to a valid duration", quote(text)),
@@ -208,14 +205,15 @@ fn fetch_limits(request: &Request) -> Result<FetchLimits, ApiError> {
     let range_ms = match either(request, "m3-limit-max-range", "rangeLimit") {
         None => None,
         Some(text) => {
-            let ns = duration::parse_go(text).filter(|ns| *ns >= 0).ok_or_else(|| {
-                let is_bare = text.parse::<f64>().is_ok_and(f64::is_finite);
-                let why = if is_bare { "missing unit in" } else { "invalid" };
+            let refuse = |why: &dyn std::fmt::Display| {
                 ApiError::bad_data(format!(
-                    "could not parse duration limit: input={text}, err=time: {why} duration {}",
-                    quote_as_time(text)
+                    "could not parse duration limit: input={text}, err={why}"
                 ))
-            })?;
+            };
+            let ns = go_duration::parse(text).map_err(|error| refuse(&error))?;
+            if ns < 0 {
+                return Err(refuse(&"it is negative, and a range is not"));
+            }
             Some(ns / 1_000_000)
         }
     };
@@ -355,11 +353,7 @@ fn restriction_by_policies(text: &str) -> Result<StorageRestriction, ApiError> {
 pub fn storage_policy(text: &str) -> Result<StoragePolicy, ApiError> {
     let parsed = text.split_once(':').and_then(|(resolution, retention)| {
         let resolution = resolution.split_once('@').map_or(resolution, |(window, _)| window);
-        let length = |part| {
-            duration::parse_prometheus(part)
-                .or_else(|| duration::parse_go(part))
-                .filter(|ns| *ns >= 0)
-        };
+        let length = |part| duration::parse_with_unit(part).ok().filter(|ns| *ns >= 0);
         Some((length(resolution)?, length(retention)?))
     });
     let (resolution_ns, retention_ns) = parsed.ok_or_else(|| {

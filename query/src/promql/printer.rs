@@ -1,7 +1,6 @@
 //! Prints a syntax tree as Prometheus does. Parsing the text gives the same tree, apart from
 //! positions.
 
-use super::duration::write_ms;
 use super::quote::quote;
 use super::token::{Kind, keyword};
 use super::{
@@ -10,6 +9,7 @@ use super::{
 };
 use m3_metric::MatchOp;
 use m3_metric::labels::METRIC_NAME;
+use m3_metric::promql_duration::write_ms;
 use std::fmt::{Display, Formatter, Result};
 
 impl Display for Expr {

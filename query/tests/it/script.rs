@@ -1,8 +1,8 @@
 //! Reads scripts in the language of Prometheus' own PromQL tests: `load`, `clear`, `eval`,
 //! `expect`. A line that needs native histograms makes its block unsupported, not wrong.
 
-use m3_metric::Labels;
-use m3_query::promql::{parse_duration_ms, parse_selector};
+use m3_metric::{Labels, promql_duration};
+use m3_query::promql::parse_selector;
 
 /// One value of a series description; `None` is a gap.
 pub(crate) type Item = Option<f64>;
@@ -76,7 +76,7 @@ pub(crate) fn read(text: &str) -> Vec<Command> {
 fn load(line: &str, body: &[&str]) -> Command {
     let mut words = line.split_whitespace();
     let mut unsupported = words.next() != Some("load");
-    let step_ms = parse_duration_ms(words.next().unwrap()).unwrap();
+    let step_ms = promql_duration::parse_ms(words.next().unwrap()).unwrap();
     let mut series = Vec::new();
     for line in body {
         // Start times do not exist here; the samples they stand beside do.
@@ -125,8 +125,10 @@ fn eval(line: &str, number: usize, body: &[&str]) -> (Eval, usize) {
             eval.text = Some(unquote(text));
         } else if let Some(rest) = line.strip_prefix("expect range vector from ") {
             let words: Vec<&str> = rest.split_whitespace().collect();
-            eval.points =
-                Some((parse_duration_ms(words[0]).unwrap(), parse_duration_ms(words[4]).unwrap()));
+            eval.points = Some((
+                promql_duration::parse_ms(words[0]).unwrap(),
+                promql_duration::parse_ms(words[4]).unwrap(),
+            ));
         } else if line.starts_with("expect ") {
             expectation(&mut eval, line);
         } else if let Ok(value) = line.parse::<f64>() {
@@ -186,7 +188,7 @@ fn signed_duration(text: &str) -> i64 {
     if text == "0" {
         return 0;
     }
-    parse_duration_ms(text).unwrap_or_else(|_| panic!("duration {text}"))
+    promql_duration::parse_ms(text).unwrap_or_else(|_| panic!("duration {text}"))
 }
 
 fn unquote(text: &str) -> String {

@@ -1,51 +1,42 @@
-//! Durations as Go and Prometheus write them, and texts that are not durations.
+//! Lengths with and without a unit, and what is none.
 
 use super::*;
 
 #[test]
-fn go_durations() {
+fn lengths_with_a_unit_are_promqls_or_gos() {
     for (text, want) in [
-        ("1h30m", Some(HOUR + 30 * MINUTE)),
-        ("1.5s", Some(1_500_000_000)),
-        ("-2m", Some(-2 * MINUTE)),
-        (".5h", Some(30 * MINUTE)),
-        ("100ms", Some(100 * NS_PER_MS)),
-        ("0", Some(0)),
-        ("2d", None),
-        ("", None),
-        ("5", None),
-        ("h", None),
-        ("1h-1m", None),
-        ("9999999999h", None),
+        ("1d", DAY),
+        ("1y2w3d4h5m6s7ms", 382 * DAY + 4 * HOUR + 5 * MINUTE + 6_007 * NS_PER_MS),
+        ("0", 0),
+        ("1.5h", 90 * MINUTE),
+        ("0.3333333333333333333h", 20 * MINUTE),
+        ("-2m", -2 * MINUTE),
+        ("1m1m", 2 * MINUTE),
+        ("-9223372036854775808ns", i64::MIN),
     ] {
-        assert_eq!(parse_go(text), want, "{text}");
+        assert_eq!(parse_with_unit(text), Ok(want), "{text}");
+        assert_eq!(parse_any(text), Ok(want), "{text}");
     }
 }
 
 #[test]
-fn prometheus_durations() {
-    for (text, want) in [
-        ("1d", Some(DAY)),
-        ("7d5h", Some(7 * DAY + 5 * HOUR)),
-        ("1y2w3d4h5m6s7ms", Some(382 * DAY + 4 * HOUR + 5 * MINUTE + 6_007 * NS_PER_MS)),
-        ("30s", Some(30 * NS_PER_S)),
-        ("0", Some(0)),
-        ("5m1h", None),
-        ("1.5h", None),
-        ("-1m", None),
-        ("1m1m", None),
-        ("300y", None),
-    ] {
-        assert_eq!(parse_prometheus(text), want, "{text}");
-    }
+fn numbers_are_seconds_where_they_may_be() {
+    assert_eq!(parse_any("30"), Ok(30 * NS_PER_S));
+    assert_eq!(parse_any("0.25"), Ok(250 * NS_PER_MS));
+    assert!(parse_with_unit("30").is_err());
 }
 
 #[test]
-fn seconds_or_durations() {
-    assert_eq!(parse_any("30"), Some(30 * NS_PER_S));
-    assert_eq!(parse_any("0.25"), Some(250 * NS_PER_MS));
-    assert_eq!(parse_any("1.5h"), Some(90 * MINUTE));
-    assert_eq!(parse_any("abc"), None);
-    assert_eq!(parse_any("NaN"), None);
-    assert_eq!(parse_any("1e300"), None);
+fn what_is_no_length_is_refused_in_gos_words() {
+    for (text, words) in [
+        ("", "time: invalid duration \"\""),
+        ("abc", "time: invalid duration \"abc\""),
+        ("NaN", "time: invalid duration \"NaN\""),
+        ("99999999999", "time: missing unit in duration \"99999999999\""),
+        ("1e300", "time: unknown unit \"e\" in duration \"1e300\""),
+        ("300y", "time: unknown unit \"y\" in duration \"300y\""),
+        ("9999999h", "time: invalid duration \"9999999h\""),
+    ] {
+        assert_eq!(parse_any(text).unwrap_err().to_string(), words, "{text}");
+    }
 }

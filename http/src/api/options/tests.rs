@@ -138,6 +138,14 @@ fn limits_are_read_from_headers_and_parameters() {
     );
     assert!(with(&[], &[("requireExhaustive", "maybe")]).unwrap_err().contains("ParseBool"));
     assert!(with(&[], &[("docsLimit", "-1")]).unwrap_err().contains("negative"));
+    for (text, why) in [
+        ("60", "time: missing unit in duration \"60\""),
+        ("1d", "time: unknown unit \"d\" in duration \"1d\""),
+        ("-1m", "it is negative, and a range is not"),
+    ] {
+        let wanted = format!("could not parse duration limit: input={text}, err={why}");
+        assert_eq!(with(&[], &[("rangeLimit", text)]).unwrap_err(), wanted);
+    }
 }
 
 /// On routes that Prometheus has, `limit` means what it means in Prometheus; on those that only M3

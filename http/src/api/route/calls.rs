@@ -36,7 +36,7 @@ pub(super) fn query_range(
         return Err(ApiError::bad_parameter("end", "end timestamp must not be before start time"));
     }
     let step_text = request.query.get("step").unwrap_or_default();
-    let step_ms = duration::parse_any(step_text).ok_or_else(|| {
+    let step_ms = duration::parse_any(step_text).map_err(|_| {
         ApiError::bad_parameter(
             "step",
             &format!("cannot parse {} to a valid duration", quote(step_text)),
