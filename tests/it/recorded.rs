@@ -1,20 +1,19 @@
 //! Queries that Prometheus 3.14 answered, sent to a node over HTTP.
 //!
-//! The folder of shared test data (`M3RING_SHARED`, or `shared` beside the checkout) has generated
-//! series and Prometheus' answers to 2,000 generated queries over them. The node gets the series by
+//! The shared test data beside the checkout (`m3_testing::outside`) has generated series and
+//! Prometheus' answers to 2,000 generated queries over them. The node gets the series by
 //! remote write and every query by GET and by POST: on two cores, and again after a restart on one,
 //! which reads them from the commit log. Answers are equal if these are: status, kind of result,
 //! series as sets (in order where a query sorts), times exactly, values to 1e-9 of their size,
 //! warnings and infos, types of errors. Texts are counted, and printed with `M3RING_VERBOSE=1`.
 
-use crate::harness::{Client, Node, Response, WriteSeries, encode_form, peer, write_body};
+use crate::harness::{Client, Node, Response, WriteSeries, encode_form, write_body};
 use m3_http::api::{ReadQuery, Selection};
 use m3_http::proto::read::{decode_response, encode_request};
 use m3_metric::{Labels, MatchOp, Matcher, STALE_NAN_BITS};
+use m3_testing::outside::shared_text;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Fewest queries that must be answered as recorded. The others are ties in `topk`, `bottomk` and
 /// `limitk`, and one order by a label that a series lacks.
@@ -97,20 +96,8 @@ fn times_in_every_notation() {
 
 /// The series and the answers; `None` if they are missing, which it says.
 fn records() -> Option<(String, String)> {
-    let given = std::env::var_os("M3RING_SHARED").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folders = [given, Some(beside)].into_iter().flatten();
-    let Some(folder) = folders.map(|f| f.join("promql-answers")).find(|f| f.is_dir()) else {
-        println!("SKIPPED: no recorded answers here (set M3RING_SHARED)");
-        return None;
-    };
-    let zstd = peer("zstd")?;
-    let read = |name: &str| {
-        let output = Command::new(&zstd).arg("-dc").arg(folder.join(name)).output().unwrap();
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    Some((read("series.jsonl.zst"), read("answers.jsonl.zst")))
+    let file = |name: &str| shared_text(&format!("promql-answers/{name}.jsonl.zst"));
+    Some((file("series")?, file("answers")?))
 }
 
 /// Samples of a series as (milliseconds, bits of the value), by the series' labels.

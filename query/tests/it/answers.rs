@@ -4,10 +4,9 @@ use crate::store::{Store, Times, close};
 use m3_metric::value::Value as Answer;
 use m3_metric::{Labels, STALE_NAN_BITS};
 use m3_query::{QueryError, QueryOutput};
+use m3_testing::outside::shared_text;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
 
 /// Fewest queries that must be answered as recorded.
 const PASSES_MIN: usize = 1_985;
@@ -17,17 +16,8 @@ const ORDERED: [&str; 4] = ["sort(", "sort_desc(", "sort_by_label(", "sort_by_la
 
 #[test]
 fn recorded_answers() {
-    let Some(folder) = crate::shared().map(|s| s.join("promql-answers")).filter(|f| f.is_dir())
-    else {
-        println!("SKIPPED: no recorded answers here (set M3RING_SHARED)");
-        return;
-    };
-    let (Some(series), Some(answers)) =
-        (lines(&folder.join("series.jsonl.zst")), lines(&folder.join("answers.jsonl.zst")))
-    else {
-        println!("SKIPPED: the program zstd is not installed");
-        return;
-    };
+    let files = ["series", "answers"].map(|name| format!("promql-answers/{name}.jsonl.zst"));
+    let [Some(series), Some(answers)] = files.map(|name| shared_text(&name)) else { return };
     let store = load(&series);
     let mut passed = 0;
     let mut wrong_texts = 0;
@@ -46,12 +36,6 @@ fn recorded_answers() {
     }
     println!("recorded answers: {passed} of {total}; {wrong_texts} errors in other words");
     assert!(passed >= PASSES_MIN.min(total), "{passed} pass:\n{}", failures.join("\n"));
-}
-
-fn lines(path: &Path) -> Option<String> {
-    let output = Command::new("zstd").arg("-dc").arg(path).output().ok()?;
-    assert!(output.status.success(), "zstd cannot read {}", path.display());
-    Some(String::from_utf8(output.stdout).unwrap())
 }
 
 fn number(text: &str) -> f64 {

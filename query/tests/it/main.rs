@@ -9,12 +9,3 @@ mod renamed;
 mod script;
 mod scripts;
 mod store;
-
-use std::path::PathBuf;
-
-/// The folder of shared test data, if it is there.
-fn shared() -> Option<PathBuf> {
-    let given = std::env::var_os("M3RING_SHARED").map(PathBuf::from);
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    [given, Some(beside)].into_iter().flatten().find(|path| path.is_dir())
-}

@@ -62,10 +62,7 @@ fn own_scripts() {
 
 #[test]
 fn prometheus_scripts() {
-    let Some(folder) = crate::shared().map(|s| s.join("promqltest")).filter(|f| f.is_dir()) else {
-        println!("SKIPPED: Prometheus' scripts are not here (set M3RING_SHARED)");
-        return;
-    };
+    let Some(folder) = m3_testing::shared("promqltest") else { return };
     let mut failures = Vec::new();
     let mut all = Counts::default();
     for path in files(&folder) {

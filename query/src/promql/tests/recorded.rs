@@ -1,24 +1,10 @@
 //! Every query of Prometheus' records and test scripts, where those lie beside the checkout
-//! (`M3RING_SHARED`, else `../shared`): what Prometheus reads we read, what it refuses we refuse in
+//! (`m3_testing::outside`): what Prometheus reads we read, what it refuses we refuse in
 //! its words.
 
 use super::super::parse;
 use super::shape;
-use std::path::PathBuf;
-use std::process::Command;
-
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("M3RING_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
-    let path = root.join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("SKIPPED: {} is not there", path.display());
-    None
-}
+use m3_testing::outside::{shared, shared_text};
 
 /// The first JSON string behind `key` in `line`.
 fn json_string(line: &str, key: &str) -> Option<String> {
@@ -49,12 +35,7 @@ fn not_had(error: &str) -> bool {
 
 #[test]
 fn recorded_queries_are_read_or_refused_as_prometheus_did() {
-    let Some(path) = shared("promql-answers/answers.jsonl.zst") else { return };
-    let Ok(output) = Command::new("zstd").arg("-dc").arg(&path).output() else {
-        println!("SKIPPED: no zstd to be run");
-        return;
-    };
-    let lines = String::from_utf8(output.stdout).expect("the records are UTF-8");
+    let Some(lines) = shared_text("promql-answers/answers.jsonl.zst") else { return };
     let (mut read, mut refused, mut missing) = (0, 0, 0);
     for line in lines.lines() {
         let query = json_string(line, "\"query\": \"").expect("a record has a query");
