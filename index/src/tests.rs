@@ -4,31 +4,12 @@ mod measure;
 
 use crate::{Index, Matchers, Postings};
 use m3_metric::{Labels, MatchOp, Matcher, SeriesOrdinal};
+use m3_testing::Random;
 use std::collections::BTreeSet;
 
-/// The seed of random tests: `INDEX_SEED`, or a fixed one. Printed, so that a failure can be
-/// repeated.
-pub(crate) fn seed() -> u64 {
-    let seed = std::env::var("INDEX_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
-    eprintln!("INDEX_SEED={seed}");
-    seed
-}
-
-/// SplitMix64.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
+/// A generator for the test `test`. Its seed is fixed, unless `SEED` is set.
+pub(crate) fn random(test: &str) -> Random {
+    Random::or_seed(test, 7)
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {
@@ -104,7 +85,7 @@ fn random_matcher(random: &mut Random) -> Matcher {
 
 #[test]
 fn searches_agree_with_a_scan_over_all_series() {
-    let mut random = Random(seed());
+    let mut random = random("searches_agree_with_a_scan_over_all_series");
     for count in [0, 1, 5, 300, 5_000, 70_000] {
         let series: Vec<Labels> = (0..count).map(|n| random_series(&mut random, n)).collect();
         let index = index(&series);
@@ -208,7 +189,7 @@ fn names_and_values_are_sorted_and_whole() {
 /// Values that arrive between searches are found although earlier ones are sorted by then.
 #[test]
 fn prefixes_are_found_while_values_keep_coming() {
-    let mut random = Random(seed());
+    let mut random = random("prefixes_are_found_while_values_keep_coming");
     let mut index = Index::new();
     let matchers =
         |value: &str| Matchers::compile(&[Matcher::new(MatchOp::Regex, "u", value)]).unwrap();

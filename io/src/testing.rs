@@ -1,10 +1,8 @@
-//! Shared by the tests of this crate: both drivers, two cores, a directory, a child process.
+//! Shared by the tests of this crate: both drivers, two cores, a child process.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -83,29 +81,6 @@ where
     cores.join().unwrap().unwrap();
     made.sort_by_key(|(core, _)| *core);
     Some(made.into_iter().map(|(_, made)| made).collect())
-}
-
-/// A directory that is removed when the value is dropped.
-pub(crate) struct TempDir(PathBuf);
-
-impl TempDir {
-    pub(crate) fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("m3-io-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        TempDir(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// The variable that tells a test that it runs in its own child process.

@@ -7,9 +7,9 @@
 //! Two kinds of the same things are elsewhere, because they are something else. The simulator has a
 //! generator of its own (`io/src/sim/rng.rs`): a world's only source of chance, whose numbers are
 //! part of what a seed means. And there are three HTTP clients: that of the integration tests
-//! (`tests/it/harness.rs`) blocks on a real socket, that of the simulator (`sim/src/client.rs`) runs
-//! on simulated sockets, and that of the load generator (`perf/src/client.rs`) measures and so must
-//! not wait for an answer before it sends.
+//! (`tests/it/harness.rs`) blocks on a real socket and reports what failed, that of the simulator
+//! (`sim/src/client.rs`) runs on simulated sockets, and that of the load generator
+//! (`perf/src/client.rs`) measures, so it sends prepared requests with as little work as it can.
 
 #![allow(clippy::print_stdout, reason = "seeds and skipped tests are for people")]
 

@@ -1,9 +1,9 @@
 //! What tests need from outside the repository: files that lie beside the checkout, and programs.
 //!
-//! On a developer's machine they may be missing: the test says `SKIPPED` and returns. Where they
-//! are required, which is where `CI` is `true` or `M3RING_REQUIRE_PEERS` is `1` (`.ci/run` sets it),
-//! the test fails and names what is missing. A check that silently did not run would be taken for
-//! one that passed.
+//! On a developer's machine they may be missing: the test says `SKIPPED` and returns. They are
+//! required where `CI` is `true` or `M3RING_REQUIRE_PEERS` is `1`, which `.ci/run` sets. There the
+//! test fails and names what is missing: a check that silently did not run would be taken for one
+//! that passed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

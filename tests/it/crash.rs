@@ -3,7 +3,7 @@
 //!
 //! `M3RING_CRASH_CYCLES` says how often (default 50).
 
-use crate::harness::{Node, Rng, STOP_MAX, TempDir, setting};
+use crate::harness::{Node, Random, STOP_MAX, TempDir, setting};
 use crate::ledger::{LastAnswer, Ledger, Writer};
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -31,11 +31,11 @@ pub fn core_lists() -> (String, String) {
 #[test]
 fn kill_minus_nine_loses_nothing_that_was_acknowledged() {
     let cycles = setting("M3RING_CRASH_CYCLES", 50);
-    let mut rng = Rng::new("kill_minus_nine");
+    let mut random = Random::new("kill_minus_nine");
     let dir = Arc::new(TempDir::new("crash"));
     let (one, two) = core_lists();
     let mut ledger = Ledger::default();
-    let mut writers: Vec<Writer> = (0..WRITERS).map(|id| Writer::new(id, &mut rng)).collect();
+    let mut writers: Vec<Writer> = (0..WRITERS).map(|id| Writer::new(id, &mut random)).collect();
     let mut touched = BTreeSet::new();
     let (mut deaths, mut starting) = (0, Duration::ZERO);
     for cycle in 0..=cycles {
@@ -44,9 +44,9 @@ fn kill_minus_nine_loses_nothing_that_was_acknowledged() {
         let args = ["--cores", cores, "--io.driver", driver];
         let what = format!("cycle {cycle}, cores {cores}, driver {driver}");
         // Sometimes it dies before it serves, while it reads, cuts and seals its logs.
-        if rng.below(3) == 0 {
-            for _ in 0..=rng.below(EARLY_DEATHS_MAX) {
-                die_early(&dir, &args, Duration::from_micros(rng.below(80_000)));
+        if random.below(3) == 0 {
+            for _ in 0..=random.below(EARLY_DEATHS_MAX) {
+                die_early(&dir, &args, Duration::from_micros(random.below(80_000)));
                 deaths += 1;
             }
         }
@@ -65,7 +65,7 @@ fn kill_minus_nine_loses_nothing_that_was_acknowledged() {
             break;
         }
         let generation = (cycle / CYCLES_PER_GENERATION) as u32;
-        let load = Duration::from_millis(50 + rng.below(350));
+        let load = Duration::from_millis(50 + random.below(350));
         let api = node.api;
         std::thread::scope(|scope| {
             let running: Vec<_> =

@@ -1,16 +1,15 @@
-//! Shared by all tests of a real node: a node as a child process, an HTTP client, request bodies,
-//! randomness.
+//! Shared by all tests of a real node: a node as a child process, an HTTP client, request bodies.
 //!
 //! [`Node`] owns the process and its directory; both are removed when it is dropped. Everything
 //! here blocks, has a deadline, and panics with the node's own output if something is wrong.
 
 use m3_http::proto::write::WriteRequestWriter;
+pub use m3_testing::{Random, TempDir, peer, setting};
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -24,35 +23,6 @@ pub const STOP_TAKES: Duration = Duration::from_secs(2);
 pub const STOP_MAX: Duration = Duration::from_secs(10);
 /// How often an expected state is checked.
 pub const POLL: Duration = Duration::from_millis(20);
-
-/// A directory of its own, removed when dropped (unless `M3RING_KEEP=1`).
-#[derive(Debug)]
-pub struct TempDir(PathBuf);
-
-impl TempDir {
-    /// A new, empty directory.
-    pub fn new(name: &str) -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("m3ring-it-{}-{count}-{name}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).expect("the temporary directory can be written");
-        Self(path)
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        if std::env::var_os("M3RING_KEEP").is_none() {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-}
 
 /// What a program writes to a pipe, collected while it runs.
 #[derive(Clone, Debug, Default)]
@@ -573,58 +543,6 @@ pub fn until<T>(what: &str, within: Duration, mut done: impl FnMut() -> Option<T
         assert!(Instant::now() < deadline, "{what}: not within {within:?}");
         sleep(POLL);
     }
-}
-
-/// A number from the environment, or `default`.
-pub fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| {
-        text.parse().unwrap_or_else(|_| panic!("{name}={text:?}: a number is wanted"))
-    })
-}
-
-/// Reproducible randomness: splitmix64. Its seed is printed, and taken from `SEED`.
-#[derive(Clone, Debug)]
-pub struct Rng(u64);
-
-impl Rng {
-    /// A generator for the test `name`.
-    pub fn new(name: &str) -> Self {
-        let seed = setting("SEED", now_ms().cast_unsigned());
-        println!("{name}: SEED={seed}");
-        Self(seed)
-    }
-
-    /// A separate generator for a part of a test.
-    pub fn from_seed(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `bound`, which is not 0.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
-/// A real program that a test needs, found on PATH. Without it the test says so and returns, or
-/// fails if `M3RING_REQUIRE_PEERS=1`.
-pub fn peer(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
-    if found.is_none() {
-        let is_required = std::env::var("M3RING_REQUIRE_PEERS").is_ok_and(|value| value == "1");
-        assert!(!is_required, "{name} is not installed, and M3RING_REQUIRE_PEERS=1");
-        println!("SKIPPED: {name} is not installed");
-    }
-    found
 }
 
 /// A program beside the node, ended when dropped.

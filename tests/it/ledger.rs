@@ -5,7 +5,7 @@
 //! A value follows from its series and time, and no series has a time twice, so every sample can be
 //! judged by itself.
 
-use crate::harness::{Client, PATIENCE, Rng, now_ms};
+use crate::harness::{Client, PATIENCE, Random, now_ms};
 use m3_http::api::{ReadQuery, Selection};
 use m3_http::proto::read::{decode_response, encode_request};
 use m3_http::proto::write::WriteRequestWriter;
@@ -210,7 +210,7 @@ pub enum LastAnswer {
 #[derive(Debug)]
 pub struct Writer {
     id: u32,
-    rng: Rng,
+    random: Random,
     /// All series so far, with their newest and oldest times.
     series: Vec<(Key, i64, i64)>,
     /// What was sent and is not in the ledger yet.
@@ -221,9 +221,9 @@ pub struct Writer {
 
 impl Writer {
     /// Writer `id`.
-    pub fn new(id: u32, rng: &mut Rng) -> Self {
+    pub fn new(id: u32, random: &mut Random) -> Self {
         let (series, sent) = (Vec::new(), BTreeMap::new());
-        Self { id, rng: Rng::from_seed(rng.next()), series, sent, unanswered: Vec::new() }
+        Self { id, random: Random::from_seed(random.next()), series, sent, unanswered: Vec::new() }
     }
 
     /// Writes to `addr` until a request is not successful.
@@ -232,7 +232,7 @@ impl Writer {
         let begun = Instant::now();
         loop {
             assert!(begun.elapsed() < PATIENCE, "the node outlives the load");
-            let repeats = !self.unanswered.is_empty() && self.rng.below(2) == 0;
+            let repeats = !self.unanswered.is_empty() && self.random.below(2) == 0;
             let request = if repeats {
                 std::mem::take(&mut self.unanswered)
             } else {
@@ -272,34 +272,34 @@ impl Writer {
     /// Known series and new ones, one to three samples each, some of them late.
     fn request(&mut self, generation: u32) -> Vec<(Key, Vec<i64>)> {
         let mut request: Vec<(Key, Vec<i64>)> = Vec::new();
-        let count = 1 + self.rng.below(40);
+        let count = 1 + self.random.below(40);
         let recent = self.series.len().saturating_sub(60) as u64;
         for _ in 0..count {
             let known = self.series.len() as u64;
-            let is_known = known > 0 && self.rng.below(12) > 0;
+            let is_known = known > 0 && self.random.below(12) > 0;
             let at = if !is_known {
                 let key = Key { generation, writer: self.id, number: known as u32 };
-                let newest = now_ms() - 600_000 + i64::try_from(self.rng.below(1000)).unwrap();
+                let newest = now_ms() - 600_000 + self.random.below(1000);
                 self.series.push((key, newest, newest));
                 known
-            } else if self.rng.below(4000) == 0 {
-                self.rng.below(known)
+            } else if self.random.below(4000) == 0 {
+                self.random.below(known)
             } else {
-                recent + self.rng.below(known - recent)
+                recent + self.random.below(known - recent)
             };
             let (key, newest, oldest) = &mut self.series[at as usize];
             if request.iter().any(|(held, _)| held == key) {
                 continue;
             }
             let mut times = Vec::new();
-            for _ in 0..1 + self.rng.below(3) {
-                if self.rng.below(10) == 0 {
+            for _ in 0..1 + self.random.below(3) {
+                if self.random.below(10) == 0 {
                     // Within the same block or an earlier one.
-                    let back = if self.rng.below(8) == 0 { 1_800_000 } else { 5_000 };
-                    *oldest -= 1 + i64::try_from(self.rng.below(back)).unwrap();
+                    let back = if self.random.below(8) == 0 { 1_800_000 } else { 5_000 };
+                    *oldest -= 1 + self.random.below(back);
                     times.push(*oldest);
                 } else {
-                    *newest += 1 + i64::try_from(self.rng.below(40)).unwrap();
+                    *newest += 1 + self.random.below(40);
                     times.push(*newest);
                 }
             }

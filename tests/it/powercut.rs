@@ -10,7 +10,7 @@
 //! returns. `M3RING_POWER_CUTS` says how often (default 6).
 
 use crate::crash::core_lists;
-use crate::harness::{Node, POLL, Rng, TempDir, setting};
+use crate::harness::{Node, POLL, Random, TempDir, setting};
 use crate::ledger::{LastAnswer, Ledger, Writer};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -105,19 +105,19 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() {
         Ok(disk) => disk,
         Err(why) => return println!("SKIPPED: no disk of its own: {why}"),
     };
-    let mut rng = Rng::new("a_power_cut");
+    let mut random = Random::new("a_power_cut");
     let (one, two) = core_lists();
     let mut ledger = Ledger::default();
-    let mut writers: Vec<Writer> = (0..4).map(|id| Writer::new(id, &mut rng)).collect();
+    let mut writers: Vec<Writer> = (0..4).map(|id| Writer::new(id, &mut random)).collect();
     let all = BTreeSet::from([0]);
     let cuts = setting("M3RING_POWER_CUTS", 6);
     for cut in 0..cuts {
-        let cores = if rng.below(2) == 0 { &one } else { &two };
+        let cores = if random.below(2) == 0 { &one } else { &two };
         let driver = if cut % 2 == 0 { "auto" } else { "epoll" };
         let direct = if cut % 4 < 2 { "true" } else { "false" };
         let args = ["--cores", cores, "--io.driver", driver, "--commitlog.direct", direct];
         let what = format!("cut {cut}, cores {cores}, driver {driver}, direct {direct}");
-        let load = Duration::from_millis(50 + rng.below(500));
+        let load = Duration::from_millis(50 + random.below(500));
         for answer in life(&disk, &args, &mut writers, load) {
             let is_clear = match answer {
                 LastAnswer::Closed => true,
@@ -135,12 +135,12 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() {
     }
     println!("{cuts} power cuts: {} acknowledged samples are there", ledger.acked());
     assert!(ledger.acked() > 20 * cuts, "there was load");
-    a_buffered_node_shows_that_the_cut_is_one(&disk, &mut rng);
+    a_buffered_node_shows_that_the_cut_is_one(&disk, &mut random);
 }
 
 /// The control: a node that acknowledges before it syncs loses samples here.
-fn a_buffered_node_shows_that_the_cut_is_one(disk: &Disk, rng: &mut Rng) {
-    let mut writers = [Writer::new(9, rng)];
+fn a_buffered_node_shows_that_the_cut_is_one(disk: &Disk, random: &mut Random) {
+    let mut writers = [Writer::new(9, random)];
     let args = ["--commitlog.ack", "buffered"];
     life(disk, &args, &mut writers, Duration::from_millis(400));
     let mut ledger = Ledger::default();

@@ -2,7 +2,7 @@
 
 use crate::crash::core_lists;
 use crate::harness::{
-    Node, Rng, STOP_MAX, STOP_TAKES, TempDir, parse_exposition, until, write_body,
+    Node, Random, STOP_MAX, STOP_TAKES, TempDir, parse_exposition, until, write_body,
 };
 use crate::ledger::{LastAnswer, Ledger, Writer};
 use std::collections::BTreeSet;
@@ -36,11 +36,11 @@ fn is_sealed(path: &Path) -> bool {
 /// each connection ended.
 fn under_load(
     node: &mut Node,
-    rng: &mut Rng,
+    random: &mut Random,
     load: Duration,
     end: impl FnOnce(&mut Node),
 ) -> (Ledger, Vec<LastAnswer>) {
-    let mut writers: Vec<Writer> = (0..4).map(|id| Writer::new(id, rng)).collect();
+    let mut writers: Vec<Writer> = (0..4).map(|id| Writer::new(id, random)).collect();
     let api = node.api;
     let answers = std::thread::scope(|scope| {
         let run = |w| scope.spawn(move || Writer::run(w, api, 0));
@@ -56,7 +56,7 @@ fn under_load(
 
 #[test]
 fn a_stop_loses_nothing_and_is_quick() {
-    let mut rng = Rng::new("a_stop_loses_nothing");
+    let mut random = Random::new("a_stop_loses_nothing");
     let (one, two) = core_lists();
     let mut quickest = STOP_MAX;
     for (name, cores, driver) in [
@@ -75,7 +75,7 @@ fn a_stop_loses_nothing_and_is_quick() {
         let mut kept = node.client();
         kept.get("/health").expect(200);
         let (ledger, answers) =
-            under_load(&mut node, &mut rng, Duration::from_millis(400), |node| {
+            under_load(&mut node, &mut random, Duration::from_millis(400), |node| {
                 let (status, took) = node.stop(name);
                 assert_eq!(status.code(), Some(0), "{what}:\n{}", node.stderr());
                 assert!(took < STOP_MAX, "{what}: {took:?}");

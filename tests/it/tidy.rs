@@ -23,6 +23,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("http", &["metric", "io"]),
     ("shard", &["metric", "io", "index"]),
     ("cluster", &["metric", "io"]),
+    ("testing", &[]),
 ];
 
 fn root() -> &'static Path {
@@ -227,6 +228,40 @@ fn crates_keep_their_order() {
                 broken.push(format!("{name} depends on {dependency}"));
             }
         }
+    }
+    none(&broken);
+}
+
+/// No program of ours contains what only its tests need.
+#[test]
+fn only_tests_use_the_testing_crate() {
+    let may = |path: &Path| ["fuzz", "benches"].iter().any(|dir| path.starts_with(dir));
+    let manifests = files("toml").into_iter().filter(|(path, _)| path.ends_with("Cargo.toml"));
+    let mut broken = Vec::new();
+    for (path, text) in manifests.filter(|(path, _)| !may(path)) {
+        let (section, _) = sections(&text);
+        if section.get("dependencies").into_iter().flatten().any(|name| name == "m3-testing") {
+            broken.push(format!("{}: m3-testing is for dev-dependencies", path.display()));
+        }
+    }
+    none(&broken);
+}
+
+/// Random numbers, directories and files from outside come from one crate: `SEED`, `M3RING_KEEP`
+/// and `M3RING_REQUIRE_PEERS` then mean the same in every test.
+#[test]
+fn tests_share_their_plumbing() {
+    let may = |path: &Path| {
+        ["testing", "benches", "perf"].iter().any(|dir| path.starts_with(dir))
+            || path == Path::new("tests/it/tidy.rs")
+    };
+    let own =
+        ["temp_dir()", "\"SEED\"", "\"M3RING_SHARED\"", "\"M3RING_REQUIRE_PEERS\"", "struct Rng"];
+    let mut broken = Vec::new();
+    for (path, text) in files("rs").into_iter().filter(|(path, _)| !may(path)) {
+        let is_world = path == Path::new("io/src/sim/rng.rs");
+        let found = own.iter().filter(|word| text.contains(**word) && !is_world);
+        broken.extend(found.map(|word| format!("{}: {word} belongs to testing", path.display())));
     }
     none(&broken);
 }

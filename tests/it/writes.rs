@@ -1,6 +1,6 @@
 //! Writes and reads: order, repeats, bits, partial batches, namespaces, restarts.
 
-use crate::harness::{Client, Node, PATIENCE, Rng, now_ms, until, write_body};
+use crate::harness::{Client, Node, PATIENCE, Random, now_ms, until, write_body};
 use m3_http::api::{ReadQuery, Selection};
 use m3_http::proto::read::{decode_response, encode_request};
 use m3_http::proto::write::WriteRequestWriter;
@@ -119,15 +119,15 @@ fn requests_of_more_new_series_than_the_log_holds_back_are_answered() {
 #[test]
 fn any_order_any_repeats_the_last_write_wins() {
     let node = Node::start(&["--cores", "0"]);
-    let mut rng = Rng::new("any_order_any_repeats_the_last_write_wins");
+    let mut random = Random::new("any_order_any_repeats_the_last_write_wins");
     let mut client = node.client();
     let now = now_ms();
     let mut expected = BTreeMap::new();
     for _ in 0..200 {
         let mut samples = Vec::new();
-        for _ in 0..=rng.below(5) {
-            let ms = now - i64::try_from(rng.below(3_000)).unwrap() * 1_000;
-            let value = rng.below(1_000_000) as f64 / 7.0;
+        for _ in 0..=random.below(5) {
+            let ms = now - random.below(3_000) * 1_000;
+            let value = random.below(1_000_000) as f64 / 7.0;
             samples.push((ms, value));
             expected.insert(ms, value.to_bits());
         }

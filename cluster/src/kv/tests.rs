@@ -7,6 +7,7 @@ use std::time::Duration;
 use m3_io::blocking;
 use m3_io::driver::Driver;
 use m3_io::runtime::run_here;
+use m3_testing::TempDir;
 
 use super::file::FileKv;
 use super::memory::MemoryKv;
@@ -18,25 +19,9 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     run_here(Driver::Epoll, future).unwrap()
 }
 
-/// A directory that is removed after the test.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("m3ring-kv-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("kv/cluster.kv")
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).ok();
-    }
+/// The store's file in a directory of a test.
+fn file(dir: &TempDir) -> PathBuf {
+    dir.path().join("kv/cluster.kv")
 }
 
 async fn check_contract(kv: &dyn Kv) {
@@ -78,23 +63,23 @@ async fn check_contract(kv: &dyn Kv) {
 fn both_stores_keep_the_contract() {
     run(async {
         check_contract(&MemoryKv::default()).await;
-        let scratch = Scratch::new("contract");
-        check_contract(&FileKv::open(scratch.file()).await.unwrap()).await;
+        let dir = TempDir::new("contract");
+        check_contract(&FileKv::open(file(&dir)).await.unwrap()).await;
     });
 }
 
 #[test]
 fn the_file_remembers() {
     run(async {
-        let scratch = Scratch::new("remembers");
+        let dir = TempDir::new("remembers");
         {
-            let kv = FileKv::open(scratch.file()).await.unwrap();
+            let kv = FileKv::open(file(&dir)).await.unwrap();
             kv.set("x", b"1".to_vec()).await.unwrap();
             kv.set("x", b"2".to_vec()).await.unwrap();
             kv.set("gone", b"3".to_vec()).await.unwrap();
             kv.delete("gone").await.unwrap();
         }
-        let kv = FileKv::open(scratch.file()).await.unwrap();
+        let kv = FileKv::open(file(&dir)).await.unwrap();
         let x = kv.get("x").await.unwrap().unwrap();
         assert_eq!((&*x.value, x.version), (&b"2"[..], 2));
         assert_eq!(&*kv.get_version("x", 1).await.unwrap().unwrap().value, b"1");
@@ -108,8 +93,8 @@ fn the_file_remembers() {
 #[test]
 fn changes_at_once_are_made_one_after_the_other() {
     run(async {
-        let scratch = Scratch::new("turns");
-        let kv = FileKv::open(scratch.file()).await.unwrap();
+        let dir = TempDir::new("turns");
+        let kv = FileKv::open(file(&dir)).await.unwrap();
         let writers: Vec<_> = (0..20)
             .map(|n| {
                 let kv = kv.clone();
@@ -124,7 +109,7 @@ fn changes_at_once_are_made_one_after_the_other() {
         assert_eq!(versions, (1..=20).collect::<Vec<u64>>());
         // Even if the caller goes away, the file is whole.
         drop(kv.set("n", b"abandoned".to_vec()));
-        assert_eq!(FileKv::open(scratch.file()).await.unwrap().list("").await.unwrap().len(), 1);
+        assert_eq!(FileKv::open(file(&dir)).await.unwrap().list("").await.unwrap().len(), 1);
     });
 }
 
@@ -220,13 +205,13 @@ fn every_damaged_bit_is_seen() {
 #[test]
 fn a_damaged_file_is_not_served() {
     run(async {
-        let scratch = Scratch::new("damaged");
-        let kv = FileKv::open(scratch.file()).await.unwrap();
+        let dir = TempDir::new("damaged");
+        let kv = FileKv::open(file(&dir)).await.unwrap();
         kv.set("x", b"12345678".to_vec()).await.unwrap();
-        let mut bytes = blocking::read_file(scratch.file(), 1 << 20).unwrap();
+        let mut bytes = blocking::read_file(file(&dir), 1 << 20).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
-        m3_io::file::replace_file(scratch.file(), bytes).await.unwrap();
-        let error = FileKv::open(scratch.file()).await.unwrap_err().to_string();
+        m3_io::file::replace_file(file(&dir), bytes).await.unwrap();
+        let error = FileKv::open(file(&dir)).await.unwrap_err().to_string();
         assert!(error.contains("cluster.kv is damaged: CRC-32C: expected "), "{error}");
         assert!(error.contains("restore the file from a backup"), "{error}");
     });

@@ -8,12 +8,11 @@ use m3_shard::commitlog::ReplayStats;
 use m3_shard::commitlog::replay::{self, ReplayOptions};
 use m3_shard::commitlog::segment::Listing;
 use m3_shard::{CoreStore, ReadBuffer, StoreOptions};
+use m3_testing::TempDir;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 
@@ -25,44 +24,33 @@ pub(super) type Held = BTreeMap<(u32, Vec<u8>), BTreeMap<i64, u64>>;
 pub(super) const NAMESPACES: u32 = 2;
 
 /// A directory that is removed with the value.
-pub(super) struct Disk(PathBuf);
+pub(super) struct Disk(TempDir);
 
 impl Disk {
     /// A directory that holds `files`.
     #[expect(clippy::disallowed_methods, reason = "puts files into the state a crash leaves")]
     pub(super) fn new(files: &Files) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let disk = Self(parent.join(format!("m3-fuzz-{}-{number}", process::id())));
-        fs::create_dir_all(&disk.0).expect("a directory for the log");
+        let disk = Self(TempDir::in_memory("fuzz"));
         for (name, bytes) in files {
-            fs::write(disk.0.join(name), bytes).expect("a file of the log");
+            fs::write(disk.path().join(name), bytes).expect("a file of the log");
         }
         disk
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// All files, as they are now.
     #[expect(clippy::disallowed_methods, reason = "looks at the files behind the node's back")]
     pub(super) fn files(&self) -> Files {
         let mut files = Files::new();
-        for entry in fs::read_dir(&self.0).expect("the directory is there") {
+        for entry in fs::read_dir(self.path()).expect("the directory is there") {
             let path = entry.expect("an entry of it").path();
             let name = path.file_name().and_then(|name| name.to_str()).expect("a plain name");
             files.insert(name.to_owned(), fs::read(&path).expect("a file of it"));
         }
         files
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::mutator::Mutator;
 use m3_fuzz::{TARGETS, Target};
+use m3_testing::{Random, setting};
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -72,13 +73,8 @@ fn mutations_of_the_corpus_pass() {
 
 /// The seed, and the number of inputs per target.
 fn campaign() -> (u64, usize) {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seed = number("SEED").unwrap_or_else(|| {
-        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        clock.as_nanos() as u64
-    });
-    println!("SEED={seed}");
-    (seed, number("M3RING_FUZZ_MUTATIONS").map_or(MUTATIONS, |count| count as usize))
+    let count = setting("M3RING_FUZZ_MUTATIONS", MUTATIONS as u64);
+    (Random::new("campaign").seed(), usize::try_from(count).expect("64 bits"))
 }
 
 fn run_mutations() {

@@ -1,9 +1,10 @@
 //! A small mutator for the stable compiler: without feedback, but repeatable from its seed.
 
 use m3_metric::labels::write_varint;
+use m3_testing::Random;
 
 /// Creates inputs from others, or from nothing.
-pub(crate) struct Mutator(u64);
+pub(crate) struct Mutator(Random);
 
 /// Bytes that have a meaning for readers.
 const PARTS: &[&[u8]] = &[
@@ -44,18 +45,16 @@ const SAMPLE: &[u8] = b"\x09\0\0\0\0\0\0\xf8?\x10\x0a";
 
 impl Mutator {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Random::from_seed(seed))
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.next()
     }
 
+    /// 0 also where nothing is below the bound: of no bytes, the first is as good as any.
     fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
+        self.0.below(bound.max(1))
     }
 
     /// One of `seeds`, changed in a few places; at most `len_max` bytes.

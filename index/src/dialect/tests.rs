@@ -132,8 +132,7 @@ fn refuses_what_go_refuses_and_says_why() {
 
 #[test]
 fn never_panics_on_any_text() {
-    let seed = crate::tests::seed();
-    let mut random = crate::tests::Random(seed);
+    let mut random = crate::tests::random("never_panics_on_any_text");
     let alphabet: Vec<char> = r"ab01()[]{}|*+?.^$\-:,<>=!&~QEdDwWpPxszAB_iUmnu".chars().collect();
     for _ in 0..50_000 {
         let length = random.below(12);

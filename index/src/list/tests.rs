@@ -1,12 +1,12 @@
 //! Lists of series: plain, compressed, growing.
 
 use super::{List, Tails};
-use crate::tests::{Random, seed};
+use crate::tests::random;
 
 /// Appends to many lists at once, as inserting does, and reads them back.
 #[test]
 fn lists_give_back_what_was_appended() {
-    let mut random = Random(seed());
+    let mut random = random("lists_give_back_what_was_appended");
     for spread in [1, 2, 3, 40, 3_000, 300_000] {
         let mut tails = Tails::default();
         let mut ordinals: Vec<u32> = Vec::new();

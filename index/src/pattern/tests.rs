@@ -1,7 +1,7 @@
 //! Patterns: literals, prefixes and parts found in an expression.
 
 use super::{Pattern, PatternError, Reach};
-use crate::tests::{Random, seed};
+use crate::tests::random;
 use regex::Regex;
 
 /// The form that a pattern was given, in a word.
@@ -112,7 +112,7 @@ fn bounds_are_kept() {
 /// The fast forms must agree with the automaton on values built from the pattern's own pieces.
 #[test]
 fn every_form_agrees_with_the_regex_crate() {
-    let mut random = Random(seed());
+    let mut random = random("every_form_agrees_with_the_regex_crate");
     let pieces = [
         r"\|",
         "(",

@@ -1,9 +1,9 @@
 //! Speed and size. Small by default; for figures set `INDEX_SERIES=1000000` in a release build
 //! (`cargo test --release -p m3-index measure -- --nocapture`).
 
-use super::Random;
 use crate::{Index, Matchers};
 use m3_metric::{Labels, MatchOp, Matcher, SeriesOrdinal};
+use m3_testing::Random;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -46,7 +46,7 @@ fn resident_kb() -> u64 {
 fn measure() {
     let count: u32 =
         std::env::var("INDEX_SERIES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
-    let mut random = Random(7);
+    let mut random = Random::from_seed(7);
     let mut bytes = Vec::new();
     let mut ends = vec![0];
     for number in 0..count {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::runtime::tests::{SHORT, starve, storm};
-use crate::testing::{TempDir, is_child, on_two, run_child};
+use crate::testing::{is_child, on_two, run_child};
 use crate::{CoreId, file, net, spawn, time};
+use m3_testing::TempDir;
 
 #[test]
 fn the_three_words() {
@@ -81,7 +82,7 @@ fn forbid_uring(errno: i32) {
 
 /// Does everything a node does, on the driver that is left.
 fn everything_works(report: &DriverReport) {
-    let dir = TempDir::new();
+    let dir = TempDir::new("io");
     let path = dir.path().join("state");
     on_two(report, move |core| {
         let path = path.with_extension(core.to_string());

@@ -3,13 +3,14 @@
 use std::io;
 
 use super::*;
-use crate::testing::{TempDir, on_each};
+use crate::testing::on_each;
 use crate::{IoError, os_code, spawn_join};
+use m3_testing::TempDir;
 
 #[test]
 fn what_was_written_is_read_back_from_any_offset() {
     on_each(|_| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("io");
         let path = dir.path().join("log");
         let file = File::create_new(&path).await.unwrap();
         let (done, buf) = file.write_all_at(b"0123456789".to_vec(), 5).await;
@@ -58,7 +59,7 @@ fn flags(path: &std::path::Path) -> Vec<i32> {
 #[test]
 fn direct_writes_take_whole_blocks_and_nothing_else() {
     on_each(|_| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("io");
         let file = File::create_new(dir.path().join("log")).await.unwrap();
         file.allocate(1 << 20).await.unwrap();
         // Writes through the page cache need not be whole blocks.
@@ -92,7 +93,7 @@ fn direct_writes_take_whole_blocks_and_nothing_else() {
 #[test]
 fn errors_name_a_file_as_it_is_called_now() {
     on_each(|_| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("io");
         let mut file = File::create_new(dir.path().join("before")).await.unwrap();
         rename(dir.path().join("before"), dir.path().join("after")).await.unwrap();
         file.renamed(dir.path().join("after"));
@@ -104,7 +105,7 @@ fn errors_name_a_file_as_it_is_called_now() {
 #[test]
 fn allocate_and_truncate_set_the_length_and_keep_the_data() {
     on_each(|_| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("io");
         let file = File::create_new(dir.path().join("segment")).await.unwrap();
         file.write_all_at(b"kept".to_vec(), 0).await.0.unwrap();
         file.allocate(1 << 20).await.unwrap();
@@ -123,7 +124,7 @@ fn allocate_and_truncate_set_the_length_and_keep_the_data() {
 #[test]
 fn many_operations_at_once_do_not_get_into_each_others_way() {
     on_each(|_| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("io");
         let file = File::create_new(dir.path().join("many")).await.unwrap();
         let file = std::rc::Rc::new(file);
         let writes: Vec<_> = (0..200u64)
@@ -147,7 +148,7 @@ fn many_operations_at_once_do_not_get_into_each_others_way() {
 #[test]
 fn replace_is_whole_and_leaves_nothing_beside_it() {
     on_each(|_| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("io");
         let path = dir.path().join("state");
         // The remains of a replacement that crashed half way do no harm.
         let torn = File::create(&dir.path().join("state.tmp")).await.unwrap();
@@ -173,7 +174,7 @@ fn replace_is_whole_and_leaves_nothing_beside_it() {
 #[test]
 fn paths_are_made_listed_renamed_and_removed() {
     on_each(|_| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("io");
         let deep = dir.path().join("a/b/c");
         create_dir_all(&deep).await.unwrap();
         create_dir_all(&deep).await.unwrap();
@@ -199,7 +200,7 @@ fn paths_are_made_listed_renamed_and_removed() {
 #[test]
 fn a_file_beyond_the_bound_is_refused_not_read() {
     on_each(|_| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("io");
         let path = dir.path().join("big");
         replace_file(&path, vec![0; 1001]).await.unwrap();
         let error = read_file(&path, 1000).await.unwrap_err();
@@ -216,7 +217,7 @@ fn a_file_beyond_the_bound_is_refused_not_read() {
 #[test]
 fn a_directory_has_one_holder() {
     on_each(|_| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("io");
         let lock = lock_dir(dir.path()).await.unwrap();
         let error = lock_dir(dir.path()).await.unwrap_err();
         let me = std::process::id();
@@ -233,7 +234,7 @@ fn a_directory_has_one_holder() {
 #[test]
 fn the_room_on_a_disk_is_known() {
     on_each(|_| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("io");
         let space = disk_space(dir.path()).await.unwrap();
         assert!(space.total > 0 && space.available <= space.total, "{space:?}");
         assert!(disk_space(dir.path().join("none")).await.is_err());

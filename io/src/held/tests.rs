@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use super::*;
 use crate::blocking::lock_dir;
 use crate::net::Reservation;
-use crate::testing::TempDir;
+use m3_testing::TempDir;
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(50);
@@ -18,7 +18,7 @@ fn listener() -> (TcpListener, SocketAddr) {
 
 #[test]
 fn what_is_given_up_is_taken_then() {
-    let dir = TempDir::new();
+    let dir = TempDir::new("io");
     let lock = lock_dir(dir.path()).unwrap();
     let (holder, addr) = listener();
     let mut tries = 0;
@@ -50,7 +50,7 @@ fn who_holds_on_is_named_with_the_time_waited() {
     assert!(text.contains("already in use") && text.contains("(waited "), "{text}");
 
     // What was waited for the address is not waited again for the directory.
-    let dir = TempDir::new();
+    let dir = TempDir::new("io");
     let _lock = lock_dir(dir.path()).unwrap();
     let mut tries = 0;
     let refused = patience.until_free(|| {
@@ -64,7 +64,7 @@ fn who_holds_on_is_named_with_the_time_waited() {
 #[test]
 fn what_waiting_does_not_mend_is_said_at_once() {
     let mut patience = Patience::new(LONG);
-    let dir = TempDir::new();
+    let dir = TempDir::new("io");
     let missing = patience.until_free(|| lock_dir(dir.path().join("none")));
     assert!(matches!(missing, Err(IoError::File(_))));
     // An address of a network that is for documents only.

@@ -1,23 +1,7 @@
 //! The moving windows against the plain definition, window by window.
 
 use super::*;
-
-/// A small generator with a seed that a failure prints.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-}
-
-fn seed() -> u64 {
-    let seed = std::env::var("M3RING_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(7);
-    println!("M3RING_SEED={seed}");
-    seed
-}
+use m3_testing::Random;
 
 fn run(
     call: &RangeCall,
@@ -35,7 +19,7 @@ fn run(
 #[test]
 fn moving_windows_equal_single_windows() {
     use RangeFunction as F;
-    let mut random = Random(seed());
+    let mut random = Random::or_seed("moving_windows_equal_single_windows", 7);
     let mut scratch = Scratch::default();
     for function in [
         F::Rate,
@@ -62,19 +46,18 @@ fn moving_windows_equal_single_windows() {
     ] {
         for _ in 0..40 {
             let (mut times, mut values, mut at) = (Vec::new(), Vec::new(), 0);
-            for _ in 0..random.next(60) {
-                at += 1 + i64::try_from(random.next(40)).unwrap();
+            for _ in 0..random.below(60) {
+                at += 1 + random.below(40);
                 times.push(at);
-                values.push(match random.next(12) {
+                values.push(match random.below(12) {
                     0 => f64::NAN,
                     1 => f64::from_bits(m3_metric::STALE_NAN_BITS),
                     2 => f64::INFINITY,
-                    #[allow(clippy::cast_precision_loss, reason = "small")]
-                    n => (n * random.next(5)) as f64,
+                    n => f64::from(n * random.below(5)),
                 });
             }
-            let lookup = Grid::new(-20, 1_000, 1 + i64::try_from(random.next(90)).unwrap());
-            let range_ms = 1 + i64::try_from(random.next(200)).unwrap();
+            let lookup = Grid::new(-20, 1_000, 1 + random.below(90));
+            let range_ms = 1 + random.below(200);
             let call = RangeCall {
                 function,
                 range_ms,

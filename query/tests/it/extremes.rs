@@ -6,6 +6,7 @@
 
 use crate::store::{Store, Times};
 use m3_metric::Labels;
+use m3_testing::{Random, setting};
 
 /// The extreme times that the API accepts, in milliseconds.
 const TIME_MIN: i64 = -9_223_372_036_854;
@@ -14,22 +15,6 @@ const TIME_MAX: i64 = 9_223_372_036_854;
 const LENGTHS: [&str; 9] = ["1ms", "1s", "7s", "5m", "1h", "3d", "52w", "100y", "290y"];
 const NUMBERS: [&str; 10] =
     ["0", "1", "-1", "2.5", "NaN", "Inf", "-Inf", "1e308", "9223372036854775807", "1e-320"];
-
-/// xorshift64*, good enough for choices.
-struct Choice(u64);
-
-impl Choice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
-    }
-
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())]
-    }
-}
 
 /// The expressions of our own scripts.
 fn expressions() -> Vec<String> {
@@ -46,7 +31,7 @@ fn expressions() -> Vec<String> {
 }
 
 /// Replaces some lengths and numbers in the text by extreme ones.
-fn stretched(text: &str, choice: &mut Choice) -> String {
+fn stretched(text: &str, choice: &mut Random) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
@@ -66,14 +51,14 @@ fn stretched(text: &str, choice: &mut Choice) -> String {
     out + rest
 }
 
-fn store(choice: &mut Choice) -> Store {
+fn store(choice: &mut Random) -> Store {
     let mut store = Store::default();
     for name in ["http_requests", "m", "a", "b", "x", "metric", "foo"] {
         for instance in ["0", "1", "2"] {
             let pairs = [("__name__", name), ("instance", instance), ("le", instance)];
             let labels = Labels::from_pairs(pairs).unwrap();
             for at in [TIME_MIN, -1, 0, 1, 30_000, 60_000, 300_000, TIME_MAX - 1, TIME_MAX] {
-                let value = f64::from_bits(choice.below(usize::MAX) as u64);
+                let value = f64::from_bits(choice.next());
                 let value = if choice.below(2) == 0 { 7.0 } else { value };
                 store.add(&labels, at, value);
             }
@@ -82,7 +67,7 @@ fn store(choice: &mut Choice) -> Store {
     store
 }
 
-fn times(choice: &mut Choice) -> Times {
+fn times(choice: &mut Random) -> Times {
     let ends = [TIME_MIN, TIME_MIN + 1, -1, 0, 60_000, 1_800_000_000_000, TIME_MAX - 1, TIME_MAX];
     if choice.below(2) == 0 {
         return Times::Instant(choice.of(&ends));
@@ -96,10 +81,8 @@ fn times(choice: &mut Choice) -> Times {
 
 #[test]
 fn whatever_a_request_can_carry_is_answered() {
-    let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_123_u64);
-    let rounds = std::env::var("M3RING_EXTREMES").ok().and_then(|s| s.parse().ok());
-    println!("SEED={seed}");
-    let mut choice = Choice(seed | 1);
+    let mut choice = Random::or_seed("whatever_a_request_can_carry", 20_261_123);
+    let seed = choice.seed();
     let store = store(&mut choice);
     let mut all = expressions();
     for function in m3_query::promql::functions::FUNCTIONS {
@@ -128,8 +111,8 @@ fn whatever_a_request_can_carry_is_answered() {
     }
     assert!(all.len() > 200);
     let (mut answered, mut refused) = (0, 0);
-    for round in 0..rounds.unwrap_or(4000) {
-        let text = stretched(&choice.of(&all.iter().collect::<Vec<_>>()).clone(), &mut choice);
+    for round in 0..setting("M3RING_EXTREMES", 4000) {
+        let text = stretched(&all[choice.below(all.len())], &mut choice);
         let times = times(&mut choice);
         let cores = 1 + choice.below(3);
         let asked =

@@ -1,14 +1,7 @@
 //! Compares decoded samples with those that were encoded.
 
 use super::*;
-
-/// xorshift64*, enough for test data.
-fn random(state: &mut u64) -> u64 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
-}
+use m3_testing::Random;
 
 fn round_trip(samples: &[(i64, u64)], unit: Unit) {
     let (first, rest) = samples.split_first().unwrap();
@@ -58,26 +51,24 @@ fn every_bit_pattern_comes_back() {
 
 #[test]
 fn random_walks_come_back() {
-    let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0x5eed_u64);
-    println!("SEED={seed}");
-    let mut state = seed | 1;
+    let mut random = Random::or_seed("random_walks_come_back", 0x5eed);
     for round in 0..200 {
         let unit = if round % 2 == 0 { Unit::Millisecond } else { Unit::Nanosecond };
         let mut ts = 1_700_000_000_000i64 * 1_000_000;
         let mut value = 0f64;
         let mut samples = Vec::new();
         for _ in 0..300 {
-            let width = random(&mut state) % 62;
-            let step = (random(&mut state) >> (63 - width.min(50))) as i64 + 1;
+            let width = random.below(62_u64);
+            let step = (random.next() >> (63 - width.min(50))) as i64 + 1;
             ts += step.min(i64::MAX / 1000 / unit.ns()) * unit.ns();
             if ts > i64::MAX / 4 {
                 break;
             }
-            value = match random(&mut state) % 5 {
+            value = match random.below(5) {
                 0 => value,
-                1 => value + (random(&mut state) % 1000) as f64,
-                2 => f64::from_bits(random(&mut state)),
-                3 => (random(&mut state) >> (random(&mut state) % 64)) as f64,
+                1 => value + f64::from(random.below(1000)),
+                2 => f64::from_bits(random.next()),
+                3 => (random.next() >> random.below(64_u64)) as f64,
                 _ => -(value.trunc()),
             };
             samples.push((ts, value.to_bits()));

@@ -1,4 +1,4 @@
-//! Shared by the tests of the log: directories, both drivers, a node of several cores in one
+//! Shared by the tests of the log: both drivers, a node of several cores in one
 //! thread, and a model of what was written.
 
 #![allow(clippy::disallowed_methods, reason = "tests put files into the state that a crash leaves")]
@@ -14,12 +14,11 @@ use m3_io::driver::{Driver, DriverChoice, probe};
 use m3_io::runtime::run_here;
 use m3_io::{JoinHandle, blocking, spawn_join};
 use m3_metric::{CoreId, Labels, NamespaceId, Record, Span, Timestamp};
+pub(super) use m3_testing::{Random, TempDir};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::process::id as process_id;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The clock of all tests, in nanoseconds.
 pub(super) const NOW: i64 = 1_800_000_000_000_000_000;
@@ -27,40 +26,6 @@ pub(super) const NOW: i64 = 1_800_000_000_000_000_000;
 pub(super) const NOW_MS: i64 = NOW / 1_000_000;
 /// The namespace tests write to.
 pub(super) const NAMESPACE: NamespaceId = NamespaceId(0);
-
-/// A directory of its own, removed when dropped.
-pub(super) struct TempDir(PathBuf);
-
-impl TempDir {
-    /// A directory on a disk.
-    pub(super) fn new() -> Self {
-        Self::under(&std::env::temp_dir())
-    }
-
-    /// A directory in memory if there is one, for tests that replay thousands of times.
-    pub(super) fn in_memory() -> Self {
-        let memory = Path::new("/dev/shm");
-        if memory.is_dir() { Self::under(memory) } else { Self::new() }
-    }
-
-    fn under(parent: &Path) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = parent.join(format!("m3-shard-{}-{number}", process_id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Runs a test once for each driver that this machine allows.
 pub(super) fn on_each<F: Future<Output = ()>>(test: impl Fn() -> F) {
@@ -72,29 +37,6 @@ pub(super) fn on_each<F: Future<Output = ()>>(test: impl Fn() -> F) {
     for driver in drivers {
         eprintln!("driver {driver}");
         run_here(driver, test()).unwrap();
-    }
-}
-
-/// A random generator whose seed is printed and may be given as `SEED`.
-pub(super) struct Rng(u64);
-
-impl Rng {
-    pub(super) fn new(test: &str) -> Self {
-        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let seed = std::env::var("SEED").map_or(clock.as_nanos() as u64, |s| s.parse().unwrap());
-        eprintln!("{test}: SEED={seed}");
-        Self(seed)
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
     }
 }
 

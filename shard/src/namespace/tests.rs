@@ -2,6 +2,7 @@
 
 use super::*;
 use m3_metric::{MatchOp, Matcher, Span};
+use m3_testing::Random;
 use std::collections::BTreeMap as Map;
 
 const NOW: i64 = 1_800_000_000_000_000_000;
@@ -69,24 +70,15 @@ fn a_repeated_request_is_followed_not_looked_up() {
 
 #[test]
 fn any_order_any_repeats_the_last_write_wins() {
-    let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(7u64);
-    println!("SEED={seed}");
-    let mut state = seed | 1;
-    let mut random = move || {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
-    };
+    let mut random = Random::or_seed("any_order_any_repeats", 7);
     let mut store = store(ONE);
     let mut wanted: Map<&str, Map<i64, u64>> = Map::new();
     for _ in 0..20_000 {
-        let name = ["a", "b", "c"][(random() % 3) as usize];
-        let spread = if random() % 4 == 0 { 40 * 3600 } else { 600 };
-        let ts =
-            NOW - (random() % spread) as i64 * 1_000_000_000 - (random() % 2) as i64 * 500_000_000;
-        let value = f64::from_bits(random() << 3 ^ random());
-        let value = if random() % 2 == 0 { (random() % 9) as f64 } else { value };
+        let name = ["a", "b", "c"][random.below(3)];
+        let spread = if random.below(4) == 0 { 40 * 3600 } else { 600 };
+        let ts = NOW - random.below(spread) * 1_000_000_000 - random.below(2) * 500_000_000;
+        let value = f64::from_bits(random.next() << 3 ^ random.next());
+        let value = if random.below(2) == 0 { f64::from(random.below(9)) } else { value };
         assert_eq!(write(&mut store, &[(name, ts, value)]).counts.accepted, 1);
         wanted.entry(name).or_default().insert(ts / 1_000_000, value.to_bits());
     }
@@ -218,28 +210,20 @@ fn expired_blocks_are_dropped_and_searches_keep_to_their_range() {
 /// itself and among all others, as if nothing had changed.
 #[test]
 fn options_that_change_again_and_again_change_no_answer() {
-    let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(11u64);
-    println!("SEED={seed}");
-    let mut state = seed | 1;
-    let mut random = move || {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
-    };
+    let mut random = Random::or_seed("options_that_change", 11);
     let mut store = store(ONE);
     let mut wanted: Map<&str, Map<i64, u64>> = Map::new();
     let mut front = NOW - 40 * 3600 * 1_000_000_000;
     for step in 0..6_000 {
         if step % 100 == 0 {
-            let block = [60, 420, 1800, 7200, 86_400][(random() % 5) as usize];
+            let block = [60, 420, 1800, 7200, 86_400][random.below(5)];
             store.set_options(StoreOptions { block: Span::from_s(block), ..options(None) });
         }
-        let name = ["a", "b", "c"][(random() % 3) as usize];
-        front = (front + (random() % 60_000) as i64 * 1_000_000).min(NOW + 3600 * 1_000_000_000);
-        let behind = if random() % 3 == 0 { random() % 100_000 } else { 0 };
-        let ts = (front - behind as i64 * 1_000_000_000).max(NOW - 47 * 3600 * 1_000_000_000);
-        let value = (random() % 9) as f64;
+        let name = ["a", "b", "c"][random.below(3)];
+        front = (front + random.below(60_000) * 1_000_000).min(NOW + 3600 * 1_000_000_000);
+        let behind = if random.below(3) == 0 { random.below(100_000) } else { 0 };
+        let ts = (front - behind * 1_000_000_000).max(NOW - 47 * 3600 * 1_000_000_000);
+        let value = f64::from(random.below(9));
         assert_eq!(write(&mut store, &[(name, ts, value)]).counts.accepted, 1);
         wanted.entry(name).or_default().insert(ts / 1_000_000, value.to_bits());
     }

@@ -5,6 +5,7 @@ use super::*;
 use m3_metric::{NamespaceId, Span, Timestamp};
 use m3_shard::commitlog::Payload;
 use m3_shard::{NamespaceStore, ReadBuffer, StoreOptions};
+use m3_testing::Random;
 use std::collections::{BTreeMap, BTreeSet};
 
 const NOW_NS: i64 = 1_760_000_000_000_000_000;
@@ -220,25 +221,18 @@ fn what_is_told_of_routes_that_were_forgotten_meanwhile_does_no_harm() {
 
 #[test]
 fn every_sample_lands_in_its_series_whatever_senders_change() {
-    let seed = std::env::var("M3RING_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
-    println!("M3RING_SEED={seed}");
-    let mut state: u64 = seed;
-    let mut below = move |bound: usize| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % bound
-    };
+    let mut random = Random::or_seed("every_sample_lands_in_its_series", 7);
     let mut cores = Cores::new(2);
     let mut expected: BTreeMap<Vec<u8>, Vec<(i64, u64)>> = BTreeMap::new();
     let mut order: Vec<Labels> = (0..600).map(|number| labels(number, 'a')).collect();
     let mut by_ordinal = 0;
     for round in 0..60 {
         // Series come, go, change places, and are replaced by similar ones.
-        for _ in 0..below(20) {
-            let (a, b) = (below(order.len()), below(order.len()));
-            match below(4) {
+        for _ in 0..random.below(20) {
+            let (a, b) = (random.below(order.len()), random.below(order.len()));
+            match random.below(4) {
                 0 => order.swap(a, b),
-                1 => order[a] = labels(b, ['a', 'b', 'c'][below(3)]),
+                1 => order[a] = labels(b, ['a', 'b', 'c'][random.below(3)]),
                 2 => order.insert(a, labels(order.len() + 1000, 'a')),
                 _ => {
                     order.remove(a);
@@ -261,6 +255,6 @@ fn every_sample_lands_in_its_series_whatever_senders_change() {
     let held = cores.held();
     assert_eq!(held.len(), expected.len());
     for (labels, points) in &expected {
-        assert_eq!(held.get(labels), Some(points), "M3RING_SEED={seed}");
+        assert_eq!(held.get(labels), Some(points), "SEED={}", random.seed());
     }
 }

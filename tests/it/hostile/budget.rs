@@ -3,7 +3,7 @@
 
 use super::floods::{numbered, write};
 use super::{Arena, Bounds, Got, answer_on, connect, get, post, scaled, shoot};
-use crate::harness::{PATIENCE, escape, now_ms, parse_exposition, setting, until};
+use crate::harness::{PATIENCE, Random, escape, now_ms, parse_exposition, setting, until};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -69,11 +69,8 @@ fn large_body() -> Vec<u8> {
     let len = 30 << 20;
     let mut message = vec![0x7a];
     m3_metric::labels::write_varint(&mut message, len as u64);
-    let mut state = 1u64;
-    message.extend((0..len).map(|_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 56) as u8
-    }));
+    let mut random = Random::from_seed(1);
+    message.extend((0..len).map(|_| random.next() as u8));
     snap::raw::Encoder::new().compress_vec(&message).unwrap()
 }
 

@@ -6,6 +6,7 @@ use crate::proto::write::WriteRequestWriter;
 use crate::proto::{put_bytes, put_fixed64, put_varint};
 use m3_metric::Labels;
 use m3_metric::labels::write_label;
+use m3_testing::Random;
 
 const TS: i64 = 1_700_000_000_123;
 
@@ -156,24 +157,17 @@ fn every_kind_of_snappy_element_is_read_or_left_to_others() {
 
 #[test]
 fn damaged_bodies_are_read_packed_only_where_they_are_sound() {
-    let seed: u64 = std::env::var("M3RING_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(11);
-    println!("M3RING_SEED={seed}");
-    let mut state = seed;
-    let mut below = move |bound: usize| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % bound
-    };
+    let mut random = Random::or_seed("damaged_bodies", 11);
     let bodies =
         [3, 40, 1500].map(|count| snap::raw::Encoder::new().compress_vec(&usual(count)).unwrap());
     let mut read = 0;
     for round in 0..3000 {
         let mut body = bodies[if round % 100 == 0 { 2 } else { round % 2 }].clone();
-        for _ in 0..=below(3) {
-            let at = below(body.len());
-            match below(3) {
-                0 => body[at] ^= 1 << below(8),
-                1 => body[at] = below(256) as u8,
+        for _ in 0..=random.below(3) {
+            let at = random.below(body.len());
+            match random.below(3) {
+                0 => body[at] ^= 1 << random.below(8),
+                1 => body[at] = random.next() as u8,
                 _ => body.truncate(at.max(1)),
             }
         }
@@ -379,30 +373,6 @@ fn refused_samples_count_against_the_limit_of_samples() {
     assert_eq!(refused, Err(IngestError::TooManySamples { limit: 4 }));
 }
 
-/// A small random generator; its seed is printed and can be set.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        let seed = std::env::var("M3_TEST_SEED").ok().and_then(|text| text.parse().ok());
-        let seed = seed.unwrap_or(0x9e37_79b9_7f4a_7c15);
-        println!("M3_TEST_SEED={seed}");
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-}
-
 fn random_frame(random: &mut Random) -> Vec<u8> {
     let mut fields: Vec<(u64, Vec<u8>)> = Vec::new();
     for index in 0..random.below(5) {
@@ -434,7 +404,7 @@ fn random_frame(random: &mut Random) -> Vec<u8> {
 
 #[test]
 fn fast_and_strict_agree_on_random_and_mutated_bodies() {
-    let mut random = Random::new();
+    let mut random = Random::or_seed("fast_and_strict_agree", 0x9e37_79b9_7f4a_7c15);
     let (mut agreed, mut refused, mut found_out) = (0, 0, 0);
     for round in 0..20_000 {
         let frames: Vec<_> = (0..1 + random.below(4)).map(|_| random_frame(&mut random)).collect();

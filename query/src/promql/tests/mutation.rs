@@ -1,8 +1,9 @@
 //! Texts mutilated at random: whatever they are, reading them ends, and what is read can be
-//! written and read again. `M3RING_SEED` picks the mutations, `M3RING_MUTATIONS` how many.
+//! written and read again. `SEED` picks the mutations, `M3RING_MUTATIONS` how many.
 
 use super::super::{parse, parse_selector};
 use super::shape;
+use m3_testing::{Random, setting};
 
 const TEXTS: &[&str] = &[
     "sum by (job, 'a b') (rate(http_requests_total{code=~\"5..\", path!='/x'}[5m] offset -1h))",
@@ -62,15 +63,12 @@ const PARTS: &[&str] = &[
     "nan",
 ];
 
-/// A small generator of its own: the test needs variety, not quality.
-struct Random(u64);
+/// What changes texts.
+struct Changes(Random);
 
-impl Random {
+impl Changes {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
+        self.0.below(bound)
     }
 
     /// A character's boundary in `text`.
@@ -104,20 +102,16 @@ impl Random {
     }
 }
 
-fn number_from(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-}
-
 #[test]
 fn mutilated_texts_are_read_or_refused() {
-    let seed = number_from("M3RING_SEED", 0x6d33_7269_6e67);
-    println!("M3RING_SEED={seed}");
-    let mut random = Random(seed.max(1));
+    let random = Random::or_seed("mutilated_texts", 0x6d33_7269_6e67);
+    let seed = random.seed();
+    let mut changes = Changes(random);
     let mut read = 0u32;
-    for _ in 0..number_from("M3RING_MUTATIONS", 20_000) {
-        let mut text = TEXTS[random.below(TEXTS.len())].to_owned();
-        for _ in 0..random.below(5) {
-            random.mutate(&mut text);
+    for _ in 0..setting("M3RING_MUTATIONS", 20_000) {
+        let mut text = TEXTS[changes.below(TEXTS.len())].to_owned();
+        for _ in 0..changes.below(5) {
+            changes.mutate(&mut text);
         }
         let _ = parse_selector(&text);
         let Ok(expr) = parse(&text) else { continue };

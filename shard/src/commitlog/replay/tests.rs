@@ -16,7 +16,7 @@ use std::rc::Rc;
 #[test]
 fn what_was_written_comes_back_bit_for_bit() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let plan = Plan::default();
         let mut written = Vec::new();
         for run in 0..4 {
@@ -44,7 +44,7 @@ fn what_was_written_comes_back_bit_for_bit() {
 #[test]
 fn a_log_of_any_number_of_cores_is_read_by_any_other_exactly_once() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let mut written = Vec::new();
         // Another seed assigns series to other shards, so that series of one request move to other
         // cores.
@@ -78,7 +78,7 @@ fn a_log_of_any_number_of_cores_is_read_by_any_other_exactly_once() {
 #[test]
 fn a_log_with_ids_of_another_quoting_is_spread_anew() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let plan = Plan { cores: 2, ..Plan::default() };
         let shards = ShardMap { num_shards: 64, core_count: 2, hash_seed: 0 };
         let names = ["C:\\dir", "e\u{301}", "\u{e34}", "del\u{7f}", "plain", "say \"x\""];
@@ -120,7 +120,7 @@ fn a_log_with_ids_of_another_quoting_is_spread_anew() {
 #[test]
 fn expired_logs_become_new_segments_and_nothing_old_comes_back() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         // Each with several blocks, so that the first frame of a reused file overwrites only a part
         // of a block.
         let plan = Plan { cores: 2, segment_bytes: 12_288, ..Plan::default() };
@@ -167,7 +167,7 @@ fn expired_logs_become_new_segments_and_nothing_old_comes_back() {
 #[test]
 fn a_bounded_number_of_files_waits_for_a_second_life() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let plan = Plan { segment_bytes: 256, ..Plan::default() };
         let mut node = Cores::start(dir.path(), &plan).await;
         for request in 0..3 * FREE_FILES_MAX as i64 {
@@ -185,7 +185,7 @@ fn a_bounded_number_of_files_waits_for_a_second_life() {
 #[test]
 fn a_deleted_namespace_stays_deleted_and_its_log_is_given_up() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let other = NamespaceId(1);
         let both = Plan {
             namespaces: vec![(NAMESPACE, namespace_options()), (other, namespace_options())],
@@ -225,7 +225,7 @@ fn a_deleted_namespace_stays_deleted_and_its_log_is_given_up() {
 #[test]
 fn a_longer_retention_does_not_serve_what_expired_and_a_shorter_one_cuts() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let mut node = Cores::start(dir.path(), &Plan::default()).await;
         let part = samples(&["a"], 0, 10);
         node.write(&part).await;
@@ -245,7 +245,7 @@ fn a_longer_retention_does_not_serve_what_expired_and_a_shorter_one_cuts() {
 #[test]
 fn a_frame_larger_than_a_segment_has_a_segment_to_itself() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let mut node = Cores::start(dir.path(), &Plan::default()).await;
         let names: Vec<String> = (0..600).map(|n| format!("series_{n}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -296,9 +296,9 @@ fn segment_of(dir: &Path, header: SegmentHeader, payload: &[u8]) {
 #[test]
 fn payloads_of_a_broken_writer_are_reported_and_never_panic() {
     on_each(|| {
-        let mut rng = Rng::new("payloads_of_a_broken_writer");
+        let mut random = Random::new("payloads_of_a_broken_writer");
         async move {
-            let dir = TempDir::in_memory();
+            let dir = TempDir::in_memory("log");
             let mut good = Payload::default();
             good.series(NAMESPACE, 0, 0, ValueKind::Float, labels_of("a").as_bytes());
             for k in 0..20 {
@@ -332,11 +332,11 @@ fn payloads_of_a_broken_writer_are_reported_and_never_panic() {
             }
             for _ in 0..2000 {
                 let mut bytes = good.clone();
-                for _ in 0..=rng.below(3) {
-                    let at = rng.below(bytes.len() as u64) as usize;
-                    bytes[at] = rng.next() as u8;
+                for _ in 0..=random.below(3) {
+                    let at = random.below(bytes.len() as u64) as usize;
+                    bytes[at] = random.next() as u8;
                 }
-                bytes.truncate(rng.below(bytes.len() as u64 + 1) as usize + 1);
+                bytes.truncate(random.below(bytes.len() as u64 + 1) as usize + 1);
                 log_of(dir.path(), &bytes);
                 recovered(dir.path()).await;
             }
@@ -347,7 +347,7 @@ fn payloads_of_a_broken_writer_are_reported_and_never_panic() {
 #[test]
 fn another_version_is_refused_and_left_alone() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let mut node = Cores::start(dir.path(), &Plan::default()).await;
         node.write(&samples(&["a"], 0, 3)).await;
         node.stop().await;
@@ -372,40 +372,41 @@ fn another_version_is_refused_and_left_alone() {
 #[test]
 fn random_runs_crashes_and_numbers_of_cores_lose_nothing_acknowledged() {
     on_each(|| {
-        let mut rng = Rng::new("random_runs");
+        let mut random = Random::new("random_runs");
         async move {
-            let dir = TempDir::in_memory();
+            let dir = TempDir::in_memory("log");
             let mut written: Vec<Written> = Vec::new();
             let mut clock = 0;
             for run in 0..60 {
                 let plan = Plan {
-                    cores: 1 + rng.below(4) as u16,
-                    segment_bytes: 200 + rng.below(3000),
+                    cores: 1 + random.below(4) as u16,
+                    segment_bytes: 200 + random.below(3000),
                     ..Plan::default()
                 };
                 let mut node = Cores::start(dir.path(), &plan).await;
                 assert_eq!(node.damage(), [], "run {run}");
                 assert_eq!(node.read(NAMESPACE), held(&written), "run {run}");
-                for _ in 0..rng.below(12) {
+                for _ in 0..random.below(12) {
                     let mut part = Vec::new();
-                    for _ in 0..1 + rng.below(30) {
+                    for _ in 0..1 + random.below(30) {
                         clock += 1;
-                        let name = format!("s{}", rng.below(40));
-                        let late = if rng.below(4) == 0 { rng.below(9_000_000) as i64 } else { 0 };
+                        let name = format!("s{}", random.below(40));
+                        let late =
+                            if random.below(4) == 0 { random.below(9_000_000) as i64 } else { 0 };
                         let ms = NOW_MS - 3_600_000 + clock - late;
-                        part.push((name, ms, value_of(rng.below(1 << 16), ms)));
+                        part.push((name, ms, value_of(random.below(1 << 16), ms)));
                     }
                     node.write(&part).await;
                     written.extend(part);
                 }
-                match rng.below(3) {
+                match random.below(3) {
                     0 => node.stop().await,
                     1 => drop(node),
                     // A frame that was not acknowledged is half on the disk.
                     _ => {
                         drop(node);
                         for path in segments(dir.path()) {
-                            tear(&path, &mut rng);
+                            tear(&path, &mut random);
                         }
                     }
                 }
@@ -415,7 +416,7 @@ fn random_runs_crashes_and_numbers_of_cores_lose_nothing_acknowledged() {
 }
 
 /// Puts a torn frame after the last one, if the segment is open.
-fn tear(path: &Path, rng: &mut Rng) {
+fn tear(path: &Path, random: &mut Random) {
     let id = id_of(path);
     let mut bytes = std::fs::read(path).unwrap();
     let found = frames(path);
@@ -424,11 +425,11 @@ fn tear(path: &Path, rng: &mut Rng) {
     }
     let end = found.last().map_or(frame::SEGMENT_HEADER_BYTES, |(at, len, _)| at + len);
     // Missing bytes read as zeros, so the frame must not end with a zero, or it would be whole.
-    let mut payload: Vec<u8> = (0..=rng.below(900)).map(|_| rng.next() as u8).collect();
+    let mut payload: Vec<u8> = (0..=random.below(900)).map(|_| random.next() as u8).collect();
     *payload.last_mut().expect("at least a byte") |= 1;
     let mut torn = frame::encode_header(id, 99, FrameKind::Data, &payload).to_vec();
     torn.extend(payload);
-    torn.truncate(rng.below(torn.len() as u64) as usize);
+    torn.truncate(random.below(torn.len() as u64) as usize);
     bytes.resize(bytes.len().max(end + torn.len()), 0);
     bytes[end..end + torn.len()].copy_from_slice(&torn);
     std::fs::write(path, bytes).unwrap();

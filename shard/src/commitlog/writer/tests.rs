@@ -24,7 +24,7 @@ async fn until(what: &str, mut happened: impl FnMut() -> bool) {
 #[test]
 fn concurrent_writers_share_frames_and_syncs() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let plan = Plan { segment_bytes: 1 << 20, ..Plan::default() };
         let node = Rc::new(RefCell::new(Cores::start(dir.path(), &plan).await));
         let log = node.borrow().cores[0].log.clone();
@@ -58,10 +58,10 @@ fn concurrent_writers_share_frames_and_syncs() {
 #[test]
 fn an_acknowledged_frame_is_in_the_file_when_the_waiter_hears_of_it() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let mut node = Cores::start(dir.path(), &Plan::default()).await;
         let mut written = Vec::new();
-        let copy = TempDir::new();
+        let copy = TempDir::new("log");
         for request in 0..30 {
             let part = samples(&["a", "b"], request * 1000, 1);
             node.write(&part).await;
@@ -77,7 +77,7 @@ fn an_acknowledged_frame_is_in_the_file_when_the_waiter_hears_of_it() {
 #[test]
 fn a_repeated_sample_is_answered_only_once_the_first_is_durable() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let mut node = Cores::start(dir.path(), &Plan::default()).await;
         let part = samples(&["a"], 0, 1);
         node.append(NAMESPACE, &part);
@@ -99,7 +99,7 @@ fn a_repeated_sample_is_answered_only_once_the_first_is_durable() {
 #[test]
 fn a_frame_of_many_mebibytes_is_written_whole() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let mut node = Cores::start(dir.path(), &Plan::default()).await;
         let names: Vec<String> = (0..200).map(|n| format!("series_{n}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -120,7 +120,7 @@ fn a_frame_of_many_mebibytes_is_written_whole() {
 #[test]
 fn what_a_failed_preparation_left_is_in_nobodys_way() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let plan = Plan { segment_bytes: 4096, ..Plan::default() };
         let mut node = Cores::start(dir.path(), &plan).await;
         let epoch = node.epoch;
@@ -144,7 +144,7 @@ fn what_a_failed_preparation_left_is_in_nobodys_way() {
 #[test]
 fn who_finds_too_much_pending_waits() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let plan = Plan { pending_bytes_max: 200, ..Plan::default() };
         let mut node = Cores::start(dir.path(), &plan).await;
         let log = node.cores[0].log.clone();
@@ -163,7 +163,7 @@ fn who_finds_too_much_pending_waits() {
 #[test]
 fn who_waits_for_room_gets_it_though_nobody_waits_for_an_answer_yet() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let plan = Plan { pending_bytes_max: 200, ..Plan::default() };
         let mut node = Cores::start(dir.path(), &plan).await;
         let log = node.cores[0].log.clone();
@@ -182,7 +182,7 @@ fn who_waits_for_room_gets_it_though_nobody_waits_for_an_answer_yet() {
 #[test]
 fn a_log_that_cannot_go_on_tells_every_waiter_and_nobody_after() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let mut node = Cores::start(dir.path(), &Plan::default()).await;
         let log = node.cores[0].log.clone();
         node.write(&samples(&["a"], 0, 1)).await;
@@ -230,7 +230,7 @@ fn a_log_that_cannot_go_on_tells_every_waiter_and_nobody_after() {
 #[test]
 fn a_log_that_cannot_begin_acknowledges_nothing() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         // A directory in the place of the file to be reused.
         let id = SegmentId { epoch: 4, core: 0, seq: 0 };
         std::fs::create_dir(dir.path().join(segment::free_name(id))).unwrap();
@@ -248,7 +248,7 @@ fn a_log_that_cannot_begin_acknowledges_nothing() {
 #[test]
 fn a_full_disk_is_told_before_anything_is_acknowledged_on_it() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         // More than the disk of a test machine has, so the reservation fails.
         let plan = Plan { segment_bytes: 1 << 50, ..Plan::default() };
         let mut node = Cores::start(dir.path(), &plan).await;
@@ -273,7 +273,7 @@ fn touched(path: &std::path::Path, byte: u8) -> usize {
 #[test]
 fn what_an_earlier_run_only_reserved_does_not_count_as_written() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         // Reserved to its end, but not known to be written.
         let id = SegmentId { epoch: 4, core: 0, seq: 7 };
         let plan = Plan { segment_bytes: 1 << 20, ..Plan::default() };
@@ -291,7 +291,7 @@ fn what_an_earlier_run_only_reserved_does_not_count_as_written() {
 #[test]
 fn the_next_segment_is_written_with_zeros_before_it_is_needed() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let plan = Plan { segment_bytes: 1 << 16, ..Plan::default() };
         let mut node = Cores::start(dir.path(), &plan).await;
         let log = node.cores[0].log.clone();
@@ -328,7 +328,7 @@ fn the_next_segment_is_written_with_zeros_before_it_is_needed() {
 #[test]
 fn closing_writes_what_waits_and_takes_no_more() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let mut node = Cores::start(dir.path(), &Plan::default()).await;
         let part = samples(&["a", "b"], 0, 4);
         node.append(NAMESPACE, &part);
@@ -343,7 +343,7 @@ fn closing_writes_what_waits_and_takes_no_more() {
         let (found, stats) = recovered(dir.path()).await;
         assert_eq!((found, stats.cut_bytes), (held(&part), 0));
         // A log that never wrote leaves no file.
-        let idle = TempDir::new();
+        let idle = TempDir::new("log");
         Cores::start(idle.path(), &Plan::default()).await.stop().await;
         assert_eq!(image(idle.path()).len(), 0);
     });
@@ -352,7 +352,7 @@ fn closing_writes_what_waits_and_takes_no_more() {
 #[test]
 fn a_buffered_log_syncs_once_a_second_and_survives_the_process() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let plan = Plan { ack: Ack::Buffered, segment_bytes: 1 << 20, ..Plan::default() };
         let mut node = Cores::start(dir.path(), &plan).await;
         let begun = time::now();
@@ -367,7 +367,7 @@ fn a_buffered_log_syncs_once_a_second_and_survives_the_process() {
         let seconds = time::now().since(begun).as_secs();
         assert_eq!(stats.frames, 200);
         assert!(stats.syncs <= seconds, "{stats:?} in {seconds} s");
-        let copy = TempDir::new();
+        let copy = TempDir::new("log");
         restore(copy.path(), &image(dir.path()));
         let (found, _) = recovered(copy.path()).await;
         assert_eq!(found, held(&written), "the operating system has it");

@@ -47,7 +47,7 @@ async fn check_recovery(dir: &Path, acked: &Held, with_last: &Held, whole: bool,
 #[test]
 fn a_crash_at_any_byte_of_the_last_frame_costs_that_frame_only() {
     on_each(|| async {
-        let dir = TempDir::in_memory();
+        let dir = TempDir::in_memory("log");
         let (disk, acked, last, path, at, len) = torn_log(dir.path()).await;
         let with_last = held(&[acked.clone(), last].concat());
         let acked = held(&acked);
@@ -82,9 +82,9 @@ fn recoverable(path: &Path, at: usize) -> bool {
 #[test]
 fn sectors_of_the_last_frame_reach_the_disk_in_any_order() {
     on_each(|| {
-        let mut rng = Rng::new("sectors");
+        let mut random = Random::new("sectors");
         async move {
-            let dir = TempDir::in_memory();
+            let dir = TempDir::in_memory("log");
             let (disk, acked, last, path, at, len) = torn_log(dir.path()).await;
             let with_last = held(&[acked.clone(), last].concat());
             let acked = held(&acked);
@@ -101,7 +101,7 @@ fn sectors_of_the_last_frame_reach_the_disk_in_any_order() {
                         let from = ((first + sector) * 512).max(at);
                         let to = ((first + sector + 1) * 512).min(bytes.len());
                         for byte in &mut bytes[from..to] {
-                            *byte = if older_life { rng.next() as u8 } else { 0 };
+                            *byte = if older_life { random.next() as u8 } else { 0 };
                         }
                     }
                     let mut disk = disk.clone();
@@ -119,7 +119,7 @@ fn sectors_of_the_last_frame_reach_the_disk_in_any_order() {
 #[test]
 fn a_seal_may_be_torn_and_a_recovery_may_crash() {
     on_each(|| async {
-        let dir = TempDir::in_memory();
+        let dir = TempDir::in_memory("log");
         let (_, acked, last, path, at, len) = torn_log(dir.path()).await;
         // Recovery crashes after it has cut off the torn frame and before it has sealed the log.
         let bytes = std::fs::read(&path).unwrap();
@@ -151,7 +151,7 @@ fn a_seal_may_be_torn_and_a_recovery_may_crash() {
 #[test]
 fn a_segment_that_was_being_prepared_is_no_segment() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let (disk, acked, last, path, ..) = torn_log(dir.path()).await;
         let written = held(&[acked, last].concat());
         let id = id_of(&path);
@@ -192,7 +192,7 @@ fn a_segment_that_was_being_prepared_is_no_segment() {
 #[test]
 fn a_crash_while_a_log_is_given_up_leaves_a_whole_log() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let mut node = Cores::start(dir.path(), &Plan::default()).await;
         for request in 0..60 {
             node.write(&samples(&["a", "b", "c"], request * 10_000, 8)).await;

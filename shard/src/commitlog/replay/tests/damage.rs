@@ -40,10 +40,10 @@ fn flips() -> u64 {
 #[test]
 fn a_flip_of_any_byte_is_never_served_and_is_reported() {
     on_each(|| {
-        let mut rng = Rng::new("flips");
+        let mut random = Random::new("flips");
         async move {
             for sealed in [true, false] {
-                let dir = TempDir::in_memory();
+                let dir = TempDir::in_memory("log");
                 let written = held(&log(dir.path(), sealed).await);
                 let disk = image(dir.path());
                 let paths = segments(dir.path());
@@ -54,7 +54,7 @@ fn a_flip_of_any_byte_is_never_served_and_is_reported() {
                     for at in 0..end {
                         for _ in 0..flips() {
                             let mut bytes = whole.to_vec();
-                            let flip = (rng.below(255) + 1) as u8;
+                            let flip = (random.below(255) + 1) as u8;
                             bytes[at] ^= flip;
                             restore(dir.path(), &disk);
                             std::fs::write(path, &bytes).unwrap();
@@ -101,7 +101,7 @@ fn is_padding(path: &Path, at: usize) -> bool {
 #[test]
 fn a_damaged_log_is_left_as_it_is_and_still_served_every_time() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let written = held(&log(dir.path(), false).await);
         let paths = segments(dir.path());
         let (at, _, _) = frames(&paths[1])[1];
@@ -138,7 +138,7 @@ fn a_damaged_log_is_left_as_it_is_and_still_served_every_time() {
 #[test]
 fn samples_of_a_series_whose_labels_are_lost_are_counted() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         log(dir.path(), true).await;
         let paths = segments(dir.path());
         // The first frame defines a and b.
@@ -165,7 +165,7 @@ fn samples_of_a_series_whose_labels_are_lost_are_counted() {
 #[test]
 fn a_missing_segment_is_named() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let written = held(&log(dir.path(), true).await);
         let disk = image(dir.path());
         let paths = segments(dir.path());
@@ -184,7 +184,7 @@ fn a_missing_segment_is_named() {
 #[test]
 fn swapped_copied_and_older_files_are_not_believed() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let written = held(&log(dir.path(), true).await);
         let disk = image(dir.path());
         let paths = segments(dir.path());
@@ -219,7 +219,7 @@ fn swapped_copied_and_older_files_are_not_believed() {
 #[test]
 fn a_frame_written_in_anothers_place_does_not_bring_old_values_back() {
     on_each(|| async {
-        let dir = TempDir::new();
+        let dir = TempDir::new("log");
         let mut node = Cores::start(dir.path(), &Plan::default()).await;
         let at = NOW_MS - 1000;
         let write = |bits: u64| vec![("a".to_owned(), at, bits)];
@@ -245,9 +245,9 @@ fn a_frame_written_in_anothers_place_does_not_bring_old_values_back() {
 #[test]
 fn cut_extended_and_emptied_files_are_noticed() {
     on_each(|| {
-        let mut rng = Rng::new("cut");
+        let mut random = Random::new("cut");
         async move {
-            let dir = TempDir::in_memory();
+            let dir = TempDir::in_memory("log");
             let written = held(&log(dir.path(), true).await);
             let disk = image(dir.path());
             let paths = segments(dir.path());
@@ -272,7 +272,7 @@ fn cut_extended_and_emptied_files_are_noticed() {
                 }
                 restore(dir.path(), &disk);
                 let mut bytes = whole.clone();
-                bytes.extend((0..3000).map(|_| rng.next() as u8));
+                bytes.extend((0..3000).map(|_| random.next() as u8));
                 std::fs::write(path, bytes).unwrap();
                 let (found, stats) = recovered(dir.path()).await;
                 assert_eq!((found, stats.damage), (written.clone(), Vec::new()), "behind a seal");

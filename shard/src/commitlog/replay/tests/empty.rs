@@ -69,7 +69,7 @@ async fn check_fine(dir: &Path, disk: &Image, written: &Held, case: &str) {
 fn empty_segments_at_the_end_are_no_damage() {
     on_each(|| async {
         for sealed in [true, false] {
-            let dir = TempDir::in_memory();
+            let dir = TempDir::in_memory("log");
             let (disk, written, last) = log(dir.path(), sealed).await;
             let many = nothings().to_vec();
             let mut cases: Vec<Vec<Vec<u8>>> = many.iter().map(|one| vec![one.clone()]).collect();
@@ -89,7 +89,7 @@ fn empty_segments_at_the_end_are_no_damage() {
 fn begun_segments_at_the_end_are_no_damage_if_no_frame_is_missing_before_them() {
     on_each(|| async {
         for sealed in [true, false] {
-            let dir = TempDir::in_memory();
+            let dir = TempDir::in_memory("log");
             let (disk, written, last) = log(dir.path(), sealed).await;
             let first = next_frame(dir.path());
             let begun = |k: u32, tail: usize| {
@@ -124,7 +124,7 @@ fn begun_segments_at_the_end_are_no_damage_if_no_frame_is_missing_before_them() 
 fn a_log_of_empty_segments_only_is_given_up() {
     on_each(|| async {
         for content in nothings() {
-            let dir = TempDir::in_memory();
+            let dir = TempDir::in_memory("log");
             let first = SegmentId { epoch: 7, core: 1, seq: 0 };
             let files = [first, SegmentId { seq: 1, ..first }];
             for id in files {
@@ -146,7 +146,7 @@ fn a_log_of_empty_segments_only_is_given_up() {
 fn an_empty_segment_before_the_end_is_damage_every_time() {
     on_each(|| async {
         for sealed in [true, false] {
-            let dir = TempDir::in_memory();
+            let dir = TempDir::in_memory("log");
             let (disk, written, last) = log(dir.path(), sealed).await;
             let first = next_frame(dir.path());
             let paths = segments(dir.path());
@@ -188,7 +188,7 @@ fn an_empty_segment_before_the_end_is_damage_every_time() {
 #[test]
 fn a_last_segment_that_holds_anything_else_is_damage() {
     on_each(|| async {
-        let dir = TempDir::in_memory();
+        let dir = TempDir::in_memory("log");
         let (disk, written, last) = log(dir.path(), true).await;
         let next = SegmentId { seq: last.seq + 1, ..last };
         let whole = header(next, next_frame(dir.path()));
