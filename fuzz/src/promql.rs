@@ -71,9 +71,9 @@ fn strip(expr: &mut Expr, text: &str) {
             param.iter_mut().for_each(|param| strip(param, text));
         }
         ExprKind::Unary { expr, .. } | ExprKind::Paren(expr) => strip(expr, text),
-        ExprKind::Binary { left, right, .. } => {
-            strip(left, text);
-            strip(right, text);
+        ExprKind::Binary { first, rest } => {
+            strip(first, text);
+            rest.iter_mut().for_each(|operation| strip(&mut operation.operand, text));
         }
     }
 }

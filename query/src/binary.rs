@@ -36,6 +36,14 @@ pub(crate) fn compute(op: BinaryOp, left: f64, right: f64) -> f64 {
     }
 }
 
+/// The value of `op` on two scalars, where a comparison gives 1 or 0.
+pub(crate) fn of_scalars(op: BinaryOp, left: f64, right: f64) -> f64 {
+    if !op.is_comparison() {
+        return compute(op, left, right);
+    }
+    if holds(op, left, right) { 1.0 } else { 0.0 }
+}
+
 /// Whether a comparison holds; other operators always keep their result.
 #[allow(clippy::float_cmp, reason = "PromQL compares floats exactly")]
 pub(crate) fn holds(op: BinaryOp, left: f64, right: f64) -> bool {

@@ -9,9 +9,8 @@ use crate::error::QueryError;
 use crate::fold::Grouping;
 use crate::fragment::{Fragment, LeafWork, Pushed};
 use crate::matrix::Grid;
-use crate::promql::functions::function;
 use crate::promql::{
-    AggregateOp, At, DurationExpr, Expr, ExprKind, Pos, ValueType, VectorSelector,
+    AggregateOp, At, DurationExpr, Expr, ExprKind, Operation, Pos, ValueType, VectorSelector, group,
 };
 use crate::window::{RangeCall, RangeFunction, ScalarArg};
 use m3_metric::labels::METRIC_NAME;
@@ -66,7 +65,7 @@ pub struct Plan {
 /// duration expression without a positive value. `Execution` when it needs what is not built.
 /// `TooManySamples` when a subquery has more steps than samples are allowed.
 pub fn plan(expr: Expr, params: QueryParams) -> Result<Plan, QueryError> {
-    let value_type = type_of(&expr);
+    let value_type = expr.value_type();
     let vector_or_scalar = matches!(value_type, ValueType::InstantVector | ValueType::Scalar);
     if !params.instant && !vector_or_scalar {
         return Err(QueryError::BadData(format!(
@@ -128,24 +127,6 @@ impl Plan {
     }
 }
 
-/// The type of an expression's value.
-pub(crate) fn type_of(expr: &Expr) -> ValueType {
-    match &expr.kind {
-        ExprKind::Number(_) => ValueType::Scalar,
-        ExprKind::String(_) => ValueType::String,
-        ExprKind::Vector(_) | ExprKind::Aggregate { .. } => ValueType::InstantVector,
-        ExprKind::Matrix { .. } | ExprKind::Subquery { .. } => ValueType::RangeVector,
-        ExprKind::Call { name, .. } => {
-            function(name).map_or(ValueType::InstantVector, |f| f.returns)
-        }
-        ExprKind::Unary { expr, .. } | ExprKind::Paren(expr) => type_of(expr),
-        ExprKind::Binary { left, right, .. } => match (type_of(left), type_of(right)) {
-            (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
-            _ => ValueType::InstantVector,
-        },
-    }
-}
-
 /// The expression without parentheses around it.
 pub(crate) fn bare(mut expr: &Expr) -> &Expr {
     while let ExprKind::Paren(inner) = &expr.kind {
@@ -162,6 +143,9 @@ pub(crate) struct Planner {
     fetch_end_ms: i64,
 }
 
+/// One side of a binary operator: its node, and the type of its value.
+type Side = (usize, ValueType);
+
 /// A selector with the work that can be done for each series.
 struct Leaf {
     matchers: Vec<Matcher>,
@@ -176,7 +160,7 @@ impl Planner {
     /// Plans `expr` on `grid`; returns the node's number.
     pub(crate) fn node(&mut self, expr: &Expr, grid: Grid) -> Result<usize, QueryError> {
         if grid.count == 0 {
-            return Ok(self.add(Op::Empty(type_of(expr)), vec![], grid));
+            return Ok(self.add(Op::Empty(expr.value_type()), vec![], grid));
         }
         if let Some(value) = self.constant(expr) {
             return Ok(self.add(Op::Number(value), vec![], grid));
@@ -201,10 +185,7 @@ impl Planner {
                 let inner = self.node(inner, grid)?;
                 Ok(self.add(Op::Negate, vec![inner], grid))
             }
-            ExprKind::Binary { left, right, .. } => {
-                let args = vec![self.node(left, grid)?, self.node(right, grid)?];
-                Ok(self.binary(expr, args, grid))
-            }
+            ExprKind::Binary { first, rest } => self.chain(first, rest, grid),
         }
     }
 
@@ -219,15 +200,33 @@ impl Planner {
         Ok(self.raw_leaf(selector, lookup, range_ms, grid))
     }
 
-    /// The node of a binary operator whose operands are planned.
     #[inline(never)]
-    fn binary(&mut self, expr: &Expr, args: Vec<usize>, grid: Grid) -> usize {
-        let ExprKind::Binary { op, left, right, return_bool, matching } = &expr.kind else {
-            unreachable!("the caller matched a binary operator");
+    fn chain(&mut self, first: &Expr, rest: &[Operation], grid: Grid) -> Result<usize, QueryError> {
+        let from_right = rest.iter().any(|operation| operation.op.groups_from_right());
+        let first = (self.node(first, grid)?, first.value_type());
+        let operand = |planner: &mut Self, operation| planner.operand(operation, grid);
+        let combine = |planner: &mut Self, left, operation, right| {
+            Ok(planner.operation(left, operation, right, grid))
         };
-        let types = (type_of(left), type_of(right));
+        group(self, first, rest, from_right, operand, combine).map(|(node, _)| node)
+    }
+
+    fn operand<'o>(
+        &mut self,
+        operation: &'o Operation,
+        grid: Grid,
+    ) -> Result<(&'o Operation, Side), QueryError> {
+        let operand = &operation.operand;
+        Ok((operation, (self.node(operand, grid)?, operand.value_type())))
+    }
+
+    fn operation(&mut self, left: Side, operation: &Operation, right: Side, grid: Grid) -> Side {
+        let types = (left.1, right.1);
+        let Operation { op, return_bool, matching, .. } = operation;
         let op = Op::binary(*op, *return_bool, matching.as_ref(), types, grid);
-        self.add(op, args, grid)
+        let is_scalar = types == (ValueType::Scalar, ValueType::Scalar);
+        let value_type = if is_scalar { ValueType::Scalar } else { ValueType::InstantVector };
+        (self.add(op, vec![left.0, right.0], grid), value_type)
     }
 
     pub(crate) fn add(&mut self, op: Op, args: Vec<usize>, grid: Grid) -> usize {

@@ -1,10 +1,11 @@
 //! PromQL: its syntax tree and types are here; the modules below parse, check and print them.
 //!
 //! [`parse`] turns a text into an [`Expr`], whose nodes know their positions in the text. Suggested
-//! reading order: `lexer`, `parser`, `literal`, `check`, [`functions`], [`pattern`], `printer`.
+//! reading order: `lexer`, `parser`, `literal`, `chain`, `check`, [`functions`], [`pattern`], `printer`.
 
 use m3_metric::Matcher;
 
+mod chain;
 mod check;
 mod duration;
 mod error;
@@ -20,6 +21,8 @@ mod quote;
 mod tests;
 mod token;
 
+pub use chain::Operation;
+pub(crate) use chain::group;
 pub use duration::DurationError;
 pub use error::{ParseError, Place};
 pub use literal::{LabelMatcher, Literal};
@@ -128,18 +131,12 @@ pub enum ExprKind {
         /// The operand.
         expr: Box<Expr>,
     },
-    /// `a + on (x) group_left (y) b`
+    /// `a + on (x) group_left (y) b - c`: a chain of operators. If one of them is `^`, all are.
     Binary {
-        /// The operator.
-        op: BinaryOp,
-        /// Left operand.
-        left: Box<Expr>,
-        /// Right operand.
-        right: Box<Expr>,
-        /// `bool` after a comparison.
-        return_bool: bool,
-        /// How series of the two sides are paired; `None` unless both are vectors.
-        matching: Option<Matching>,
+        /// The first operand.
+        first: Box<Expr>,
+        /// The operators with the operands after them; at least one.
+        rest: Vec<Operation>,
     },
     /// `(x)`
     Paren(Box<Expr>),
@@ -199,8 +196,8 @@ pub enum DurationNode {
     Range,
     /// `-x`
     Negate(Box<DurationNode>),
-    /// `x + y`, `- * / % ^`
-    Binary(BinaryOp, Box<DurationNode>, Box<DurationNode>),
+    /// `x + y - z`, `* / % ^`: a chain as in [`ExprKind::Binary`].
+    Binary(Box<DurationNode>, Vec<(BinaryOp, DurationNode)>),
     /// `min(x, y)`
     Min(Box<DurationNode>, Box<DurationNode>),
     /// `max(x, y)`
@@ -314,6 +311,12 @@ impl BinaryOp {
     #[must_use]
     pub const fn is_comparison(self) -> bool {
         matches!(self, Self::Eql | Self::Neq | Self::Gtr | Self::Lss | Self::Gte | Self::Lte)
+    }
+
+    /// Whether a chain of it groups from the right.
+    #[must_use]
+    pub const fn groups_from_right(self) -> bool {
+        matches!(self, Self::Pow)
     }
 
     /// Whether it is `and`, `or` or `unless`.

@@ -3,7 +3,7 @@
 use super::Evaluation;
 use super::window::WindowTask;
 use crate::aggregate;
-use crate::binary::{self, compute, holds};
+use crate::binary::{self, of_scalars};
 use crate::error::QueryError;
 use crate::functions::histogram::HistogramTask;
 use crate::functions::info::InfoTask;
@@ -160,10 +160,7 @@ fn negate(data: Data, grid: Grid) -> Start {
 
 fn scalar_binary(op: BinaryOp, left: Data, right: Data) -> Data {
     let pairs = left.into_scalar().into_iter().zip(right.into_scalar());
-    let value = |(a, b)| {
-        if op.is_comparison() { if holds(op, a, b) { 1.0 } else { 0.0 } } else { compute(op, a, b) }
-    };
-    Data::Scalar(pairs.map(value).collect())
+    Data::Scalar(pairs.map(|(a, b)| of_scalars(op, a, b)).collect())
 }
 
 /// Rows of one step in order of value; NaN comes last either way.

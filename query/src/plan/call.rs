@@ -244,9 +244,8 @@ fn first_selector<'e>(
         ExprKind::Aggregate { expr, param, .. } => first_selector(expr, outer)
             .or_else(|| param.as_deref().and_then(|p| first_selector(p, outer))),
         ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => first_selector(expr, outer),
-        ExprKind::Binary { left, right, .. } => {
-            first_selector(left, outer).or_else(|| first_selector(right, outer))
-        }
+        ExprKind::Binary { first, rest } => first_selector(first, outer)
+            .or_else(|| rest.iter().find_map(|o| first_selector(&o.operand, outer))),
         ExprKind::Number(_) | ExprKind::String(_) => None,
     }
 }

@@ -1,10 +1,10 @@
 //! Expressions whose value is known without data: literals, and what is computed from them.
 
 use super::{Planner, bare};
-use crate::binary::{compute, holds};
+use crate::binary::of_scalars;
 use crate::functions::DatePart;
 use crate::number::{go_max, go_min, seconds};
-use crate::promql::{Expr, ExprKind};
+use crate::promql::{Expr, ExprKind, Operation, group};
 
 /// Whether an expression has the same value at every step because `@` pins all its selectors.
 /// Prometheus evaluates such expressions once, like an instant query.
@@ -15,7 +15,9 @@ pub(super) fn is_step_invariant(expr: &Expr) -> bool {
         ExprKind::Subquery { at, .. } => at.is_some(),
         ExprKind::Paren(inner) | ExprKind::Unary { expr: inner, .. } => is_step_invariant(inner),
         ExprKind::Aggregate { expr: inner, .. } => is_step_invariant(inner),
-        ExprKind::Binary { left, right, .. } => is_step_invariant(left) && is_step_invariant(right),
+        ExprKind::Binary { first, rest } => {
+            is_step_invariant(first) && rest.iter().all(|o| is_step_invariant(&o.operand))
+        }
         ExprKind::Call { name: "start" | "end" | "range" | "step", .. } => true,
         ExprKind::Call { name: "timestamp", args, .. } => {
             let selector = |a: &Expr| matches!(bare(a).kind, ExprKind::Vector(_));
@@ -38,16 +40,20 @@ impl Planner {
                 let value = self.constant(expr)?;
                 Some(if *negative { -value } else { value })
             }
-            ExprKind::Binary { op, left, right, matching: None, .. } if !op.is_set() => {
-                let (left, right) = (self.constant(left)?, self.constant(right)?);
-                if op.is_comparison() {
-                    return Some(if holds(*op, left, right) { 1.0 } else { 0.0 });
-                }
-                Some(compute(*op, left, right))
-            }
+            ExprKind::Binary { first, rest } => self.constant_chain(first, rest),
             ExprKind::Call { name, args, .. } => self.constant_call(name, args),
             _ => None,
         }
+    }
+
+    fn constant_chain(&self, first: &Expr, rest: &[Operation]) -> Option<f64> {
+        if rest.iter().any(|o| o.matching.is_some() || o.op.is_set()) {
+            return None;
+        }
+        let from_right = rest.iter().any(|o| o.op.groups_from_right());
+        let operand = |(): &mut (), o: &Operation| Ok((o.op, self.constant(&o.operand).ok_or(())?));
+        let combine = |(): &mut (), left, op, right| Ok::<_, ()>(of_scalars(op, left, right));
+        group(&mut (), self.constant(first)?, rest, from_right, operand, combine).ok()
     }
 
     fn constant_call(&self, name: &str, args: &[Expr]) -> Option<f64> {

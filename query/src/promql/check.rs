@@ -4,8 +4,8 @@
 use super::functions::{Function, function};
 use super::quote::quote;
 use super::{
-    AggregateOp, BinaryOp, Cardinality, Expr, ExprKind, Matching, ParseError, Pos, ValueType,
-    VectorSelector,
+    AggregateOp, BinaryOp, Cardinality, Expr, ExprKind, Matching, Operation, ParseError, Pos,
+    ValueType, VectorSelector, group,
 };
 use m3_metric::labels::METRIC_NAME;
 
@@ -22,9 +22,9 @@ impl Expr {
                 function(name).map_or(ValueType::InstantVector, |function| function.returns)
             }
             ExprKind::Unary { expr, .. } | ExprKind::Paren(expr) => expr.value_type(),
-            ExprKind::Binary { left, right, .. } => {
-                if left.value_type() == ValueType::Scalar && right.value_type() == ValueType::Scalar
-                {
+            ExprKind::Binary { first, rest } => {
+                let mut operands = rest.iter().map(|o| &o.operand).chain([&**first]);
+                if operands.all(|operand| operand.value_type() == ValueType::Scalar) {
                     ValueType::Scalar
                 } else {
                     ValueType::InstantVector
@@ -46,6 +46,13 @@ struct Checker<'a> {
 }
 
 type Checked<T> = Result<T, ParseError>;
+
+/// One side of an operator: an operand, or what operators have made of several.
+#[derive(Clone, Copy)]
+struct Side {
+    pos: Pos,
+    value_type: ValueType,
+}
 
 impl Checker<'_> {
     fn fail<T>(&self, pos: Pos, message: impl Into<String>) -> Checked<T> {
@@ -74,7 +81,7 @@ impl Checker<'_> {
             }
             ExprKind::Unary { expr, .. } => self.unary(pos, expr),
             ExprKind::Paren(inner) => self.expr(inner),
-            ExprKind::Binary { .. } => self.binary(expr),
+            ExprKind::Binary { first, rest } => self.chain(first, rest),
         }
     }
 
@@ -202,13 +209,30 @@ impl Checker<'_> {
         self.fail(arg.pos, "expected label selectors only, got vector selector instead")
     }
 
-    fn binary(&self, expr: &mut Expr) -> Checked<ValueType> {
-        let pos = expr.pos;
-        let ExprKind::Binary { op, left, right, return_bool, matching } = &mut expr.kind else {
-            return Ok(expr.value_type());
-        };
+    #[inline(never)]
+    fn chain(&self, first: &mut Expr, rest: &mut [Operation]) -> Checked<ValueType> {
+        let from_right = rest.iter().any(|operation| operation.op.groups_from_right());
+        let first = self.side(first)?;
+        let operand = |checker: &mut &Self, operation| checker.operand(operation);
+        let combine =
+            |checker: &mut &Self, left, operation, right| checker.operation(left, operation, right);
+        group(&mut &*self, first, rest, from_right, operand, combine).map(|all| all.value_type)
+    }
+
+    fn side(&self, expr: &mut Expr) -> Checked<Side> {
+        Ok(Side { pos: expr.pos, value_type: self.expr(expr)? })
+    }
+
+    fn operand<'o>(&self, operation: &'o mut Operation) -> Checked<(&'o mut Operation, Side)> {
+        let side = self.side(&mut operation.operand)?;
+        Ok((operation, side))
+    }
+
+    fn operation(&self, left: Side, operation: &mut Operation, right: Side) -> Checked<Side> {
+        let pos = Pos { start: left.pos.start, end: right.pos.end };
+        let Operation { op, return_bool, matching, .. } = operation;
         let op = *op;
-        let types = (self.expr(left)?, self.expr(right)?);
+        let types = (left.value_type, right.value_type);
         let op_pos = || self.skip_blank(left.pos.end);
         if *return_bool && !op.is_comparison() {
             let message = "bool modifier can only be used on comparison operators";
@@ -222,8 +246,8 @@ impl Checker<'_> {
         if let Some(matching) = matching {
             self.matching_labels(op_pos(), matching)?;
         }
-        for (side, side_type) in [(&*left, types.0), (&*right, types.1)] {
-            if !matches!(side_type, ValueType::Scalar | ValueType::InstantVector) {
+        for side in [left, right] {
+            if !matches!(side.value_type, ValueType::Scalar | ValueType::InstantVector) {
                 let message = "binary expression must contain only scalar and instant vector types";
                 return self.fail(side.pos, message);
             }
@@ -232,7 +256,7 @@ impl Checker<'_> {
             if let Some(matching) = matching.as_mut().filter(|_| op.is_set()) {
                 self.set_matching(pos, op, matching)?;
             }
-            return Ok(ValueType::InstantVector);
+            return Ok(Side { pos, value_type: ValueType::InstantVector });
         }
         if let Some(matching) = matching.take() {
             self.no_matching(pos, &matching)?;
@@ -244,7 +268,9 @@ impl Checker<'_> {
             );
             return self.fail(pos, message);
         }
-        Ok(if both(ValueType::Scalar) { ValueType::Scalar } else { ValueType::InstantVector })
+        let value_type =
+            if both(ValueType::Scalar) { ValueType::Scalar } else { ValueType::InstantVector };
+        Ok(Side { pos, value_type })
     }
 
     fn matching_labels(&self, op_pos: Pos, matching: &Matching) -> Checked<()> {

@@ -1,7 +1,7 @@
 //! What durations are worth: literals, and the expressions that may stand between brackets and
 //! behind `offset`, once the query's step and range are known.
 
-use super::{BinaryOp, DurationExpr, DurationNode, Pos};
+use super::{BinaryOp, DurationExpr, DurationNode, Pos, group};
 use m3_metric::promql_duration::{self, BadDuration};
 use std::fmt;
 
@@ -96,22 +96,30 @@ impl DurationNode {
             Self::Negate(inner) => -inner.seconds(step, range)?,
             Self::Min(a, b) => extreme(pair(a, b)?, f64::min),
             Self::Max(a, b) => extreme(pair(a, b)?, f64::max),
-            Self::Binary(op, a, b) => {
-                let (a, b) = pair(a, b)?;
-                match op {
-                    BinaryOp::Add => a + b,
-                    BinaryOp::Sub => a - b,
-                    BinaryOp::Mul => a * b,
-                    BinaryOp::Div if b == 0.0 => return Err("division by zero"),
-                    BinaryOp::Div => a / b,
-                    BinaryOp::Mod if b == 0.0 => return Err("modulo by zero"),
-                    BinaryOp::Mod => a % b,
-                    BinaryOp::Pow => a.powf(b),
-                    _ => return Err("operator not allowed in a duration expression"),
-                }
+            Self::Binary(first, rest) => {
+                let from_right = rest.iter().any(|(op, _)| op.groups_from_right());
+                let operand = |(): &mut (), (op, node): &(BinaryOp, Self)| {
+                    Ok((*op, node.seconds(step, range)?))
+                };
+                let combine = |(): &mut (), a, op, b| compute(a, op, b);
+                group(&mut (), first.seconds(step, range)?, rest, from_right, operand, combine)?
             }
         })
     }
+}
+
+fn compute(a: f64, op: BinaryOp, b: f64) -> Result<f64, &'static str> {
+    Ok(match op {
+        BinaryOp::Add => a + b,
+        BinaryOp::Sub => a - b,
+        BinaryOp::Mul => a * b,
+        BinaryOp::Div if b == 0.0 => return Err("division by zero"),
+        BinaryOp::Div => a / b,
+        BinaryOp::Mod if b == 0.0 => return Err("modulo by zero"),
+        BinaryOp::Mod => a % b,
+        BinaryOp::Pow => a.powf(b),
+        _ => return Err("operator not allowed in a duration expression"),
+    })
 }
 
 /// The smaller or larger; NaN if either is, which [`f64::min`] would ignore.

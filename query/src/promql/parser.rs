@@ -24,7 +24,9 @@ use super::pattern;
 use super::quote::{quote, unquote};
 use super::token::{Keyword, Kind, Token};
 use super::{BinaryOp, Expr, ExprKind, Literal, Matcher, ParseError, Pos};
-use m3_metric::limits::{PATTERNS_COST_MAX, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_SELECTORS_MAX};
+use m3_metric::limits::{
+    PATTERNS_COST_MAX, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_OPERATORS_MAX, QUERY_SELECTORS_MAX,
+};
 
 /// Parses a query and checks it: argument counts, types, matchers.
 ///
@@ -121,11 +123,6 @@ fn precedence(op: BinaryOp) -> u8 {
     }
 }
 
-/// The lowest precedence allowed to the right of `op`.
-fn right_precedence(op: BinaryOp) -> u8 {
-    precedence(op) + u8::from(op != BinaryOp::Pow)
-}
-
 struct Parser<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
@@ -138,6 +135,8 @@ struct Parser<'a> {
     height: usize,
     /// The number of selectors so far.
     selectors: usize,
+    /// The number of binary operators so far.
+    operators: usize,
     /// The cost of the patterns so far.
     patterns: u64,
     /// Positions of selectors that match series without labels.
@@ -154,6 +153,7 @@ impl<'a> Parser<'a> {
             depth: 0,
             height: 0,
             selectors: 0,
+            operators: 0,
             patterns: 0,
             match_all: Vec::new(),
         }
@@ -236,6 +236,17 @@ impl<'a> Parser<'a> {
         said(Pos { start: self.end, end: self.end }, message)
     }
 
+    /// Counts a binary operator.
+    fn count_operator(&mut self) -> Outcome<()> {
+        self.operators += 1;
+        if self.operators <= QUERY_OPERATORS_MAX {
+            return Ok(());
+        }
+        let message =
+            format!("the query has too many operators: the limit is {QUERY_OPERATORS_MAX}");
+        said(Pos { start: self.end, end: self.end }, message)
+    }
+
     /// Counts a selector.
     fn count_selector(&mut self) -> Outcome<()> {
         self.selectors += 1;
@@ -283,25 +294,29 @@ impl<'a> Parser<'a> {
     /// An expression whose binary operators have at least precedence `least`.
     fn expr(&mut self, least: u8) -> Outcome<Expr> {
         self.enter()?;
-        let mut left = self.operand()?;
-        loop {
-            let token = self.peek()?;
-            let op = match token.kind {
-                Kind::Op(op) if precedence(op) >= least => op,
-                Kind::TrimUpper | Kind::TrimLower if precedence(BinaryOp::Lss) >= least => {
-                    return self.no_trim(token);
-                }
-                _ => break,
-            };
-            self.take()?;
-            left = self.binary(left, op)?;
+        let mut expr = self.operand()?;
+        // Most operands stand alone: what a chain needs on the stack is not needed for them.
+        if self.operator(least)?.is_some() {
+            expr = self.operators(expr, least)?;
         }
         self.depth -= 1;
-        Ok(left)
+        Ok(expr)
+    }
+
+    /// The operator that follows, if it has at least precedence `least`.
+    fn operator(&mut self, least: u8) -> Outcome<Option<BinaryOp>> {
+        let token = self.peek()?;
+        match token.kind {
+            Kind::Op(op) if precedence(op) >= least => Ok(Some(op)),
+            Kind::TrimUpper | Kind::TrimLower if precedence(BinaryOp::Lss) >= least => {
+                self.no_trim(token)
+            }
+            _ => Ok(None),
+        }
     }
 
     #[inline(never)]
-    fn no_trim(&self, token: Token) -> Outcome<Expr> {
+    fn no_trim<T>(&self, token: Token) -> Outcome<T> {
         said(
             pos_of(token),
             format!(

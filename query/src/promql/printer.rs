@@ -5,7 +5,7 @@ use super::quote::quote;
 use super::token::{Kind, keyword};
 use super::{
     At, BinaryOp, Cardinality, DurationExpr, DurationNode, Expr, ExprKind, LabelMatcher, Matching,
-    VectorSelector,
+    Operation, VectorSelector,
 };
 use m3_metric::MatchOp;
 use m3_metric::labels::METRIC_NAME;
@@ -70,16 +70,23 @@ impl Display for ExprKind {
                 f.write_str(if *negative { "-" } else { "+" })?;
                 expr.fmt(f)
             }
-            Self::Binary { op, left, right, return_bool, matching } => {
-                write!(f, "{left} {}", op.symbol())?;
-                f.write_str(if *return_bool { " bool" } else { "" })?;
-                if let Some(matching) = matching {
-                    write_matching(f, matching)?;
-                }
-                write!(f, " {right}")
+            Self::Binary { first, rest } => {
+                first.fmt(f)?;
+                rest.iter().try_for_each(|operation| operation.fmt(f))
             }
             Self::Paren(inner) => write!(f, "({inner})"),
         }
+    }
+}
+
+impl Display for Operation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, " {}", self.op.symbol())?;
+        f.write_str(if self.return_bool { " bool" } else { "" })?;
+        if let Some(matching) = &self.matching {
+            write_matching(f, matching)?;
+        }
+        write!(f, " {}", self.operand)
     }
 }
 
@@ -124,18 +131,20 @@ fn write_node(f: &mut Formatter<'_>, node: &DurationNode) -> Result {
             );
             write_operand(f, inner, !atom)
         }
-        DurationNode::Binary(op, left, right) => {
+        DurationNode::Binary(first, rest) => {
             let wrap = |node: &DurationNode| match node {
                 DurationNode::Seconds(seconds) => seconds.is_sign_negative(),
                 DurationNode::Binary(..) | DurationNode::Negate(_) => true,
                 _ => false,
             };
-            write_operand(f, left, wrap(left))?;
-            write!(f, " {} ", op.symbol())?;
-            // A bare zero to the right of a division is refused, but one in parentheses is not.
-            let divides = matches!(op, BinaryOp::Div | BinaryOp::Mod);
-            let zero = matches!(**right, DurationNode::Seconds(seconds) if seconds == 0.0);
-            write_operand(f, right, wrap(right) || divides && zero)
+            write_operand(f, first, wrap(first))?;
+            rest.iter().try_for_each(|(op, operand)| {
+                write!(f, " {} ", op.symbol())?;
+                // A bare zero to the right of a division is refused, but one in parentheses is not.
+                let divides = matches!(op, BinaryOp::Div | BinaryOp::Mod);
+                let zero = matches!(operand, DurationNode::Seconds(seconds) if *seconds == 0.0);
+                write_operand(f, operand, wrap(operand) || divides && zero)
+            })
         }
         DurationNode::Min(left, right) => write_pair(f, "min_of", left, right),
         DurationNode::Max(left, right) => write_pair(f, "max_of", left, right),

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "pass counts are for people")]
 
 mod answers;
+mod chains;
 mod extremes;
 mod renamed;
 mod script;

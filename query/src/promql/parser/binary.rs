@@ -1,21 +1,57 @@
-//! Binary operators: the right side, and the modifiers that say how series are paired.
+//! Chains of binary operators, and the modifiers that say how series are paired.
 
 use super::super::token::{Keyword, Kind};
-use super::super::{BinaryOp, Cardinality, Expr, ExprKind, Matching};
-use super::{Outcome, Parser, Pos, right_precedence};
+use super::super::{BinaryOp, Cardinality, Expr, ExprKind, Matching, Operation};
+use super::{Outcome, Parser, Pos, precedence};
 
 impl Parser<'_> {
-    /// The rest of a binary expression, after its left side and operator.
+    /// The chain of `first` and the operators after it that have at least precedence `least`.
     #[inline(never)]
-    pub(super) fn binary(&mut self, left: Expr, op: BinaryOp) -> Outcome<Expr> {
-        let left_height = self.height;
-        let left = Box::new(left);
+    pub(super) fn operators(&mut self, first: Expr, least: u8) -> Outcome<Expr> {
+        // `^` binds tighter than all others, so its chain is the first operand of theirs.
+        let first = self.run(first, precedence(BinaryOp::Pow))?;
+        self.run(first, least)
+    }
+
+    /// The chain of `first` and operators, which are all `^` or none is: where `least` allows
+    /// others, a `^` belongs to an operand.
+    fn run(&mut self, first: Expr, least: u8) -> Outcome<Expr> {
+        let mut height = self.height;
+        let mut rest = Vec::new();
+        while let Some(op) = self.operator(least)? {
+            self.take()?;
+            rest.push(self.operation(op)?);
+            height = height.max(self.height);
+        }
+        self.chain(first, rest, height)
+    }
+
+    /// The rest of an operation, after its operator.
+    #[inline(never)]
+    fn operation(&mut self, op: BinaryOp) -> Outcome<Operation> {
+        self.count_operator()?;
         let (return_bool, matching) = self.binary_modifiers()?;
-        let matching = Some(matching);
-        let right = Box::new(self.expr(right_precedence(op))?);
-        self.grow(left_height.max(self.height))?;
-        let pos = Pos { start: left.pos.start, end: right.pos.end };
-        Ok(Expr { pos, kind: ExprKind::Binary { op, left, right, return_bool, matching } })
+        let operand = if op == BinaryOp::Pow {
+            self.enter()?;
+            let operand = self.operand()?;
+            self.depth -= 1;
+            operand
+        } else {
+            self.expr(precedence(op) + 1)?
+        };
+        Ok(Operation { op, return_bool, matching: Some(matching), operand })
+    }
+
+    /// The chain of `first` and `rest`, whose tallest operand has height `below`.
+    #[inline(never)]
+    fn chain(&mut self, first: Expr, rest: Vec<Operation>, below: usize) -> Outcome<Expr> {
+        let Some(last) = rest.last() else {
+            self.height = below;
+            return Ok(first);
+        };
+        let pos = Pos { start: first.pos.start, end: last.operand.pos.end };
+        self.grow(below)?;
+        Ok(Expr { pos, kind: ExprKind::Binary { first: Box::new(first), rest } })
     }
 
     /// `bool`, `on`, `group_left`, `fill` and so on, in the only order allowed.

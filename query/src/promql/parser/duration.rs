@@ -3,7 +3,7 @@
 use super::super::duration::{literal_ms, out_of_range};
 use super::super::token::{Keyword, Kind, Token};
 use super::super::{BinaryOp, DurationExpr, DurationNode};
-use super::{Outcome, Parser, Pos, UNARY, pos_of, precedence, right_precedence, said, unexpected};
+use super::{Outcome, Parser, Pos, UNARY, pos_of, precedence, said, unexpected};
 
 /// A parsed duration.
 pub(super) struct Duration {
@@ -54,17 +54,41 @@ impl Duration {
     }
 }
 
+/// A chain of operators that is being parsed.
+struct Chain {
+    first: Duration,
+    rest: Vec<(BinaryOp, DurationNode)>,
+    /// Where the last operand ends.
+    end: u32,
+    /// The height of the tallest operand.
+    below: usize,
+}
+
+impl Chain {
+    fn new(first: Duration) -> Self {
+        let (end, below) = (first.pos.end, first.height);
+        Self { first, rest: Vec::new(), end, below }
+    }
+
+    fn push(&mut self, op: BinaryOp, operand: Duration) {
+        (self.end, self.below) = (operand.pos.end, self.below.max(operand.height));
+        self.rest.push((op, operand.node));
+    }
+}
+
 impl Parser<'_> {
     /// A duration whose binary operators have at least precedence `least`.
     pub(super) fn duration(&mut self, least: u8) -> Outcome<Duration> {
         self.enter()?;
-        let left = self.duration_operand()?;
-        let all = self.duration_operators(left, least)?;
+        let first = self.duration_operand()?;
+        let all = self.duration_operators(first, least)?;
         self.depth -= 1;
         Ok(all)
     }
 
-    fn duration_operators(&mut self, mut left: Duration, least: u8) -> Outcome<Duration> {
+    /// The chain of operators after `first`, if any.
+    fn duration_operators(&mut self, first: Duration, least: u8) -> Outcome<Duration> {
+        let mut chain = Chain::new(self.duration_powers(first)?);
         loop {
             let token = self.peek()?;
             let op = match token.kind {
@@ -73,20 +97,40 @@ impl Parser<'_> {
                     | BinaryOp::Sub
                     | BinaryOp::Mul
                     | BinaryOp::Div
-                    | BinaryOp::Mod
-                    | BinaryOp::Pow),
+                    | BinaryOp::Mod),
                 ) if precedence(op) >= least => op,
-                _ => return Ok(left),
+                _ => return self.duration_chain(chain),
             };
             self.take()?;
-            let right = self.duration(right_precedence(op))?;
+            self.count_operator()?;
+            let right = self.duration(precedence(op) + 1)?;
             if right.is_literal_zero() && matches!(op, BinaryOp::Div | BinaryOp::Mod) {
                 let what = if op == BinaryOp::Div { "division" } else { "modulo" };
                 return said(pos_of(token), format!("{what} by zero"));
             }
-            let node = |a, b| DurationNode::Binary(op, Box::new(a), Box::new(b));
-            left = self.pair(left, right, node)?;
+            chain.push(op, right);
         }
+    }
+
+    /// The chain of `^` after `first`, if any.
+    fn duration_powers(&mut self, first: Duration) -> Outcome<Duration> {
+        let mut chain = Chain::new(first);
+        while self.take_if(Kind::Op(BinaryOp::Pow))? {
+            self.count_operator()?;
+            chain.push(BinaryOp::Pow, self.duration_operand()?);
+        }
+        self.duration_chain(chain)
+    }
+
+    fn duration_chain(&self, chain: Chain) -> Outcome<Duration> {
+        if chain.rest.is_empty() {
+            return Ok(chain.first);
+        }
+        let pos = Pos { start: chain.first.pos.start, end: chain.end };
+        let height = 1 + chain.below;
+        self.check_depth(height)?;
+        let node = DurationNode::Binary(Box::new(chain.first.node), chain.rest);
+        Ok(Duration { node, literal: false, pos, height })
     }
 
     fn pair(

@@ -1,6 +1,8 @@
 //! What texts mean: the tree they give, shown by writing it again.
 
-use super::super::{At, DurationExpr, ExprKind, ValueType, parse, parse_selector};
+use super::super::{
+    At, BinaryOp, DurationExpr, Expr, ExprKind, Operation, ValueType, parse, parse_selector,
+};
 use super::shape;
 
 /// Text, and the text of its tree.
@@ -55,6 +57,8 @@ const WRITTEN: &[(&str, &str)] = &[
     ("a[1h:]", "a[1h:]"),
     ("(a + b)[1h:5m] @ end()", "(a + b)[1h:5m] @ end()"),
     ("a[step() * 2]", "a[(step() * 2)]"),
+    ("a[1 + 2 - step() * 3 * 4]", "a[(1 + 2 - (step() * 3 * 4))]"),
+    ("a[(1 - 2) ^ 3 ^ (4 / 5 / 6)]", "a[((1 - 2) ^ 3 ^ (4 / 5 / 6))]"),
     ("a[-(10s-5s)+20s]", "a[((-(10 - 5)) + 20)]"),
     ("a[max_of(step(),5s):range()]", "a[max_of(step(), 5):range()]"),
     ("a offset (5m+1m)", "a offset (300 + 60)"),
@@ -80,6 +84,8 @@ fn texts_give_the_trees_they_should() {
 const BINDING: &[(&str, &str)] = &[
     ("-1 ^ 2", "-(1 ^ 2)"),
     ("2 ^ 3 ^ 2", "2 ^ (3 ^ 2)"),
+    ("2 ^ 3 ^ 4 ^ 5 * 6 ^ 7 ^ 8 - 9", "((2 ^ (3 ^ (4 ^ 5))) * (6 ^ (7 ^ 8))) - 9"),
+    ("a * b / c + d % e - f ^ g > h", "((((a * b) / c) + (d % e)) - (f ^ g)) > h"),
     ("2 ^ -1 ^ 2", "2 ^ (-(1 ^ 2))"),
     ("-a * b", "(-a) * b"),
     ("-a offset 5m", "-(a offset 5m)"),
@@ -101,33 +107,33 @@ const BINDING: &[(&str, &str)] = &[
 #[test]
 fn operators_bind_as_tight_as_they_should() {
     for (text, wanted) in BINDING {
-        let unwrapped = |text: &str| {
-            let expr = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            without_parens(&shape(&expr))
-        };
-        assert_eq!(unwrapped(text), unwrapped(wanted), "{text} means {wanted}");
+        let of =
+            |text: &str| grouped(&parse(text).unwrap_or_else(|error| panic!("{text}: {error}")));
+        assert_eq!(of(text), of(wanted), "{text} means {wanted}");
     }
 }
 
-/// A shape without the nodes for parentheses, which are there to be seen only.
-fn without_parens(shape: &str) -> String {
-    const OPEN: &str = "kind: Paren(Expr { pos: , kind: ";
-    let Some(at) = shape.find(OPEN) else { return shape.to_owned() };
-    let inner = &shape[at + OPEN.len()..];
-    let mut depth = 0i32;
-    let end = inner
-        .find(|c| {
-            depth += match c {
-                '(' | '{' | '[' => 1,
-                ')' | '}' | ']' => -1,
-                _ => 0,
-            };
-            depth < 0
-        })
-        .expect("what opens closes");
-    let rest = inner[end..].strip_prefix(" })").or(inner[end..].strip_prefix("})"));
-    let rest = rest.expect("the node ends here");
-    without_parens(&format!("{}kind: {}{rest}", &shape[..at], inner[..end].trim_end()))
+/// A tree with one pair of parentheses per operation, whether they were written or not.
+fn grouped(expr: &Expr) -> String {
+    match &expr.kind {
+        ExprKind::Paren(inner) => grouped(inner),
+        ExprKind::Unary { negative, expr } => format!("(sign {negative} {})", grouped(expr)),
+        ExprKind::Binary { first, rest } => {
+            let from_right = rest[0].op == BinaryOp::Pow;
+            assert!(rest.iter().all(|o| (o.op == BinaryOp::Pow) == from_right), "{expr:?}");
+            let operator = |o: &Operation| format!("{:?} {} {:?}", o.op, o.return_bool, o.matching);
+            let mut operators: Vec<String> = rest.iter().map(operator).collect();
+            let operands = std::iter::once(&**first).chain(rest.iter().map(|o| &o.operand));
+            let mut operands: Vec<String> = operands.map(grouped).collect();
+            while !operators.is_empty() {
+                let at = if from_right { operators.len() - 1 } else { 0 };
+                let (operator, right) = (operators.remove(at), operands.remove(at + 1));
+                operands[at] = format!("({} {operator} {right})", operands[at]);
+            }
+            operands.remove(0)
+        }
+        _ => shape(expr),
+    }
 }
 
 #[test]
@@ -137,9 +143,9 @@ fn nodes_know_their_places() {
         &" sum (rate(a{b='c'}[5m] offset 1m)) by (d) + 1 "[pos.start as usize..pos.end as usize]
     };
     assert_eq!(slice(expr.pos), "sum (rate(a{b='c'}[5m] offset 1m)) by (d) + 1");
-    let ExprKind::Binary { left, .. } = &expr.kind else { panic!("{expr:?}") };
-    assert_eq!(slice(left.pos), "sum (rate(a{b='c'}[5m] offset 1m)) by (d)");
-    let ExprKind::Aggregate { expr: call, .. } = &left.kind else { panic!("{left:?}") };
+    let ExprKind::Binary { first, .. } = &expr.kind else { panic!("{expr:?}") };
+    assert_eq!(slice(first.pos), "sum (rate(a{b='c'}[5m] offset 1m)) by (d)");
+    let ExprKind::Aggregate { expr: call, .. } = &first.kind else { panic!("{first:?}") };
     assert_eq!(slice(call.pos), "rate(a{b='c'}[5m] offset 1m)");
     let ExprKind::Call { args, name_pos, .. } = &call.kind else { panic!("{call:?}") };
     assert_eq!(slice(*name_pos), "rate");
@@ -180,7 +186,7 @@ fn types_follow_from_the_text() {
 #[test]
 fn matching_is_there_only_between_vectors() {
     let matching = |text: &str| match parse(text).unwrap().kind {
-        ExprKind::Binary { matching, .. } => matching,
+        ExprKind::Binary { mut rest, .. } => rest.remove(0).matching,
         other => panic!("{other:?}"),
     };
     assert!(matching("a + b").is_some());

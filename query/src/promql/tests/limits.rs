@@ -1,7 +1,11 @@
-//! However a text nests, the answer is a tree or a message, never an exhausted stack.
+//! However a text nests and however long its chains of operators are, the answer is a tree or a
+//! message, never an exhausted stack.
 
 use super::super::parse;
-use m3_metric::limits::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_SELECTORS_MAX};
+use super::shape;
+use m3_metric::limits::{
+    QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_OPERATORS_MAX, QUERY_SELECTORS_MAX,
+};
 
 /// Bytes of stack that must do. Threads of ours have 2 MiB or more; without optimisation a level of
 /// nesting takes some 5 KiB.
@@ -25,14 +29,12 @@ fn endless_nesting_is_refused() {
             times("-") + "1",
             times("sum("),
             times("rate("),
-            times("a+"),
-            times("2^"),
+            times("2^-"),
             times("1 or -("),
             format!("a{}", times("[1m:]")),
             format!("a[{}", times("(")),
-            format!("a[{}1]", times("1+")),
             format!("a[{}1]", times("-")),
-            format!("a[{}1]", times("2^")),
+            format!("a[{}1]", times("2^-")),
             format!("a[{}", times("max_of(")),
             format!("a offset {}", times("(")),
             format!("a offset {}1", times("-")),
@@ -50,7 +52,7 @@ fn the_deepest_tree_allowed_is_read_written_and_dropped() {
         let nested = |open: &str, close: &str, levels: usize| {
             format!("{}a{}", open.repeat(levels), close.repeat(levels))
         };
-        for (open, close) in [("(", ")"), ("sum(", ")"), ("-", ""), ("abs(", ")"), ("1 ^ ", "")] {
+        for (open, close) in [("(", ")"), ("sum(", ")"), ("-", ""), ("abs(", ")")] {
             let text = nested(open, close, QUERY_DEPTH_MAX - 1);
             let expr = parse(&text).unwrap_or_else(|error| panic!("{open}: {error}"));
             let written = expr.to_string();
@@ -58,8 +60,77 @@ fn the_deepest_tree_allowed_is_read_written_and_dropped() {
             assert_eq!(expr.clone(), expr);
             assert!(parse(&nested(open, close, QUERY_DEPTH_MAX)).is_err(), "{open}");
         }
-        let chain = format!("a{}", " + a".repeat(QUERY_DEPTH_MAX - 1));
-        assert!(parse(&chain).is_ok());
+    });
+}
+
+const OPERATORS: [&str; 16] = [
+    "+", "-", "*", "/", "%", "^", "atan2", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless",
+];
+
+/// `count` operators and the operands around them.
+fn chain(operator: &str, operand: &str, count: usize) -> String {
+    format!("{operand}{}", format!("{operator}{operand}").repeat(count))
+}
+
+#[test]
+fn a_chain_is_long_and_not_deep() {
+    on_a_small_stack(|| {
+        for op in OPERATORS {
+            for (operator, operand) in [
+                (format!(" {op} "), "a"),
+                (format!(" {op} on (x) "), "a{b=\"c\"}"),
+                (format!(" {op} "), "sum(rate(a[5m]))"),
+            ] {
+                let text = chain(&operator, operand, QUERY_SELECTORS_MAX - 1);
+                let expr = parse(&text).unwrap_or_else(|error| panic!("{operator}: {error}"));
+                assert_eq!(expr.pos.end as usize, text.len());
+                assert_eq!(expr.to_string().len(), expr.to_string().trim().len());
+                let again = parse(&expr.to_string()).unwrap();
+                assert_eq!(shape(&again), shape(&expr), "{operator}");
+                assert_eq!(expr.clone(), expr);
+            }
+        }
+        // Chains within chains, as far as there is depth.
+        let mut text = "a".to_owned();
+        for level in 0..QUERY_DEPTH_MAX / 2 - 1 {
+            text = format!("({text} {} 1 - 2)", OPERATORS[level % 5]);
+        }
+        assert!(parse(&text).is_ok());
+    });
+}
+
+#[test]
+fn chains_are_bounded_in_length() {
+    on_a_small_stack(|| {
+        let wanted =
+            format!("the query has too many operators: the limit is {QUERY_OPERATORS_MAX}");
+        for operator in ["+", "-", "*", "/", "%", "^", "==bool ", " atan2 "] {
+            let text = chain(operator, "1", QUERY_OPERATORS_MAX);
+            let expr = parse(&text).unwrap_or_else(|error| panic!("{operator}: {error}"));
+            assert!(parse(&expr.to_string()).is_ok(), "{operator}");
+            for count in [QUERY_OPERATORS_MAX + 1, QUERY_BYTES_MAX / (operator.len() + 1) - 1] {
+                let error = parse(&chain(operator, "1", count)).expect_err("it is too long");
+                assert!(error.to_string().ends_with(&wanted), "{operator}: {error}");
+            }
+        }
+        for operator in ["+", "-", "*", "^"] {
+            for (open, close) in [("a[", "]"), ("a[1m:", "]"), ("a offset (", ")")] {
+                let within = |count| format!("{open}{}{close}", chain(operator, "1", count));
+                let expr = parse(&within(QUERY_OPERATORS_MAX)).unwrap();
+                let written = expr.to_string();
+                assert_eq!(parse(&written).unwrap().to_string(), written);
+                let error = parse(&within(QUERY_OPERATORS_MAX + 1)).expect_err("it is too long");
+                assert!(error.to_string().ends_with(&wanted), "{operator}: {error}");
+            }
+        }
+        // All chains of a query count, on all levels.
+        let half = chain("+", "1", QUERY_OPERATORS_MAX / 2);
+        assert!(parse(&format!("({half})")).is_ok());
+        let error = parse(&format!("({half})^({half})")).expect_err("too many").to_string();
+        assert!(error.ends_with(&wanted), "{error}");
+        let text = format!("{}1", "a+".repeat(QUERY_BYTES_MAX / 2 - 1));
+        let error = parse(&text).expect_err("too many").to_string();
+        assert!(error.contains("too many selectors: the limit is 1000"), "{error}");
     });
 }
 
