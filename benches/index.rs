@@ -1,12 +1,12 @@
 //! The index: new series in, matchers to postings.
 
-use m3_benches::{Runner, labels};
+use m3_benches::{case, criterion, labels, size};
 use m3_index::{Index, Matchers};
 use m3_metric::{MatchOp, Matcher, SeriesOrdinal};
 
 fn main() {
-    let run = Runner::from_args();
-    let count = run.size(200_000);
+    let mut criterion = criterion();
+    let count = size(200_000);
     let all: Vec<_> = (0..count).map(labels).collect();
     let fill = || {
         let mut index = Index::default();
@@ -15,8 +15,11 @@ fn main() {
         }
         index
     };
-    run.case("insert", count, || fill().series_count());
+    let mut group = criterion.benchmark_group("index");
+    case(&mut group, "insert", count, || fill().series_count());
+    group.finish();
     let index = fill();
+    let mut group = criterion.benchmark_group("search");
     let searches = [
         ("=", MatchOp::Equal, "job", "kubernetes-nodes-cadvisor"),
         ("= of few", MatchOp::Equal, "pod", "payments-00000000"),
@@ -29,6 +32,8 @@ fn main() {
     for (name, op, label, value) in searches {
         let matchers =
             Matchers::compile(&[Matcher::new(op, label, value)]).expect("valid matchers");
-        run.case(&format!("search {name}, a search"), 1, || index.search(&matchers).len());
+        case(&mut group, name, 1, || index.search(&matchers).len());
     }
+    group.finish();
+    criterion.final_summary();
 }

@@ -1,6 +1,7 @@
 //! From a remote-write body to samples in memory and in the log's payload.
 
-use m3_benches::{Runner, labels, value};
+use criterion::Criterion;
+use m3_benches::{case, criterion, labels, size, value};
 use m3_http::ingest::remote_write::{DecodeLimits, Decoder, Mode};
 use m3_http::proto::write::WriteRequestWriter;
 use m3_metric::batch::labels_in;
@@ -29,38 +30,42 @@ fn body(first: usize, round: usize) -> Vec<u8> {
 }
 
 fn main() {
-    let run = Runner::from_args();
+    let mut criterion = criterion();
+    let mut group = criterion.benchmark_group("body");
     let mut decoder = Decoder::new(DecodeLimits::default());
     let mut batch = WriteBatch::default();
     let request = body(0, 0);
     let len = decoder.decompress(&request, &mut batch).expect("our own body");
-    run.case("snappy", BATCH, || decoder.decompress(&request, &mut batch).is_ok());
+    case(&mut group, "snappy", BATCH, || decoder.decompress(&request, &mut batch).is_ok());
     let key = FingerprintKey::random();
     let mut packed = WriteBatch::default();
-    run.case("snappy, split and fingerprints through a window", BATCH, || {
+    case(&mut group, "snappy, split and fingerprints through a window", BATCH, || {
         decoder.read_packed(&request, &key, &mut packed)
     });
     for (name, mode) in [("split, fast", Mode::Fast), ("split, strict", Mode::Strict)] {
-        run.case(name, BATCH, || {
+        case(&mut group, name, BATCH, || {
             batch.records.clear();
             decoder.split(len, &mut batch, mode).is_ok()
         });
     }
     batch.records.clear();
     decoder.split(len, &mut batch, Mode::Fast).expect("our own body");
-    find(run, &batch);
-    store(run, &mut decoder);
+    group.finish();
+    find(&mut criterion, &batch);
+    store(&mut criterion, &mut decoder);
+    criterion.final_summary();
 }
 
-fn find(run: Runner, batch: &WriteBatch) {
+fn find(criterion: &mut Criterion, batch: &WriteBatch) {
     let mut table = SeriesTable::default();
     for record in &batch.records {
         table.insert(labels_in(&batch.buffer, record), ShardId(0), ValueKind::Float);
     }
-    run.case("series by hash", BATCH, || {
+    let mut group = criterion.benchmark_group("find the series");
+    case(&mut group, "by hash", BATCH, || {
         batch.records.iter().filter(|r| table.find(labels_in(&batch.buffer, r)).is_some()).count()
     });
-    run.case("series by following", BATCH, || {
+    case(&mut group, "by following", BATCH, || {
         let mut previous = NO_SUCCESSOR;
         for record in &batch.records {
             let bytes = labels_in(&batch.buffer, record);
@@ -71,10 +76,11 @@ fn find(run: Runner, batch: &WriteBatch) {
         }
         previous
     });
+    group.finish();
 }
 
-fn store(run: Runner, decoder: &mut Decoder) {
-    let rounds = run.size(64);
+fn store(criterion: &mut Criterion, decoder: &mut Decoder) {
+    let rounds = size(64);
     let requests: Vec<WriteBatch> = (0..rounds)
         .map(|round| {
             let mut batch = WriteBatch::default();
@@ -88,7 +94,8 @@ fn store(run: Runner, decoder: &mut Decoder) {
     let shards = ShardMap { num_shards: 64, core_count: 1, hash_seed: 0 };
     let now_ns = NOW_MS * 1_000_000;
     let mut bytes = Vec::new();
-    run.case("store and log, warm from the second round", BATCH * rounds, || {
+    let mut group = criterion.benchmark_group("store and log");
+    case(&mut group, "warm from the second round", BATCH * rounds, || {
         let mut store = NamespaceStore::new(NamespaceId(0), options, shards, CoreId(0));
         let mut payload = Payload::default();
         for batch in &requests {
@@ -101,7 +108,7 @@ fn store(run: Runner, decoder: &mut Decoder) {
     let mut payload = Payload::default();
     let (mut round, mut spare) = (0, Vec::new());
     let mut records = requests[0].records.clone();
-    run.case("store and log a warm request", BATCH, || {
+    case(&mut group, "a warm request", BATCH, || {
         let timestamp = Timestamp(now_ns + round * 15_000_000_000);
         records.iter_mut().for_each(|record| record.timestamp = timestamp);
         round += 1;
@@ -109,7 +116,9 @@ fn store(run: Runner, decoder: &mut Decoder) {
         spare = payload.take(std::mem::take(&mut spare));
         spare.len()
     });
-    run.case("make the log's payload", BATCH, || {
+    group.finish();
+    let mut group = criterion.benchmark_group("the log's payload");
+    case(&mut group, "make", BATCH, || {
         for (series, record) in (0..).zip(&records) {
             let (ts_ns, bits) = (record.timestamp.0, record.value_bits);
             payload.sample(SeriesSample { series, ts_ns, bits });
@@ -119,7 +128,7 @@ fn store(run: Runner, decoder: &mut Decoder) {
         spare.len()
     });
     let header = m3_shard::commitlog::frame::FRAME_HEADER_BYTES;
-    run.case("read the log's payload", BATCH * rounds, || {
+    case(&mut group, "read", BATCH * rounds, || {
         let mut samples = 0;
         for entry in Entries(&bytes[header..]) {
             if let Ok(Entry::Samples { samples: section, .. }) = entry {
@@ -128,4 +137,5 @@ fn store(run: Runner, decoder: &mut Decoder) {
         }
         samples
     });
+    group.finish();
 }

@@ -1,91 +1,44 @@
-//! What all benches share: seeded data, and a runner that measures or only runs.
+//! What all benches share: seeded data, and how criterion measures.
 //!
-//! `cargo bench -p m3-benches` measures: each case is repeated for about a second in rounds, and
-//! the best round is printed as nanoseconds an element, since noise only ever adds. `cargo test -p
-//! m3-benches --benches` runs every case once over little data, so that none rots.
+//! `cargo bench -p m3-benches` measures. `cargo test -p m3-benches --benches` runs every case once
+//! over little data, so that none stops working unnoticed.
 
-#![allow(clippy::disallowed_methods, reason = "a bench reads the clock itself")]
-#![allow(clippy::print_stdout, reason = "figures are the output")]
+use std::time::Duration;
 
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput};
 use m3_metric::Labels;
-use std::hint::black_box;
-use std::time::{Duration, Instant};
 
-/// How long one case is repeated.
-const MEASURE: Duration = Duration::from_secs(1);
-
-/// Runs cases, measuring them or once only.
-#[derive(Clone, Copy, Debug)]
-pub struct Runner {
-    measures: bool,
+/// Criterion as all benches use it; options of the command line come first.
+///
+/// The cases are long enough that ten samples within a second tell a change of a few percent.
+#[must_use]
+pub fn criterion() -> Criterion {
+    Criterion::default()
+        .without_plots()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args()
 }
 
-impl Runner {
-    /// As cargo asks: `--bench` is passed by `cargo bench` and by nothing else.
-    #[must_use]
-    pub fn from_args() -> Self {
-        Self { measures: std::env::args().any(|arg| arg == "--bench") }
-    }
-
-    /// `full` when measuring, else a small part of it.
-    #[must_use]
-    pub const fn size(self, full: usize) -> usize {
-        if self.measures { full } else { full.div_ceil(1000) }
-    }
-
-    /// Runs `case`, which handles `elements` elements, and prints what one costs.
-    pub fn case<T>(self, name: &str, elements: usize, mut case: impl FnMut() -> T) {
-        let mut rounds = Rounds::begin(self);
-        while rounds.wants_more() {
-            let round = Instant::now();
-            black_box(case());
-            rounds.took(round.elapsed());
-        }
-        rounds.print(name, elements);
-    }
-
-    /// The same where the case waits; on a core of `m3_io`.
-    pub async fn case_on_core(self, name: &str, elements: usize, mut case: impl AsyncFnMut()) {
-        let mut rounds = Rounds::begin(self);
-        while rounds.wants_more() {
-            let round = Instant::now();
-            case().await;
-            rounds.took(round.elapsed());
-        }
-        rounds.print(name, elements);
-    }
+/// `full` when measuring, else a small part of it. Only `cargo bench` passes `--bench`.
+#[must_use]
+pub fn size(full: usize) -> usize {
+    let mut args = std::env::args();
+    if args.any(|arg| arg == "--bench") { full } else { full.div_ceil(1000) }
 }
 
-/// The rounds of one case: one when only running, else as many as fit into [`MEASURE`].
-struct Rounds {
-    measures: bool,
-    begun: Instant,
-    count: usize,
-    best: Duration,
-}
-
-impl Rounds {
-    fn begin(run: Runner) -> Self {
-        Self { measures: run.measures, begun: Instant::now(), count: 0, best: Duration::MAX }
-    }
-
-    fn wants_more(&self) -> bool {
-        self.count == 0 || self.measures && self.begun.elapsed() < MEASURE
-    }
-
-    fn took(&mut self, round: Duration) {
-        self.count += 1;
-        self.best = self.best.min(round);
-    }
-
-    fn print(&self, name: &str, elements: usize) {
-        if self.measures {
-            let each = self.best.as_secs_f64() * 1e9 / elements.max(1) as f64;
-            println!("{name:44} {each:10.2} ns an element");
-        } else {
-            println!("{name}: ran");
-        }
-    }
+/// Measures `case`, which handles `elements` elements at each call.
+pub fn case<T>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    elements: usize,
+    case: impl FnMut() -> T,
+) {
+    let mut case = case;
+    group.throughput(Throughput::Elements(elements as u64));
+    group.bench_function(name, |bencher| bencher.iter(&mut case));
 }
 
 /// The labels of series `index`: thirteen, as in a Kubernetes cluster.

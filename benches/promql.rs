@@ -1,11 +1,11 @@
 //! A query without storage: parse, plan, evaluate on one core, merge.
 
-use m3_benches::{Runner, labels};
+use m3_benches::{case, criterion, labels, size};
 use m3_query::{Evaluation, FragmentEval, QueryParams, Step, plan, promql};
 
 fn main() {
-    let run = Runner::from_args();
-    let series = run.size(1000).max(1);
+    let mut criterion = criterion();
+    let series = size(1000);
     let (samples, step_ms) = (1440i64, 15_000i64);
     let all: Vec<_> = (0..series).map(labels).collect();
     let times: Vec<i64> = (0..samples).map(|i| i * step_ms).collect();
@@ -27,11 +27,14 @@ fn main() {
         "max_over_time(metric[5m])",
         "topk(5, rate(metric[5m]))",
     ];
-    run.case("parse, a query", texts.len(), || {
+    let mut group = criterion.benchmark_group("promql");
+    case(&mut group, "parse", texts.len(), || {
         texts.iter().filter(|text| promql::parse(text).is_ok()).count()
     });
+    group.finish();
+    let mut group = criterion.benchmark_group("evaluate");
     for text in texts {
-        run.case(&format!("{text}, a sample"), series * samples as usize, || {
+        case(&mut group, text, series * samples as usize, || {
             let expr = promql::parse(text).expect("valid PromQL");
             let plan = plan(expr, params.clone()).expect("it can be planned");
             let partials = plan.fragments().iter().map(|fragment| {
@@ -50,4 +53,6 @@ fn main() {
             }
         });
     }
+    group.finish();
+    criterion.final_summary();
 }

@@ -1,6 +1,7 @@
 //! Encoding and decoding samples by kind of series, and reading series from a store.
 
-use m3_benches::{Runner, labels, mix, value};
+use criterion::Criterion;
+use m3_benches::{case, criterion, labels, mix, size, value};
 use m3_metric::batch::Record;
 use m3_metric::{CoreId, NamespaceId, SeriesOrdinal, Span, Timestamp};
 use m3_shard::codec;
@@ -14,8 +15,8 @@ const STEP_NS: i64 = 15_000_000_000;
 type Kind = (&'static str, fn(usize) -> f64);
 
 fn main() {
-    let run = Runner::from_args();
-    let count = run.size(480_000);
+    let mut criterion = criterion();
+    let count = size(480_000);
     let kinds: [Kind; 4] = [
         ("constant", |_| 7.0),
         ("counter", |i| (i as u64 * 131 + mix(i as u64) % 50) as f64),
@@ -27,10 +28,9 @@ fn main() {
         let samples: Vec<_> = (0..count).map(|i| (jittered(i), value(i).to_bits())).collect();
         let part = ClosedStream::encode(0, &samples);
         println_size(name, part.bytes.len(), count);
-        run.case(&format!("encode {name}"), count, || {
-            ClosedStream::encode(0, &samples).bytes.len()
-        });
-        run.case(&format!("decode {name}"), count, || {
+        let mut group = criterion.benchmark_group(name);
+        case(&mut group, "encode", count, || ClosedStream::encode(0, &samples).bytes.len());
+        case(&mut group, "decode", count, || {
             let mut sum = 0u64;
             let decoded = codec::decode(part.start, &part.bytes, |ts, bits| {
                 sum = sum.wrapping_add(bits ^ ts as u64);
@@ -38,14 +38,16 @@ fn main() {
             assert!(decoded.is_ok());
             sum
         });
+        group.finish();
     }
-    read(run);
+    read(&mut criterion);
+    criterion.final_summary();
 }
 
 /// Reads whole series, some of whose samples are in closed parts and some in open streams.
-fn read(run: Runner) {
+fn read(criterion: &mut Criterion) {
     const NOW_NS: i64 = 1_800_000_000_000_000_000;
-    let (series, rounds) = (run.size(1000), run.size(1440));
+    let (series, rounds) = (size(1000), size(1440));
     let options =
         StoreOptions { retention: Span::from_s(1 << 30), block: Span::from_s(7200), window: None };
     let shards = ShardMap { num_shards: 64, core_count: 1, hash_seed: 0 };
@@ -72,7 +74,8 @@ fn read(run: Runner) {
     }
     assert_eq!(store.series_count(), series as u32, "every series is there once");
     let mut out = ReadBuffer::default();
-    run.case("read a series, a sample", series * rounds, || {
+    let mut group = criterion.benchmark_group("store");
+    case(&mut group, "read all series", series * rounds, || {
         let mut samples = 0;
         for ordinal in 0..series as u32 {
             let read = store.read(SeriesOrdinal(ordinal), i64::MIN, i64::MAX, &mut out);
@@ -81,6 +84,7 @@ fn read(run: Runner) {
         }
         assert_eq!(samples, series * rounds, "every sample is read");
     });
+    group.finish();
 }
 
 #[expect(clippy::print_stdout, reason = "figures are the output")]
