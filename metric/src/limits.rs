@@ -28,8 +28,8 @@ pub const QUERY_SAMPLES_MAX: u64 = 100_000_000;
 pub const QUERY_SERIES_MAX: u64 = 100_000;
 /// Nesting of a PromQL expression; deeper text is refused before it can exhaust the stack.
 pub const QUERY_DEPTH_MAX: usize = 256;
-/// Binary operators of a query, all its chains together; each is a node of the plan. A chain such as
-/// `a + b + c` is long and not deep.
+/// Binary operators of a query, all its chains together; each is a node of the plan. A chain such
+/// as `a + b + c` is long and not deep.
 pub const QUERY_OPERATORS_MAX: usize = 10_000;
 /// Selectors of a query; each is a search and a fetch on every core.
 pub const QUERY_SELECTORS_MAX: usize = 1_000;

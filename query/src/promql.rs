@@ -1,7 +1,8 @@
 //! PromQL: its syntax tree and types are here; the modules below parse, check and print them.
 //!
 //! [`parse`] turns a text into an [`Expr`], whose nodes know their positions in the text. Suggested
-//! reading order: `lexer`, `parser`, `literal`, `chain`, `check`, [`functions`], [`pattern`], `printer`.
+//! reading order: `lexer`, `parser`, `literal`, `chain`, `check`, [`functions`], [`pattern`],
+//! `printer`.
 
 use m3_metric::Matcher;
 

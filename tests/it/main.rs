@@ -4,9 +4,8 @@
 //! Environment variables control them: `SEED` (random tests), `M3RING_CRASH_CYCLES` and
 //! `M3RING_POWER_CUTS` (how often a node or its disk is killed), `M3RING_E2E_SECONDS` (how long a
 //! real Prometheus writes), `M3RING_HOSTILE_SCALE` (the size of attacks), `M3RING_BIN` (another
-//! build of the node), `M3RING_REQUIRE_PEERS=1` (a missing program or shared file is a failure, not a
-//! skip),
-//! `M3RING_KEEP=1` (keep data directories).
+//! build of the node), `M3RING_REQUIRE_PEERS=1` (a missing program or shared file is a failure,
+//! not a skip), `M3RING_KEEP=1` (keep data directories).
 #![allow(
     unreachable_pub,
     clippy::disallowed_methods,

@@ -43,8 +43,13 @@ fn texts() {
     one("PromQL: 100,000 minuses", deep, &format!("{}1", "-".repeat(100_000)));
     one("PromQL: 5,000 functions", deep, &nested("abs(", ")", 5_000));
     one("PromQL: 5,000 aggregations", deep, &nested("sum(", ")", 5_000));
-    one("PromQL: a chain of 10,000 or", deep, &format!("a{}", " or a".repeat(10_000)));
-    one("PromQL: a chain of 10,000 ^", deep, &format!("2{}", "^2".repeat(10_000)));
+    one(
+        "PromQL: a chain of 10,000 or",
+        "too many selectors",
+        &format!("a{}", " or a".repeat(10_000)),
+    );
+    one("PromQL: a chain of 10,001 ^", "too many operators", &format!("2{}", "^2".repeat(10_001)));
+    one("PromQL: a chain of 60,000 +", "too many operators", &format!("2{}", "+2".repeat(60_000)));
     one("PromQL: subqueries, 3,000 deep", "", &format!("a{}", "[1m:1s]".repeat(3_000)));
     one("PromQL: 128 KiB + 1", "at most 131072 are allowed", &"1".repeat((128 << 10) + 1));
     one("PromQL: a text without end", "parse error", &format!("a{{b=\"{}", "x".repeat(100_000)));
